@@ -1,0 +1,48 @@
+//! The words of inference: what a model server and an engine say to each other.
+//!
+//! This crate is the narrow waist of Torchrelay. Above it, `serving` knows models, versions, queues and workers but no
+//! engine; below it, an engine (libtorch, a scripted fake, later a Python process) knows tensors and weights but no
+//! queue and no wire. Both sides depend on this page and on nothing of each other.
+//!
+//! It is not a tensor library: a [`Tensor`] here is a shape, a type and shared bytes, enough to pass one along.
+
+mod device;
+mod error;
+mod input;
+mod json;
+mod output;
+mod tensor;
+mod value;
+
+use std::num::NonZeroUsize;
+
+pub use device::Device;
+pub use error::{BatchError, JobError, LoadError, Reason};
+pub use input::{Input, Part, Task};
+pub use output::Output;
+pub use tensor::{DType, Element, Storage, Tensor, TensorError};
+pub use value::Value;
+
+/// Builds servables from one unpacked archive. Cheap to hold; [`load`](Loader::load) does the costly work.
+///
+/// One loader stands for one version of a model. Its servables may share what is costly (an engine keeps one copy of
+/// the weights per device), and whatever they share is released when the loader and the last servable are dropped.
+pub trait Loader: Send + Sync {
+    /// Loads one servable onto `device`. Called on the worker thread that will own it; may block for seconds.
+    fn load(&self, device: Device) -> Result<Box<dyn Servable>, LoadError>;
+}
+
+/// A loaded model. Born, used and dropped on one worker thread, so it need not be `Send`.
+pub trait Servable {
+    /// One result per input, in input order. A bad input fails alone; `Err` fails the batch.
+    ///
+    /// `threads` is how many cores the engine may use for this batch; the caller divides the machine, so an engine
+    /// that takes more slows its neighbours down.
+    ///
+    /// A panic is survived by the caller, which drops this servable and loads another.
+    fn predict(
+        &mut self,
+        inputs: &[Input],
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
+}

@@ -1,1 +1,84 @@
-fn main() {}
+//! `cargo xtask`: the chores of this repository, in Rust, so that they run wherever Cargo does.
+//!
+//! It is not part of what ships. One file holds one command; this one only reads the arguments and dispatches.
+//! People call it, and so does `.ci/run`.
+
+// A command-line program speaks through its standard output; the lint is for the libraries.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+// Nothing outside can reach into a program: here `pub` means "out of this module".
+#![allow(unreachable_pub)]
+
+mod args;
+mod demo;
+mod fixtures;
+mod libtorch;
+mod run;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use crate::args::Args;
+
+const HELP: &str = "\
+cargo xtask <command>
+
+  libtorch    prepare target/libtorch, which the build links to (downloads about 550 MB, once per user)
+                --cuda         add the CUDA libraries even though no NVIDIA device is seen here
+                --keep-wheels  keep the downloaded wheels after unpacking
+  test        set up libtorch, then check formatting, lints, tests and documentation
+                --fast         leave out the build without the engine and the documentation
+  demo        build everything, serve the demo model, ask it about one picture, leave the daemon running
+                --once         stop the daemon after the answer
+                --port N       serve on port N rather than 8080
+  fixtures    train the demo model anew and write it and its pictures into tests/fixtures
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let command = arguments.next();
+    match dispatch(command.as_deref(), Args::new(arguments)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Option<&str>, mut args: Args) -> Result<()> {
+    match command {
+        None | Some("help" | "-h" | "--help") => {
+            print!("{HELP}");
+            Ok(())
+        }
+        Some("libtorch") => {
+            let options = libtorch::Options {
+                cuda: args.flag("--cuda"),
+                keep_wheels: args.flag("--keep-wheels"),
+            };
+            args.finish()?;
+            libtorch::prepare(options)
+        }
+        Some("test") => {
+            let fast = args.flag("--fast");
+            args.finish()?;
+            test::test(fast)
+        }
+        Some("demo") => {
+            let options = demo::Options {
+                once: args.flag("--once"),
+                port: args.value("--port")?,
+            };
+            args.finish()?;
+            demo::demo(&options)
+        }
+        Some("fixtures") => {
+            args.finish()?;
+            fixtures::fixtures()
+        }
+        Some(other) => bail!("there is no command {other:?}: `cargo xtask` lists them"),
+    }
+}

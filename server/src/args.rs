@@ -1,0 +1,212 @@
+//! The command line of the daemon: the flags of `torchserve`, and what they ask for.
+//!
+//! It checks no files and knows no settings; [`crate::config`] does, with these flags as one of its sources.
+
+use clap::Parser;
+
+/// The TorchServe release whose behaviour this server keeps to.
+pub const TORCHSERVE_VERSION: &str = "0.12.0";
+
+/// Serve PyTorch models: a native server for the archives, settings and clients of TorchServe.
+// Python's argparse, which TorchServe uses, takes any unambiguous beginning of a flag; so must we.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Parser)]
+#[command(
+    name = "torchrelay",
+    infer_long_args = true,
+    disable_version_flag = true
+)]
+pub struct Args {
+    /// Print the version and exit
+    #[arg(short = 'v', long, conflicts_with_all = ["start", "stop"])]
+    pub version: bool,
+    /// Start the server
+    #[arg(long, conflicts_with = "stop")]
+    pub start: bool,
+    /// Stop the server
+    #[arg(long)]
+    pub stop: bool,
+    /// Configuration file (the environment variable TS_CONFIG_FILE goes first)
+    #[arg(long, value_name = "FILE")]
+    pub ts_config: Option<String>,
+    /// Folder of model archives; mandatory unless the configuration file has model_store
+    #[arg(long, value_name = "DIR")]
+    pub model_store: Option<String>,
+    /// Folder of workflow archives; the model store if left out
+    #[arg(long, value_name = "DIR")]
+    pub workflow_store: Option<String>,
+    /// Models to load at start: `all`, or any of `name=url` and `url`
+    #[arg(long, value_name = "MODEL", num_args = 1..)]
+    pub models: Vec<String>,
+    /// Log settings of TorchServe (accepted, without effect)
+    #[arg(long, value_name = "FILE")]
+    pub log_config: Option<String>,
+    /// Log settings of TorchServe's C++ back end (accepted, without effect)
+    #[arg(long, value_name = "FILE")]
+    pub cpp_log_config: Option<String>,
+    /// Stay attached to the terminal; with --stop, wait until the server has ended
+    #[arg(long)]
+    pub foreground: bool,
+    /// Neither write nor read snapshots
+    #[arg(
+        long,
+        alias = "ncs",
+        help = "Neither write nor read snapshots [alias: --ncs]"
+    )]
+    pub no_config_snapshots: bool,
+    /// Java plugins (accepted, without effect)
+    #[arg(
+        long,
+        alias = "ppath",
+        value_name = "PATHS",
+        help = "Java plugins (accepted, without effect) [alias: --ppath]"
+    )]
+    pub plugins_path: Option<String>,
+    /// Serve requests without a token
+    #[arg(
+        long,
+        alias = "dt",
+        help = "Serve requests without a token [alias: --dt]"
+    )]
+    pub disable_token_auth: bool,
+    /// Let models be registered and unregistered over the network
+    #[arg(long)]
+    pub enable_model_api: bool,
+    /// Refuse to start when anything in the configuration deserves a warning
+    #[arg(long)]
+    pub strict: bool,
+    /// This is the background process that `--start` makes.
+    #[arg(long, hide = true)]
+    pub detached: bool,
+}
+
+/// What a command line asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    Help,
+    Version,
+    /// Make a background process that serves, and return.
+    StartInBackground,
+    /// Serve in this process. `detached`: it is that background process.
+    Serve {
+        detached: bool,
+    },
+    /// `wait`: until the process has ended.
+    Stop {
+        wait: bool,
+    },
+}
+
+impl Args {
+    pub fn task(&self) -> Task {
+        if self.version {
+            Task::Version
+        } else if self.stop {
+            Task::Stop {
+                wait: self.foreground,
+            }
+        } else if !self.start {
+            Task::Help
+        } else if self.detached || self.foreground {
+            Task::Serve {
+                detached: self.detached,
+            }
+        } else {
+            Task::StartInBackground
+        }
+    }
+}
+
+/// The line that `--version` prints.
+pub fn version_line() -> String {
+    format!(
+        "Torchrelay Version is {} (TorchServe {TORCHSERVE_VERSION} compatible)",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        Args::try_parse_from(std::iter::once("torchrelay").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_parser_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_line_asks_for_one_task() {
+        let check = |line: &str, expected: Task| {
+            let args = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert_eq!(args.task(), expected, "{line}");
+        };
+        check("", Task::Help);
+        check("--model-store m", Task::Help);
+        check("-v", Task::Version);
+        check("--version", Task::Version);
+        check("--start --model-store m", Task::StartInBackground);
+        check("--start --foreground", Task::Serve { detached: false });
+        check("--start --detached", Task::Serve { detached: true });
+        check("--stop", Task::Stop { wait: false });
+        check("--stop --foreground", Task::Stop { wait: true });
+    }
+
+    #[test]
+    fn flags_of_torchserve_are_taken() {
+        let args = parse(
+            "--start --ncs --ts-config c --model-store m --workflow-store w --models a.mar b=c.mar --log-config l \
+             --cpp-log-config p --ppath x --dt --enable-model-api --foreground",
+        )
+        .unwrap();
+        let expected = Args {
+            start: true,
+            no_config_snapshots: true,
+            ts_config: Some("c".to_owned()),
+            model_store: Some("m".to_owned()),
+            workflow_store: Some("w".to_owned()),
+            models: vec!["a.mar".to_owned(), "b=c.mar".to_owned()],
+            log_config: Some("l".to_owned()),
+            cpp_log_config: Some("p".to_owned()),
+            plugins_path: Some("x".to_owned()),
+            disable_token_auth: true,
+            enable_model_api: true,
+            foreground: true,
+            ..Args::default()
+        };
+        assert_eq!(args, expected);
+    }
+
+    #[test]
+    fn a_flag_may_be_cut_short_while_one_is_meant() {
+        assert!(
+            parse("--start --no-config --disable-tok")
+                .unwrap()
+                .no_config_snapshots
+        );
+        assert!(
+            parse("--start --model x").is_err(),
+            "--models or --model-store"
+        );
+    }
+
+    #[test]
+    fn start_stop_and_version_exclude_each_other() {
+        for line in ["--start --stop", "--start -v", "--stop --version"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_version_names_both() {
+        let line = version_line();
+        assert!(
+            line.starts_with("Torchrelay Version is ") && line.contains("0.12.0"),
+            "{line}"
+        );
+    }
+}

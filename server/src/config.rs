@@ -1,0 +1,274 @@
+//! Configuration: from what was typed and written to what was meant.
+//!
+//! Settings come from the shipped defaults, a file, the command line and the environment (`raw.rs` says which wins).
+//! [`Config::load`] turns them into types and tells every mistake at once; nothing is opened or started before it
+//! succeeds. Each key is described in [`keys`], from which the documentation is made. Called by `main` alone, which
+//! then hands each part of the server its own settings.
+
+pub mod address;
+pub mod keys;
+pub mod load_models;
+pub mod models;
+mod page;
+pub mod properties;
+mod raw;
+mod reader;
+pub mod report;
+#[cfg(test)]
+mod tests;
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use address::Address;
+pub use load_models::{LoadModels, ModelSource};
+pub use models::{ModelSettings, Models};
+pub use page::configuration_page;
+pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
+
+use crate::args::Args;
+use raw::{File, RawConfig};
+use reader::Reader;
+use report::Report;
+
+/// Reads an environment variable; [`process_env`], or a map in tests.
+pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// The settings of one server, checked. Fields are named after their keys, and mean what [`keys`] says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The file that was read, as it was named; `None` where there was none.
+    pub file: Option<PathBuf>,
+
+    pub inference_address: Address,
+    pub management_address: Address,
+    pub metrics_address: Address,
+
+    /// An existing folder; absolute if the working directory given to [`Config::load`] was.
+    pub model_store: PathBuf,
+    pub workflow_store: PathBuf,
+    pub load_models: LoadModels,
+    pub models: Models,
+    /// `None`: the server chooses.
+    pub default_workers_per_model: Option<NonZeroUsize>,
+    pub default_response_timeout: Duration,
+    pub default_startup_timeout: Duration,
+    pub unregister_model_timeout: Duration,
+    pub job_queue_size: NonZeroUsize,
+    pub default_service_handler: Option<String>,
+    pub limit_max_image_pixels: bool,
+
+    pub enable_model_api: bool,
+    pub disable_token_authorization: bool,
+    /// `None`: no CORS headers are sent.
+    pub cors: Option<Cors>,
+
+    /// Bytes.
+    pub max_request_size: usize,
+    /// Bytes.
+    pub max_response_size: usize,
+    pub header_timeout: Duration,
+    pub body_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub max_connections: NonZeroUsize,
+    pub grace_period: Duration,
+    pub prediction_content_type: bool,
+
+    /// The most GPUs to use; `None`: all, `Some(0)`: none.
+    pub number_of_gpu: Option<usize>,
+    /// `None`: all that the process is allowed.
+    pub cores: Option<NonZeroUsize>,
+
+    /// False under `--no-config-snapshots`: neither write nor read them.
+    pub snapshots: bool,
+}
+
+/// What scripts of other origins may do, as the values of the headers that say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cors {
+    pub allowed_origin: String,
+    pub allowed_methods: Option<String>,
+    pub allowed_headers: Option<String>,
+}
+
+impl Config {
+    /// Reads the configuration of a start with `args` in the folder `cwd`, against which relative paths are taken.
+    ///
+    /// Returns the notices to print or log along with it. Under `--strict` a warning is an error.
+    ///
+    /// # Errors
+    /// Every problem that was found.
+    pub fn load(
+        args: &Args,
+        env: &Env<'_>,
+        cwd: &Path,
+    ) -> Result<(Config, Vec<Notice>), ConfigErrors> {
+        let mut report = Report::default();
+        let path = config_file(args, env, cwd, &mut report);
+        let file = path
+            .as_deref()
+            .and_then(|path| read(path, env, cwd, &mut report));
+        check_log_config(args, cwd, &mut report);
+        let mut reader = Reader::new(RawConfig::new(args, env, file), cwd, report);
+        let config = Config::read(&mut reader, path, args);
+        reader.check_rest();
+        let log_config = args.log_config.as_ref();
+        reader.remark_states(log_config.map(|_| "--log-config (there is no log4j)"));
+        let notices = reader.report.finish(args.strict)?;
+        Ok((config, notices))
+    }
+
+    /// Where something is wrong, it is reported and the value is a stand-in; [`Config::load`] then hands out none.
+    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args) -> Config {
+        let model_store = model_store(reader);
+        let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
+        // The table gives these keys a minimum of 1.
+        let positive = |number: Option<NonZeroUsize>| number.unwrap_or(NonZeroUsize::MIN);
+        Config {
+            file,
+            inference_address: reader.address("inference_address"),
+            management_address: reader.address("management_address"),
+            metrics_address: reader.address("metrics_address"),
+            model_store,
+            workflow_store,
+            load_models: load_models(reader),
+            models: models(reader),
+            default_workers_per_model: reader.nonzero("default_workers_per_model"),
+            default_response_timeout: reader.seconds("default_response_timeout"),
+            default_startup_timeout: reader.seconds("default_startup_timeout"),
+            unregister_model_timeout: reader.seconds("unregister_model_timeout"),
+            job_queue_size: positive(reader.nonzero("job_queue_size")),
+            default_service_handler: reader.text("default_service_handler"),
+            limit_max_image_pixels: reader.bool("limit_max_image_pixels"),
+            enable_model_api: reader.bool("enable_model_api"),
+            disable_token_authorization: reader.bool("disable_token_authorization"),
+            cors: cors(reader),
+            max_request_size: reader.size("max_request_size"),
+            max_response_size: reader.size("max_response_size"),
+            header_timeout: reader.seconds("header_timeout"),
+            body_timeout: reader.seconds("body_timeout"),
+            idle_timeout: reader.seconds("idle_timeout"),
+            max_connections: positive(reader.nonzero("max_connections")),
+            grace_period: reader.seconds("grace_period"),
+            prediction_content_type: reader.bool("prediction_content_type"),
+            number_of_gpu: reader
+                .number("number_of_gpu")
+                .map(|number| usize::try_from(number).unwrap_or(usize::MAX)),
+            cores: reader.nonzero("cores"),
+            snapshots: !args.no_config_snapshots,
+        }
+    }
+}
+
+/// The environment of this process. Values that are not Unicode come with replacement characters.
+pub fn process_env(name: &str) -> Option<String> {
+    Some(std::env::var_os(name)?.to_string_lossy().into_owned())
+}
+
+/// Which file to read, as named: `TS_CONFIG_FILE`, `--ts-config`, or `config.properties` if it is there.
+fn config_file(args: &Args, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<PathBuf> {
+    let named = env("TS_CONFIG_FILE").filter(|name| !name.is_empty());
+    if let Some(name) = named.or_else(|| args.ts_config.clone()) {
+        if !cwd.join(&name).is_file() {
+            let message = format!("--ts-config file not found: {name}");
+            report.error(&Origin::Command, None, message);
+            return None;
+        }
+        return Some(PathBuf::from(name));
+    }
+    let implicit = PathBuf::from("config.properties");
+    cwd.join(&implicit).is_file().then_some(implicit)
+}
+
+fn read(path: &Path, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<File> {
+    match std::fs::read(cwd.join(path)) {
+        Ok(bytes) => Some(File::read(path, &bytes, env, report)),
+        Err(error) => {
+            let origin = Origin::File {
+                path: path.to_owned(),
+                line: None,
+            };
+            report.error(&origin, None, format!("cannot be read: {error}"));
+            None
+        }
+    }
+}
+
+/// The file has no effect, but a launcher of TorchServe would have refused to start without it.
+fn check_log_config(args: &Args, cwd: &Path, report: &mut Report) {
+    if let Some(name) = &args.log_config {
+        let path = cwd.join(name);
+        if !path.is_file() {
+            let message = format!("--log-config file not found: {}", path.display());
+            report.error(&Origin::Command, None, message);
+        }
+    }
+}
+
+fn model_store(reader: &mut Reader<'_>) -> PathBuf {
+    let Some((path, setting)) = reader.path("model_store") else {
+        let message = "Missing mandatory parameter --model-store";
+        reader.report.error(&Origin::Command, None, message);
+        return PathBuf::new();
+    };
+    if !path.is_dir() {
+        folder_not_found(reader, "model_store", &setting);
+    }
+    path
+}
+
+fn workflow_store(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let (path, setting) = reader.path("workflow_store")?;
+    if !path.is_dir() {
+        folder_not_found(reader, "workflow_store", &setting);
+    }
+    Some(path)
+}
+
+fn folder_not_found(reader: &mut Reader<'_>, name: &str, setting: &raw::Setting) {
+    let value = &setting.value;
+    match setting.origin {
+        Origin::Flag(flag) => {
+            let message = format!("{flag} directory not found: {value}");
+            reader.report.error(&Origin::Command, None, message);
+        }
+        Origin::Default | Origin::File { .. } | Origin::Env(_) | Origin::Command => {
+            let message = format!("directory not found: {value}");
+            reader.report.error(&setting.origin, Some(name), message);
+        }
+    }
+}
+
+fn load_models(reader: &mut Reader<'_>) -> LoadModels {
+    let Some(setting) = reader.setting("load_models") else {
+        return LoadModels::None;
+    };
+    LoadModels::parse(&setting.value).unwrap_or_else(|message| {
+        reader
+            .report
+            .error(&setting.origin, Some("load_models"), message);
+        LoadModels::None
+    })
+}
+
+fn models(reader: &mut Reader<'_>) -> Models {
+    let Some((json, setting)) = reader.json("models") else {
+        return Models::default();
+    };
+    Models::read(&json, &mut |flaw| {
+        reader
+            .report
+            .warn(&setting.origin, Some("models"), flaw, "it is ignored");
+    })
+}
+
+fn cors(reader: &mut Reader<'_>) -> Option<Cors> {
+    let allowed_methods = reader.text("cors_allowed_methods");
+    let allowed_headers = reader.text("cors_allowed_headers");
+    Some(Cors {
+        allowed_origin: reader.text("cors_allowed_origin")?,
+        allowed_methods,
+        allowed_headers,
+    })
+}

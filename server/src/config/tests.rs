@@ -1,0 +1,438 @@
+//! Whole starts as data: files, environment and flags in; settings, notices or problems out.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::config::keys::{KEYS, State};
+use crate::config::properties;
+
+/// A start in a folder of its own, which holds the folders `store` and `other`.
+struct Start {
+    folder: tempfile::TempDir,
+    args: Args,
+    env: BTreeMap<String, String>,
+}
+
+impl Start {
+    fn new(flags: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("store")).unwrap();
+        fs::create_dir(folder.path().join("other")).unwrap();
+        let line = std::iter::once("torchrelay").chain(flags.split_whitespace());
+        Start {
+            folder,
+            args: Args::try_parse_from(line).unwrap(),
+            env: BTreeMap::new(),
+        }
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        fs::write(self.folder.path().join(name), text).unwrap();
+        self
+    }
+
+    fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    fn load(&self) -> Result<(Config, Vec<Notice>), ConfigErrors> {
+        Config::load(
+            &self.args,
+            &|name| self.env.get(name).cloned(),
+            self.folder.path(),
+        )
+    }
+
+    fn config(&self) -> Config {
+        self.load().unwrap_or_else(|errors| panic!("{errors}")).0
+    }
+
+    /// Notices, or errors, a line each.
+    fn says(&self) -> String {
+        match self.load() {
+            Ok((_, notices)) => {
+                let lines = notices.iter().map(|notice| match notice.severity {
+                    Severity::Warning => format!("warning: {notice}"),
+                    Severity::Info => format!("info: {notice}"),
+                });
+                lines.collect::<Vec<_>>().join("\n")
+            }
+            Err(errors) => errors.to_string(),
+        }
+    }
+}
+
+/// What a start with a `config.properties` of this text says.
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    check_flags("--start --model-store store", text, expected);
+}
+
+#[track_caller]
+fn check_flags(flags: &str, text: &str, expected: &str) {
+    let start = Start::new(flags).file("config.properties", text);
+    assert_eq!(start.says(), expected, "{text}");
+}
+
+#[test]
+fn which_source_wins() {
+    // The store that each source names, if it names one: file, flag, variable; and whether the file lets variables in.
+    type Name = Option<&'static str>;
+    let cases: &[(Name, Name, Name, bool, &str)] = &[
+        (Some("file"), None, None, false, "file"),
+        (Some("file"), Some("flag"), None, false, "flag"),
+        (Some("file"), Some("flag"), Some("env"), false, "flag"),
+        (Some("file"), Some("flag"), Some("env"), true, "env"),
+        (Some("file"), None, Some("env"), true, "env"),
+        (None, None, Some("env"), true, "env"),
+        (None, Some("flag"), None, true, "flag"),
+    ];
+    for (file, flag, variable, lets, expected) in cases {
+        let flags = flag.map_or(String::new(), |name| format!("--model-store {name}"));
+        let text = file.map_or(String::new(), |name| format!("model_store={name}\n"));
+        let text = format!("{text}enable_envvars_config={lets}\n");
+        let mut start = Start::new(&flags).file("config.properties", &text);
+        for name in ["file", "flag", "env"] {
+            fs::create_dir(start.folder.path().join(name)).unwrap();
+        }
+        if let Some(name) = variable {
+            start = start.env("TS_MODEL_STORE", name);
+        }
+        let expected = start.folder.path().join(expected);
+        assert_eq!(
+            start.config().model_store,
+            expected,
+            "{file:?} {flag:?} {variable:?} {lets}"
+        );
+    }
+}
+
+#[test]
+fn which_file_is_read() {
+    let check = |flags: &str, variable: Option<&str>, expected: usize| {
+        let mut start = Start::new(&format!("--model-store store {flags}"))
+            .file("config.properties", "max_request_size=1")
+            .file("flag.properties", "max_request_size=2")
+            .file("env.properties", "max_request_size=3");
+        if let Some(name) = variable {
+            start = start.env("TS_CONFIG_FILE", name);
+        }
+        assert_eq!(
+            start.config().max_request_size,
+            expected,
+            "{flags} {variable:?}"
+        );
+    };
+    check("", None, 1);
+    check("", Some(""), 1);
+    check("--ts-config flag.properties", None, 2);
+    check("--ts-config flag.properties", Some("env.properties"), 3);
+    check("", Some("env.properties"), 3);
+    let without = Start::new("--model-store store").config();
+    assert_eq!((without.file, without.max_request_size), (None, 6_553_500));
+}
+
+#[test]
+fn switches_of_the_command_line_only_switch_on() {
+    let check = |flags: &str, text: &str, variable: Option<&str>, expected: bool| {
+        let mut start =
+            Start::new(&format!("--model-store store {flags}")).file("config.properties", text);
+        if let Some(value) = variable {
+            start = start.env("TS_DISABLE_TOKEN_AUTHORIZATION", value);
+        }
+        let found = start.config().disable_token_authorization;
+        assert_eq!(found, expected, "{flags} {text} {variable:?}");
+    };
+    check("", "", None, false);
+    check("--dt", "", None, true);
+    check("", "disable_token_authorization=true", None, true);
+    check("--dt", "disable_token_authorization=false", None, true);
+    check("--dt", "enable_envvars_config=true", Some("false"), false);
+    check("--dt", "", Some("false"), true);
+}
+
+#[test]
+fn a_start_without_a_file_has_the_documented_defaults() {
+    let start = Start::new("--start --model-store store");
+    let (config, notices) = start.load().unwrap();
+    let store = start.folder.path().join("store");
+    let tcp = |port| Address::Tcp {
+        https: false,
+        host: "127.0.0.1".to_owned(),
+        port,
+    };
+    let expected = Config {
+        file: None,
+        inference_address: tcp(8080),
+        management_address: tcp(8081),
+        metrics_address: tcp(8082),
+        model_store: store.clone(),
+        workflow_store: store,
+        load_models: LoadModels::None,
+        models: Models::default(),
+        default_workers_per_model: None,
+        default_response_timeout: Duration::from_secs(120),
+        default_startup_timeout: Duration::from_secs(120),
+        unregister_model_timeout: Duration::from_secs(120),
+        job_queue_size: NonZeroUsize::new(100).unwrap(),
+        default_service_handler: None,
+        limit_max_image_pixels: true,
+        enable_model_api: false,
+        disable_token_authorization: false,
+        cors: None,
+        max_request_size: 6_553_500,
+        max_response_size: 6_553_500,
+        header_timeout: Duration::from_secs(30),
+        body_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(120),
+        max_connections: NonZeroUsize::new(10_000).unwrap(),
+        grace_period: Duration::from_secs(30),
+        prediction_content_type: false,
+        number_of_gpu: None,
+        cores: None,
+        snapshots: true,
+    };
+    assert_eq!((config, notices), (expected, Vec::new()));
+}
+
+#[test]
+fn a_whole_file_is_understood() {
+    let start = Start::new("--start --ncs --workflow-store other --models a.mar b=b.mar").file(
+        "config.properties",
+        r#"
+inference_address = https://0.0.0.0:8443
+model_store = $$WHERE$$
+load_models = all
+default_workers_per_model: 4
+number_of_gpu = 0
+cores = 2
+cors_allowed_origin = *
+cors_allowed_methods = GET, POST
+models={\
+  "noop": { "1.0": {\
+    "batchSize": 4, "maxBatchDelay": 100 } } }
+"#,
+    );
+    let config = start.env("WHERE", "store").config();
+    let https = Address::Tcp {
+        https: true,
+        host: "0.0.0.0".to_owned(),
+        port: 8443,
+    };
+    assert_eq!(config.inference_address, https);
+    assert!(config.model_store.ends_with("store") && config.workflow_store.ends_with("other"));
+    let source = |name: Option<&str>, url: &str| ModelSource {
+        name: name.map(str::to_owned),
+        url: url.to_owned(),
+    };
+    let sources = vec![source(None, "a.mar"), source(Some("b"), "b.mar")];
+    assert_eq!(config.load_models, LoadModels::List(sources));
+    assert_eq!(config.default_workers_per_model, NonZeroUsize::new(4));
+    assert_eq!(
+        (config.number_of_gpu, config.cores),
+        (Some(0), NonZeroUsize::new(2))
+    );
+    let cors = Cors {
+        allowed_origin: "*".to_owned(),
+        allowed_methods: Some("GET, POST".to_owned()),
+        allowed_headers: None,
+    };
+    assert_eq!(config.cors, Some(cors));
+    let noop = config.models.get("noop", "1.0").unwrap();
+    assert_eq!(noop.batch_size, NonZeroUsize::new(4));
+    assert_eq!(noop.max_batch_delay, Some(Duration::from_millis(100)));
+    assert!(!config.snapshots);
+}
+
+#[test]
+fn numbers_that_are_none_fall_back_with_a_warning() {
+    check(
+        "# sizes\njob_queue_size=many\ndefault_response_timeout=-1\nmax_connections=0\ncores=\n",
+        "warning: config.properties:2: job_queue_size: expected a whole number from 1, found `many`; \
+         the default 100 is used\n\
+         warning: config.properties:3: default_response_timeout: expected a whole number of seconds from 0, found `-1`; \
+         the default 120 is used\n\
+         warning: config.properties:4: max_connections: expected a whole number from 1, found `0`; \
+         the default 10000 is used\n\
+         warning: config.properties:5: cores: expected a whole number from 0, found ``; the default 0 is used",
+    );
+    check(
+        "number_of_gpu=x",
+        "warning: config.properties:1: number_of_gpu: expected a whole number from 0, found `x`; it is left out",
+    );
+    let start = Start::new("--model-store store")
+        .file("config.properties", "job_queue_size=many\ncores= 3 \n");
+    let config = start.config();
+    assert_eq!(
+        (config.job_queue_size.get(), config.cores),
+        (100, NonZeroUsize::new(3))
+    );
+}
+
+#[test]
+fn truth_is_spelt_true() {
+    for (value, expected) in [
+        ("true", true),
+        ("TRUE", true),
+        ("false", false),
+        ("yes", false),
+    ] {
+        let text = format!("limit_max_image_pixels={value}");
+        let start = Start::new("--model-store store").file("config.properties", &text);
+        assert_eq!(start.config().limit_max_image_pixels, expected, "{value}");
+    }
+    check(
+        "prediction_content_type=yes",
+        "warning: config.properties:1: prediction_content_type: expected true or false, found `yes`; taken as false",
+    );
+}
+
+#[test]
+fn unknown_and_repeated_keys_are_warned_about() {
+    check(
+        "job_queue_sise=5\nflux_capacitor=on\ncores=1\ncores=2",
+        "warning: config.properties:1: job_queue_sise: unknown key (did you mean job_queue_size?); it is ignored\n\
+         warning: config.properties:2: flux_capacitor: unknown key; it is ignored\n\
+         warning: config.properties:4: cores: already set in line 3; the later line counts",
+    );
+}
+
+#[test]
+fn what_has_no_effect_is_said_in_one_line_each() {
+    check(
+        "management_address=http://127.0.0.1:8081\nmetrics_mode=prometheus\nvmargs=-Xmx1g\nasync_logging=true",
+        "info: accepted, without effect until a later release: management_address, metrics_mode\n\
+         info: accepted, without meaning here: async_logging (how logs are written is the server's own affair), \
+         vmargs (there is no Java virtual machine)",
+    );
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    check_flags(
+        "--start --workflow-store nowhere",
+        "inference_address=127.0.0.1:80\nmodel_store=gone\nload_models=a,,b\nmodels={\\\n\"m\": }\nmetrics_address=http://h:x\n\
+         allowed_urls=file://.*,(\ncertificate_file=$$CERTS$$/a.pem\nx=\\u12\n",
+        "--workflow-store directory not found: nowhere\n\
+         Invalid configuration: config.properties:1: inference_address: invalid address `127.0.0.1:80`: \
+         expected http://host[:port], https://host[:port] or unix:/path\n\
+         Invalid configuration: config.properties:2: model_store: directory not found: gone\n\
+         Invalid configuration: config.properties:3: load_models: model 2 of the list: expected url or name=url, found ``\n\
+         Invalid configuration: config.properties:4: models: not valid JSON: expected value at character 7\n\
+         Invalid configuration: config.properties:6: metrics_address: invalid address `http://h:x`: \
+         a port is a number from 0 to 65535\n\
+         Invalid configuration: config.properties:7: allowed_urls: not a regular expression: `(`: unclosed group\n\
+         Invalid configuration: config.properties:8: certificate_file: \
+         the environment variable CERTS is not set\n\
+         Invalid configuration: config.properties:9: expected four hexadecimal digits after \\u",
+    );
+}
+
+#[test]
+fn missing_files_and_folders_are_told_in_the_words_of_torchserve() {
+    let check =
+        |flags: &str, expected: &str| assert_eq!(Start::new(flags).says(), expected, "{flags}");
+    check("--start", "Missing mandatory parameter --model-store");
+    check(
+        "--start --model-store gone",
+        "--model-store directory not found: gone",
+    );
+    check(
+        "--start --model-store store --workflow-store gone",
+        "--workflow-store directory not found: gone",
+    );
+    check(
+        "--start --model-store store --ts-config gone",
+        "--ts-config file not found: gone",
+    );
+    let start = Start::new("--start --model-store store --log-config gone");
+    let expected = format!(
+        "--log-config file not found: {}/gone",
+        start.folder.path().display()
+    );
+    assert_eq!(start.says(), expected);
+    let start = Start::new("--start --model-store store").env("TS_CONFIG_FILE", "gone");
+    assert_eq!(start.says(), "--ts-config file not found: gone");
+}
+
+#[test]
+fn settings_of_the_environment_are_named_by_their_variable() {
+    let start = Start::new("--start --model-store store")
+        .file(
+            "config.properties",
+            "enable_envvars_config=true\nuse_env_allowed_urls=false",
+        )
+        .env("TS_INFERENCE_ADDRESS", "here")
+        .env("TS_ALLOWED_URLS", "(");
+    assert_eq!(
+        start.says(),
+        "Invalid configuration: TS_INFERENCE_ADDRESS: inference_address: invalid address `here`: \
+         expected http://host[:port], https://host[:port] or unix:/path"
+    );
+}
+
+#[test]
+fn strict_refuses_what_deserves_a_warning() {
+    check_flags(
+        "--start --strict --model-store store",
+        "job_queue_size=many\ncolour=red\nmanagement_address=http://127.0.0.1:1\n",
+        "Invalid configuration: config.properties:1: job_queue_size: expected a whole number from 1, found `many`\n\
+         Invalid configuration: config.properties:2: colour: unknown key",
+    );
+    check_flags(
+        "--start --strict --model-store store",
+        "management_address=http://127.0.0.1:1\n",
+        "info: accepted, without effect until a later release: management_address",
+    );
+}
+
+#[test]
+fn the_shipped_file_says_nothing_new() {
+    let start =
+        Start::new("--start --strict --model-store store").file("config.properties", raw::SHIPPED);
+    let (mut config, notices) = start.load().unwrap();
+    config.file = None;
+    fs::remove_file(start.folder.path().join("config.properties")).unwrap();
+    assert_eq!((config, notices), start.load().unwrap());
+}
+
+#[test]
+fn the_shipped_file_holds_the_defaults_of_the_table() {
+    let (entries, flaws) = properties::parse(raw::SHIPPED.as_bytes());
+    assert_eq!(flaws, []);
+    let shipped: BTreeMap<&str, &str> = entries
+        .iter()
+        .map(|e| (e.key.as_str(), e.value.as_str()))
+        .collect();
+    let honoured = KEYS
+        .iter()
+        .filter(|key| key.state == State::Honoured && !key.default.is_empty());
+    assert_eq!(
+        shipped,
+        honoured.map(|key| (key.name, key.default)).collect()
+    );
+    for key in KEYS.iter().filter(|key| key.state == State::Honoured) {
+        assert!(
+            raw::SHIPPED.contains(&format!("{}=", key.name)),
+            "no line for {}",
+            key.name
+        );
+    }
+}
+
+#[test]
+fn the_documentation_is_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/configuration.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, configuration_page()).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == configuration_page(),
+        "docs/configuration.md is out of date: run UPDATE_DOCS=1 cargo test -p server config"
+    );
+}

@@ -1,1 +1,146 @@
-fn main() {}
+//! `torchrelay`: arguments, configuration, listeners, serve, exit code.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to its user"
+)]
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, bail};
+use clap::{CommandFactory, Parser};
+use server::args::{Args, Task, version_line};
+use server::config::{Address, Config, Severity, process_env};
+use server::daemonize::{self, PidFile};
+use server::{Listeners, serve, shutdown, telemetry, wiring};
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> anyhow::Result<()> {
+    match args.task() {
+        Task::Help => Ok(Args::command().print_help()?),
+        Task::Version => {
+            println!("{}", version_line());
+            Ok(())
+        }
+        Task::StartInBackground => {
+            // Mistakes show here, where somebody looks, rather than in the daemon's log.
+            load_config(args)?;
+            let arguments = std::env::args_os().skip(1);
+            print_lines(daemonize::start_in_background(
+                arguments,
+                &daemonize::pid_path(&process_env)?,
+            )?);
+            Ok(())
+        }
+        Task::Stop { wait } => {
+            let folder = std::env::current_dir()?;
+            print_lines(daemonize::stop(
+                &daemonize::pid_path(&process_env)?,
+                wait,
+                &folder,
+            )?);
+            Ok(())
+        }
+        Task::Serve { detached } => serve_here(args, detached),
+    }
+}
+
+fn print_lines(lines: daemonize::Lines) {
+    for line in lines {
+        println!("{line}");
+    }
+}
+
+fn load_config(args: &Args) -> anyhow::Result<(Config, Vec<server::config::Notice>)> {
+    let folder = std::env::current_dir().context("the working directory")?;
+    Ok(Config::load(args, &process_env, &folder)?)
+}
+
+fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
+    let (config, notices) = load_config(args)?;
+    set_wait_policy()?;
+    let pid_path = daemonize::pid_path(&process_env)?;
+    let _pid_file = if detached {
+        daemonize::detach().context("cannot leave the launcher's session")?;
+        PidFile::adopt(&pid_path)
+    } else {
+        let (pid_file, lines) = PidFile::claim(&pid_path)?;
+        print_lines(lines);
+        pid_file
+    };
+    telemetry::init();
+    info!("{}", version_line());
+    for notice in notices {
+        match notice.severity {
+            Severity::Info => info!("{notice}"),
+            Severity::Warning => warn!("{notice}"),
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("torchrelay")
+        .build()?;
+    let outcome = runtime.block_on(async {
+        let stop = shutdown::on_signal()?;
+        let listeners = Listeners {
+            inference: bind("inference_address", &config.inference_address).await?,
+        };
+        let engine = wiring::engine(&config);
+        // Launchers wait for this very line.
+        serve(&config, engine, listeners, stop, || {
+            println!("Model server started.")
+        })
+        .await
+    });
+    // A worker that hangs in a model must not keep the process: its thread ends with it.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Threads of libtorch that wait for work must sleep: spinning, they take the cores that other workers need. OpenMP reads
+/// the setting once, when its library is loaded before `main`, so a start without it starts over with it.
+fn set_wait_policy() -> anyhow::Result<()> {
+    const KEY: &str = "OMP_WAIT_POLICY";
+    if cfg!(feature = "torch-engine") && std::env::var_os(KEY).is_none() {
+        let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+        let program = std::env::current_exe().context("the path of this program")?;
+        let error = Command::new(program)
+            .args(arguments)
+            .env(KEY, "passive")
+            .exec();
+        bail!("cannot start over with {KEY} set: {error}");
+    }
+    Ok(())
+}
+
+async fn bind(key: &str, address: &Address) -> anyhow::Result<TcpListener> {
+    let (host, port) = match address {
+        Address::Tcp {
+            https: false,
+            host,
+            port,
+        } => (host.as_str(), *port),
+        Address::Tcp { https: true, .. } => {
+            bail!("{key}: {address}: https is not supported yet; use http")
+        }
+        Address::Unix(_) => bail!("{key}: {address}: Unix sockets are not supported yet; use http"),
+    };
+    let listener = TcpListener::bind((host, port))
+        .await
+        .with_context(|| format!("{key}: cannot listen on {address}"))?;
+    info!("{key}: listening on http://{}", listener.local_addr()?);
+    Ok(listener)
+}

@@ -1,1 +1,275 @@
+//! The heart of the server, free of HTTP, gRPC and libtorch: it keeps models, queues their requests, cuts batches and
+//! runs workers. A tour in the order in which a request travels:
+//!
+//! 1. A wire makes an [`Input`] and calls [`Serving::predict`].
+//! 2. [`admission`](Admission) lets it in, or refuses it now.
+//! 3. The [`registry`](Registry) resolves name and version to a [`Model`].
+//! 4. The model's [`Pool`] queues it as a job, or refuses it now; the pool's task owns queue, workers and their states.
+//! 5. The [`Batcher`] says when a batch is due, and is asked only when a worker is idle.
+//! 6. The worker, a thread of its own, calls the servable and answers each job's channel.
+//!
+//! Each calls the next and none calls back. Registering goes the same way: [`Serving::register`], the
+//! [`ModelStore`], the [`Engine`] that the wiring supplied, the pool, whose workers load on their threads.
 
+mod admission;
+mod batcher;
+mod cores;
+mod error;
+mod job;
+mod lifecycle;
+mod pool;
+mod registry;
+mod settings;
+mod store;
+mod worker;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use archive::{ModelConfig, Unpacked};
+use servable::{Device, Input, LoadError, Loader};
+use tracing::{info, warn};
+
+pub use admission::{Admission, Permit};
+pub use batcher::{BatchPolicy, Batcher};
+pub use cores::{Cores, Share};
+pub use error::{Code, Error, NoWorker};
+pub use job::Reply;
+pub use lifecycle::State;
+pub use pool::{Pool, PoolConfig, PoolStatus};
+pub use registry::{Model, Registry};
+pub use settings::{Settings, Wishes};
+pub use store::{ModelStore, StoreError};
+
+/// Makes loaders from archives: what stands between this crate and whatever runs a network.
+pub trait Engine: Send + Sync {
+    /// Checks what can be checked without loading weights. `handler` is the registration's choice, if it made one.
+    fn loader(
+        &self,
+        name: &str,
+        files: &Unpacked,
+        handler: Option<&str>,
+    ) -> Result<Arc<dyn Loader>, LoadError>;
+
+    /// How many accelerators there are to use.
+    fn gpus(&self) -> usize;
+
+    /// Where the workers of a model run, one entry per worker.
+    fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device>;
+}
+
+/// What a registration asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Registration {
+    /// A name in the model store, or a folder.
+    pub url: String,
+    /// In place of the manifest's.
+    pub name: Option<String>,
+    /// In place of the manifest's.
+    pub handler: Option<String>,
+    pub wishes: Wishes,
+}
+
+/// Everything that serves: one value, so that ten servers fit in one process.
+pub struct Serving {
+    pub registry: Registry,
+    pub admission: Admission,
+    pub store: ModelStore,
+    engine: Arc<dyn Engine>,
+    cores: Cores,
+    defaults: Settings,
+    /// Wishes of the configuration file for a name and version, which weigh least.
+    configured: Box<dyn Fn(&str, &str) -> Wishes + Send + Sync>,
+}
+
+/// What a [`Serving`] is made of.
+pub struct Parts {
+    pub store: ModelStore,
+    pub engine: Arc<dyn Engine>,
+    pub cores: Cores,
+    /// The most requests that may be inside at once.
+    pub admission_limit: u32,
+    pub defaults: Settings,
+    pub configured: Box<dyn Fn(&str, &str) -> Wishes + Send + Sync>,
+}
+
+impl Serving {
+    pub fn new(parts: Parts) -> Self {
+        Serving {
+            registry: Registry::default(),
+            admission: Admission::new(parts.admission_limit),
+            store: parts.store,
+            engine: parts.engine,
+            cores: parts.cores,
+            defaults: parts.defaults,
+            configured: parts.configured,
+        }
+    }
+
+    /// Answers one request, within the model's response timeout. Dropping the future cancels the request.
+    pub async fn predict(&self, model: &str, version: Option<&str>, input: Input) -> Reply {
+        let _permit = self.admission.admit()?;
+        let found = self.registry.resolve(model, version)?;
+        let deadline = Instant::now() + found.settings.response_timeout;
+        found
+            .pool
+            .submit(input, deadline)
+            .await
+            .map_err(|error| match (error, version) {
+                (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
+                    model,
+                    version: Some(version.into()),
+                    why,
+                },
+                (error, _) => error,
+            })
+    }
+
+    /// Unpacks, checks and registers a model. Its workers load in the background: see [`Pool::settled`].
+    pub async fn register(
+        self: &Arc<Self>,
+        registration: Registration,
+    ) -> Result<Arc<Model>, Error> {
+        let this = Arc::clone(self);
+        let url = registration.url.clone();
+        let fetched = tokio::task::spawn_blocking(move || this.prepare(&registration)).await;
+        let prepared =
+            fetched.map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
+        self.start(prepared)
+    }
+
+    /// The blocking half of a registration.
+    fn prepare(&self, registration: &Registration) -> Result<Prepared, Error> {
+        let files = self.store.fetch(&registration.url)?;
+        let manifest = &files.manifest().model;
+        let name = registration
+            .name
+            .clone()
+            .unwrap_or_else(|| manifest.model_name.clone());
+        let version = manifest.model_version.clone();
+        self.registry.check_free(&name, &version)?;
+        for warning in files
+            .config()
+            .map(|config| config.warnings.as_slice())
+            .unwrap_or_default()
+        {
+            warn!(model = name, "{warning}");
+        }
+        let loader = self
+            .engine
+            .loader(&name, &files, registration.handler.as_deref())?;
+        let settings = Settings::resolve(
+            &[
+                registration.wishes,
+                files.config().map(archive_wishes).unwrap_or_default(),
+                (self.configured)(&name, &version),
+            ],
+            self.defaults,
+        );
+        Ok(Prepared {
+            name,
+            version,
+            url: registration.url.clone(),
+            settings,
+            loader,
+            files,
+        })
+    }
+
+    fn start(&self, prepared: Prepared) -> Result<Arc<Model>, Error> {
+        let Prepared {
+            name,
+            version,
+            url,
+            settings,
+            loader,
+            files,
+        } = prepared;
+        let config = PoolConfig {
+            model: name.clone(),
+            version: version.clone(),
+            devices: self.engine.devices(files.config(), settings.workers),
+            batch: BatchPolicy {
+                size: settings.batch_size,
+                max_delay: settings.max_batch_delay,
+            },
+            queue_size: settings.queue_size,
+            cores: self.cores.clone(),
+        };
+        let pool = Pool::start(config, loader);
+        let model = Arc::new(Model {
+            name,
+            version,
+            url,
+            settings,
+            pool,
+            files: Arc::new(files),
+        });
+        // Another registration may have come first since the check; then this pool ends with its last handle.
+        self.registry.insert(Arc::clone(&model))?;
+        info!(
+            model = model.name,
+            version = model.version,
+            url = model.url,
+            workers = settings.workers,
+            "registered"
+        );
+        Ok(model)
+    }
+
+    /// Stops: lets nobody in, waits for those inside, and unloads every model. Bounded by `grace`; the log names what
+    /// is still pending then.
+    pub async fn shutdown(&self, grace: Duration) {
+        let end = Instant::now() + grace;
+        let stayed = self.admission.close(grace).await;
+        if stayed > 0 {
+            warn!(
+                "{stayed} requests were still inside after {} s of grace",
+                grace.as_secs()
+            );
+        }
+        let mut draining = tokio::task::JoinSet::new();
+        for model in self.registry.take_all() {
+            draining.spawn(async move {
+                let gone = tokio::time::timeout_at(end.into(), model.pool.drain()).await;
+                if gone.is_err() {
+                    warn!(
+                        model = model.name,
+                        version = model.version,
+                        "still busy at the end of the grace period"
+                    );
+                }
+            });
+        }
+        draining.join_all().await;
+    }
+}
+
+struct Prepared {
+    name: String,
+    version: String,
+    url: String,
+    settings: Settings,
+    loader: Arc<dyn Loader>,
+    files: Unpacked,
+}
+
+/// What the archive's own `model-config.yaml` wishes.
+fn archive_wishes(config: &ModelConfig) -> Wishes {
+    let millis = |value: u32| Duration::from_millis(value.into());
+    let seconds = |value: u32| Duration::from_secs(value.into());
+    Wishes {
+        workers: config.min_workers.map(|count| count as usize),
+        batch_size: config
+            .batch_size
+            .and_then(|size| NonZeroUsize::new(size as usize)),
+        max_batch_delay: config.max_batch_delay.map(millis),
+        response_timeout: config.response_timeout.map(seconds),
+        startup_timeout: config.startup_timeout.map(seconds),
+        queue_size: config.job_queue_size.map(|size| size as usize),
+    }
+}

@@ -1,1 +1,33 @@
+//! The libtorch engine behind the servable waist: TorchScript files to servables.
+//!
+//! The way of a model: [`Format::of`] tells what its file is; [`TorchLoader`] (`loader.rs`) reads it once per device
+//! through `module.rs`, which freezes and optimises it and checks the outcome; a worker's [`servable`] (`servable.rs`)
+//! shares that module and wraps the handler around it. `values.rs` carries values to libtorch and back; `ffi.rs` is the
+//! only file that speaks to the C++ shim, and `cuda.rs` the only one that loads CUDA libraries.
+//!
+//! It knows nothing of queues, versions or wires. The server's wiring makes its loaders.
 
+mod format;
+mod message;
+
+#[cfg(feature = "libtorch")]
+mod cuda;
+#[cfg(feature = "libtorch")]
+mod ffi;
+#[cfg(feature = "libtorch")]
+mod loader;
+#[cfg(feature = "libtorch")]
+mod module;
+#[cfg(feature = "libtorch")]
+mod servable;
+#[cfg(feature = "libtorch")]
+mod values;
+
+pub use format::Format;
+pub use message::first_useful_line;
+
+#[cfg(feature = "libtorch")]
+pub use {
+    cuda::{CudaError, devices as cuda_devices},
+    loader::{ModelFiles, TorchLoader},
+};

@@ -1,0 +1,143 @@
+//! Failures of serving. [`Error::code`] is the only thing a wire looks at to choose a status.
+
+use std::time::Duration;
+
+use servable::{JobError, LoadError, Reason};
+use thiserror::Error;
+
+/// What kind of failure it is, by what the client will do next. Each wire maps every code to a status, in one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The request is at fault; sending it again changes nothing.
+    BadInput,
+    ModelNotFound,
+    VersionNotFound,
+    /// What is to be made exists already.
+    Conflict,
+    /// The model cannot do this for any input.
+    Unsupported,
+    /// Every queue has its bound, and this one is reached; later it may work.
+    Overloaded,
+    /// The deadline passed before the answer came.
+    Timeout,
+    /// Nobody can serve this model now: no worker, or the server is stopping.
+    Unavailable,
+    /// The model failed on this request.
+    PredictionFailed,
+    /// The worker was lost while it held this request.
+    WorkerDied,
+    OutOfMemory,
+    /// An archive that cannot become a model.
+    InvalidModel,
+    Internal,
+}
+
+/// Why a request or a registration failed. The text is one line that a client may read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Error {
+    #[error("Model not found: {0}")]
+    ModelNotFound(String),
+    #[error("Model version: {version} does not exist for model: {model}")]
+    VersionNotFound { model: String, version: String },
+    #[error("Model version {version} is already registered for model {model}")]
+    AlreadyRegistered { model: String, version: String },
+    /// What the model store says about a name it does not have.
+    #[error("{0}")]
+    NotInStore(String),
+    #[error("{0}")]
+    InvalidModel(String),
+    /// TorchServe has one sentence for each reason why no worker takes a job, and its clients know it; ours follows it.
+    #[error(
+        "Model \"{model}\"{} has no worker to serve inference request. Please use scale workers API to add workers. \
+         If this is a sequence inference, please check if it is closed, or expired; or exceeds maxSequenceJobQueueSize \
+         ({why})",
+        version.as_ref().map(|version| format!(" Version {version}\"")).unwrap_or_default()
+    )]
+    NoWorker {
+        model: String,
+        version: Option<String>,
+        why: NoWorker,
+    },
+    #[error("Model \"{model}\" gave no answer within {} ms", after.as_millis())]
+    Timeout { model: String, after: Duration },
+    #[error("Worker died. ({0})")]
+    WorkerDied(String),
+    #[error("the server is stopping")]
+    Stopping,
+    #[error("the server holds {0} requests, which is its bound")]
+    Crowded(u32),
+    #[error(transparent)]
+    Job(JobError),
+}
+
+/// Why no worker takes a job now.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum NoWorker {
+    #[error("its queue holds {0} requests, which is its bound")]
+    QueueFull(usize),
+    #[error("it was registered without workers")]
+    NoneAsked,
+    #[error("it failed to load: {0}")]
+    LoadFailed(String),
+    #[error("it is being unloaded")]
+    Unloading,
+}
+
+impl Error {
+    pub fn code(&self) -> Code {
+        match self {
+            Error::ModelNotFound(_) | Error::NotInStore(_) => Code::ModelNotFound,
+            Error::VersionNotFound { .. } => Code::VersionNotFound,
+            Error::AlreadyRegistered { .. } => Code::Conflict,
+            Error::InvalidModel(_) => Code::InvalidModel,
+            Error::NoWorker {
+                why: NoWorker::QueueFull(_),
+                ..
+            }
+            | Error::Crowded(_) => Code::Overloaded,
+            Error::NoWorker { .. } | Error::Stopping => Code::Unavailable,
+            Error::Timeout { .. } => Code::Timeout,
+            Error::WorkerDied(_) => Code::WorkerDied,
+            Error::Job(error) => match error.reason {
+                Reason::BadInput => Code::BadInput,
+                Reason::Unsupported => Code::Unsupported,
+                Reason::OutOfMemory => Code::OutOfMemory,
+                Reason::Failed => Code::PredictionFailed,
+            },
+        }
+    }
+}
+
+impl From<JobError> for Error {
+    fn from(error: JobError) -> Self {
+        Error::Job(error)
+    }
+}
+
+impl From<LoadError> for Error {
+    fn from(error: LoadError) -> Self {
+        Error::InvalidModel(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_worker_keeps_the_sentence_that_clients_know() {
+        let why = NoWorker::QueueFull(100);
+        let error = Error::NoWorker {
+            model: "m".into(),
+            version: Some("1.0".into()),
+            why,
+        };
+        assert_eq!(
+            error.to_string(),
+            "Model \"m\" Version 1.0\" has no worker to serve inference request. Please use scale workers API to add \
+             workers. If this is a sequence inference, please check if it is closed, or expired; or exceeds \
+             maxSequenceJobQueueSize (its queue holds 100 requests, which is its bound)"
+        );
+        assert_eq!(error.code(), Code::Overloaded);
+    }
+}

@@ -1,0 +1,118 @@
+//! Which models there are: a name to its versions, and one of them the default.
+//!
+//! A map behind short locks, held for a look-up and never across an await. Whoever resolves a name holds the model for as
+//! long as its request lasts; a model that is removed lives on until the last of them is done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use archive::Unpacked;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+use crate::error::Error;
+use crate::pool::Pool;
+use crate::settings::Settings;
+
+/// One registered version of a model.
+pub struct Model {
+    pub name: String,
+    pub version: String,
+    /// What the registration named: a file, a folder or an address.
+    pub url: String,
+    pub settings: Settings,
+    pub pool: Pool,
+    /// The unpacked archive. Last, so that workers are gone before their files are.
+    pub files: Arc<Unpacked>,
+}
+
+#[derive(Default)]
+pub struct Registry {
+    models: DashMap<String, Versions>,
+}
+
+struct Versions {
+    default: String,
+    by_version: BTreeMap<String, Arc<Model>>,
+}
+
+impl Registry {
+    /// Adds a version. The first one of a name becomes its default.
+    pub fn insert(&self, model: Arc<Model>) -> Result<(), Error> {
+        match self.models.entry(model.name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(Versions {
+                    default: model.version.clone(),
+                    by_version: BTreeMap::from([(model.version.clone(), model)]),
+                });
+            }
+            Entry::Occupied(mut entry) => {
+                let versions = &mut entry.get_mut().by_version;
+                if versions.contains_key(&model.version) {
+                    return Err(already_registered(&model.name, &model.version));
+                }
+                versions.insert(model.version.clone(), model);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says so if this name and version are taken; a cheap question before the costly work of loading.
+    pub fn check_free(&self, name: &str, version: &str) -> Result<(), Error> {
+        match self.models.get(name) {
+            Some(versions) if versions.by_version.contains_key(version) => {
+                Err(already_registered(name, version))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The named version, or the default one.
+    pub fn resolve(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>, Error> {
+        let versions = self
+            .models
+            .get(name)
+            .ok_or_else(|| Error::ModelNotFound(name.into()))?;
+        let wanted = version.unwrap_or(&versions.default);
+        versions
+            .by_version
+            .get(wanted)
+            .map(Arc::clone)
+            .ok_or_else(|| Error::VersionNotFound {
+                model: name.into(),
+                version: wanted.into(),
+            })
+    }
+
+    /// The default version of every model, by name.
+    pub fn defaults(&self) -> Vec<Arc<Model>> {
+        let mut models: Vec<Arc<Model>> = self
+            .models
+            .iter()
+            .filter_map(|versions| versions.by_version.get(&versions.default).map(Arc::clone))
+            .collect();
+        models.sort_by(|a, b| a.name.cmp(&b.name));
+        models
+    }
+
+    /// Takes every version out, so that no request finds one any more.
+    pub fn take_all(&self) -> Vec<Arc<Model>> {
+        let names: Vec<String> = self
+            .models
+            .iter()
+            .map(|versions| versions.key().clone())
+            .collect();
+        names
+            .iter()
+            .filter_map(|name| self.models.remove(name))
+            .flat_map(|(_, versions)| versions.by_version.into_values())
+            .collect()
+    }
+}
+
+fn already_registered(name: &str, version: &str) -> Error {
+    Error::AlreadyRegistered {
+        model: name.into(),
+        version: version.into(),
+    }
+}

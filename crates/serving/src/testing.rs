@@ -1,0 +1,98 @@
+//! A scripted engine for tests: it answers, waits, fails or panics as the request's own text says.
+//!
+//! The first word of a request's body is the cue: `echo …` answers the whole body, `wait MS` answers after that many
+//! milliseconds, `bad` is a bad input, `fail` fails the whole batch, `panic` panics, `batch` answers how many inputs were
+//! in the batch. Anything else is echoed.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use servable::{
+    BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable, Value,
+};
+
+/// Loads [scripted](self) servables, or refuses to.
+#[derive(Default)]
+pub struct ScriptedLoader {
+    /// Every load fails with this text.
+    pub refuse: Option<String>,
+    /// How long a load takes.
+    pub load_time: Duration,
+    loads: AtomicUsize,
+    alive: Arc<AtomicUsize>,
+}
+
+impl ScriptedLoader {
+    /// How often a servable was loaded.
+    pub fn loads(&self) -> usize {
+        self.loads.load(Ordering::SeqCst)
+    }
+
+    /// How many servables are loaded and not yet dropped.
+    pub fn alive(&self) -> usize {
+        self.alive.load(Ordering::SeqCst)
+    }
+}
+
+impl Loader for ScriptedLoader {
+    fn load(&self, _device: Device) -> Result<Box<dyn Servable>, LoadError> {
+        std::thread::sleep(self.load_time);
+        if let Some(reason) = &self.refuse {
+            return Err(LoadError::Invalid(reason.clone()));
+        }
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.alive.fetch_add(1, Ordering::SeqCst);
+        Ok(Box::new(Scripted {
+            alive: Arc::clone(&self.alive),
+        }))
+    }
+}
+
+struct Scripted {
+    alive: Arc<AtomicUsize>,
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Servable for Scripted {
+    fn predict(
+        &mut self,
+        inputs: &[Input],
+        _threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
+        inputs
+            .iter()
+            .map(|input| play(input, inputs.len()))
+            .collect()
+    }
+}
+
+fn play(input: &Input, batch: usize) -> Result<Result<Output, JobError>, BatchError> {
+    let value = input
+        .payload()
+        .map(|part| part.value.clone())
+        .unwrap_or_default();
+    let body = value.clone().into_body();
+    let text = String::from_utf8_lossy(&body);
+    let mut words = text.split_whitespace();
+    match words.next() {
+        Some("wait") => {
+            let millis = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);
+            std::thread::sleep(Duration::from_millis(millis));
+            Ok(Ok(Output::new(value)))
+        }
+        Some("bad") => Ok(Err(JobError::bad_input("the input is bad"))),
+        Some("fail") => Err(BatchError::new(Reason::Failed, "Prediction failed")),
+        Some("panic") => panic!("as scripted"),
+        Some("batch") => Ok(Ok(Output::new(Value::Int(
+            batch.try_into().unwrap_or(i64::MAX),
+        )))),
+        _ => Ok(Ok(Output::new(value))),
+    }
+}

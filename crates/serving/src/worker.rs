@@ -1,0 +1,196 @@
+//! One thread with one servable: takes batches, answers their jobs, survives whatever the model does.
+//!
+//! A worker is started and fed by its pool alone. It ends when the pool drops its end of the channel.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
+use tokio::sync::mpsc::WeakSender;
+use tracing::{error, warn};
+
+use crate::cores::Share;
+use crate::error::Error;
+use crate::job::Job;
+use crate::pool::Event;
+
+/// Names a worker within its pool; never used twice.
+pub(crate) type WorkerId = u64;
+
+/// What a worker is given at once.
+pub(crate) struct Batch {
+    pub(crate) jobs: Vec<Job>,
+    pub(crate) cores: Share,
+}
+
+/// What starting a worker takes.
+pub(crate) struct Start {
+    pub(crate) id: WorkerId,
+    /// As in the log: `W-<id>-<model>_<version>`.
+    pub(crate) name: String,
+    pub(crate) loader: Arc<dyn Loader>,
+    pub(crate) device: Device,
+    /// Weak, so that a pool whose handles are all gone ends although its workers live.
+    pub(crate) events: WeakSender<Event>,
+}
+
+/// Starts the thread. It reports `Loaded` or `LoadFailed`, then `Idle` after every batch. The channel holds one batch:
+/// the pool sends only to a worker that it knows to be idle.
+pub(crate) fn start(start: Start) -> std::io::Result<SyncSender<Batch>> {
+    let (sender, receiver) = sync_channel(1);
+    thread::Builder::new()
+        .name(start.name.clone())
+        .spawn(move || run(&start, &receiver))?;
+    Ok(sender)
+}
+
+fn run(start: &Start, batches: &Receiver<Batch>) {
+    let mut servable = match load(start) {
+        Ok(servable) => Some(servable),
+        Err(error) => return report(start, Event::LoadFailed(start.id, error)),
+    };
+    report(start, Event::Loaded(start.id));
+    while let Ok(batch) = batches.recv() {
+        if serve(start, &mut servable, batch).is_err() {
+            return; // Reported where it happened.
+        }
+        report(start, Event::Idle(start.id));
+    }
+}
+
+fn report(start: &Start, event: Event) {
+    if let Some(events) = start.events.upgrade() {
+        // Fails only when the pool is gone, and then nobody needs to know.
+        let _ = events.blocking_send(event);
+    }
+}
+
+fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
+    catch_unwind(AssertUnwindSafe(|| start.loader.load(start.device))).unwrap_or_else(|panic| {
+        Err(LoadError::Invalid(format!(
+            "loading panicked: {}",
+            panic_text(panic.as_ref())
+        )))
+    })
+}
+
+/// The model could not be loaded again after a panic; the worker ends.
+struct Lost;
+
+/// Runs one batch and answers every job in it. When a batch of several fails as a whole, its jobs are run one by one, so
+/// that a failure costs the request that causes it and no other.
+fn serve(
+    start: &Start,
+    servable: &mut Option<Box<dyn Servable>>,
+    batch: Batch,
+) -> Result<(), Lost> {
+    let Batch { jobs, cores } = batch;
+    let mut inputs = Vec::with_capacity(jobs.len());
+    let mut waiting = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        // Its place in the queue is free from here on.
+        let Job {
+            input,
+            reply,
+            span,
+            deadline: _,
+            _place: _,
+        } = job;
+        inputs.push(input);
+        waiting.push((reply, span));
+    }
+    let threads = cores.threads();
+    let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
+        let loaded = match servable {
+            Some(loaded) => loaded,
+            None => servable.insert(load(start).map_err(|error| {
+                report(start, Event::LoadFailed(start.id, error));
+                Lost
+            })?),
+        };
+        let result = catch_unwind(AssertUnwindSafe(|| loaded.predict(inputs, threads)));
+        Ok(match result {
+            Ok(Ok(results)) if results.len() == inputs.len() => Attempt::Answered(results),
+            Ok(Ok(_)) => Attempt::Failed(
+                BatchError::new(Reason::Failed, "number of batch response mismatched").into(),
+            ),
+            Ok(Err(error)) => Attempt::Failed(log_batch_error(start, error).into()),
+            Err(panic) => {
+                let text = panic_text(panic.as_ref());
+                error!(worker = start.name, "the model panicked: {text}");
+                *servable = None;
+                Attempt::Panicked(text)
+            }
+        })
+    };
+
+    let first = attempt(&inputs)?;
+    let results: Vec<Result<Output, Error>> = match first {
+        Attempt::Answered(results) => results
+            .into_iter()
+            .map(|result| result.map_err(Error::Job))
+            .collect(),
+        failed if inputs.len() == 1 => vec![Err(failed.into_error())],
+        Attempt::Failed(_) | Attempt::Panicked(_) => {
+            warn!(
+                worker = start.name,
+                "a batch of {} failed; its requests run again one by one",
+                inputs.len()
+            );
+            let mut results = Vec::with_capacity(inputs.len());
+            for input in inputs.chunks(1) {
+                results.push(match attempt(input)? {
+                    Attempt::Answered(mut answers) => answers
+                        .pop()
+                        .expect("as many answers as inputs")
+                        .map_err(Error::Job),
+                    failed @ (Attempt::Failed(_) | Attempt::Panicked(_)) => {
+                        Err(failed.into_error())
+                    }
+                });
+            }
+            results
+        }
+    };
+    for ((reply, span), result) in waiting.into_iter().zip(results) {
+        let _entered = span.enter();
+        // Fails when the client is gone; the answer has no other owner.
+        let _ = reply.send(result);
+    }
+    Ok(())
+}
+
+enum Attempt {
+    Answered(Vec<Result<Output, JobError>>),
+    Failed(JobError),
+    Panicked(String),
+}
+
+impl Attempt {
+    fn into_error(self) -> Error {
+        match self {
+            Attempt::Answered(_) => Error::WorkerDied("answered, then lost".into()),
+            Attempt::Failed(error) => Error::Job(error),
+            Attempt::Panicked(text) => Error::WorkerDied(text),
+        }
+    }
+}
+
+fn log_batch_error(start: &Start, error: BatchError) -> BatchError {
+    match &error.detail {
+        Some(detail) => warn!(worker = start.name, "{error}: {detail}"),
+        None => warn!(worker = start.name, "{error}"),
+    }
+    error
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".into());
+    text.lines().next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,115 @@
+//! From an unpacked archive to servables that share one module per device.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use handlers::{Handler, ModelContext};
+use servable::{Device, LoadError, Loader, Servable};
+
+use crate::Format;
+use crate::module::Module;
+use crate::servable::TorchServable;
+
+/// What the engine needs to know of one version of a model.
+#[derive(Debug, Clone)]
+pub struct ModelFiles {
+    /// For log lines.
+    pub name: String,
+    /// The folder of the unpacked archive.
+    pub dir: PathBuf,
+    /// The manifest's `serializedFile`, within `dir`, if it names one.
+    pub weights: Option<PathBuf>,
+    /// The name of a native handler; empty for tensor in, tensor out.
+    pub handler: String,
+    /// The `handler` section of the model's configuration file.
+    pub handler_settings: Option<serde_yaml::Value>,
+    pub limit_max_image_pixels: bool,
+}
+
+/// Loads TorchScript models. Cheap to hold: weights are read when the first worker loads, shared with the others on the
+/// same device, and released when the last of them is gone.
+pub struct TorchLoader {
+    files: ModelFiles,
+    weights: PathBuf,
+    modules: Mutex<HashMap<Device, Weak<Module>>>,
+}
+
+impl TorchLoader {
+    /// Checks all that can be checked without reading the weights: the kind of file, the handler and its parameters.
+    pub fn new(mut files: ModelFiles) -> Result<Self, LoadError> {
+        // First, because a handler in Python explains whatever else is strange about an archive.
+        make_handler(&files)?;
+        let weights = files.weights.take().ok_or_else(|| {
+            LoadError::Invalid(
+                "the manifest names no serializedFile, so there is no network to load".into(),
+            )
+        })?;
+        check_format(&files, &weights)?;
+        Ok(TorchLoader {
+            files,
+            weights,
+            modules: Mutex::default(),
+        })
+    }
+
+    /// The module on that device, read now if nobody has it. Workers of one model that start together wait here for the
+    /// first of them.
+    fn module(&self, device: Device) -> Result<Arc<Module>, LoadError> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(module) = modules.get(&device).and_then(Weak::upgrade) {
+            return Ok(module);
+        }
+        let module = Arc::new(Module::load(
+            &self.weights,
+            self.files.name.clone(),
+            device,
+        )?);
+        modules.insert(device, Arc::downgrade(&module));
+        Ok(module)
+    }
+}
+
+impl Loader for TorchLoader {
+    fn load(&self, device: Device) -> Result<Box<dyn Servable>, LoadError> {
+        Ok(Box::new(TorchServable::new(
+            make_handler(&self.files)?,
+            self.module(device)?,
+        )))
+    }
+}
+
+fn check_format(files: &ModelFiles, weights: &Path) -> Result<(), LoadError> {
+    let file = weights
+        .strip_prefix(&files.dir)
+        .unwrap_or(weights)
+        .display();
+    let format =
+        Format::of(weights).map_err(|error| LoadError::Invalid(format!("{file}: {error}")))?;
+    match format {
+        Format::TorchScript => Ok(()),
+        Format::AotInductor => Err(LoadError::Unsupported(format!(
+            "{file} is {format}, which is not supported yet"
+        ))),
+        Format::Eager | Format::LegacyPickle => Err(LoadError::Unsupported(format!(
+            "{file} is {format}, which takes Python to load; save the model with torch.jit.trace or torch.jit.script"
+        ))),
+        Format::ExportedProgram | Format::Safetensors | Format::Onnx => {
+            Err(LoadError::Unsupported(format!(
+                "{file} is {format}; save the model as TorchScript, with torch.jit.trace or torch.jit.script"
+            )))
+        }
+        Format::Empty | Format::Unknown => Err(LoadError::Invalid(format!(
+            "{file} is {format}; expected a TorchScript module"
+        ))),
+    }
+}
+
+fn make_handler(files: &ModelFiles) -> Result<Box<dyn Handler>, LoadError> {
+    let context = ModelContext {
+        dir: &files.dir,
+        settings: files.handler_settings.as_ref(),
+        limit_max_image_pixels: files.limit_max_image_pixels,
+    };
+    handlers::by_name(&files.handler, &context)
+}

@@ -1,0 +1,148 @@
+//! The one table from failure to status, and the body that carries it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serving::Code;
+
+use crate::http::answer::json_response;
+
+/// A failure as a client sees it over HTTP: TorchServe's status, exception name and text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub status: StatusCode,
+    /// The `type` member: the name of TorchServe's exception.
+    pub kind: &'static str,
+    pub message: String,
+}
+
+/// The only place where a code becomes a status. No wildcard arm, so a new code must choose.
+fn status(code: Code) -> (StatusCode, &'static str) {
+    match code {
+        Code::BadInput => (StatusCode::BAD_REQUEST, "BadRequestException"),
+        Code::ModelNotFound => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
+        Code::VersionNotFound => (StatusCode::NOT_FOUND, "ModelVersionNotFoundException"),
+        Code::Conflict => (StatusCode::CONFLICT, "ConflictStatusException"),
+        Code::Unsupported => (StatusCode::NOT_IMPLEMENTED, "NotImplementedException"),
+        Code::Overloaded | Code::Unavailable => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailableException",
+        ),
+        Code::Timeout => (StatusCode::REQUEST_TIMEOUT, "RequestTimeoutException"),
+        Code::PredictionFailed => (StatusCode::SERVICE_UNAVAILABLE, "InternalServerException"),
+        Code::WorkerDied | Code::Internal => {
+            (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException")
+        }
+        Code::OutOfMemory => (StatusCode::INSUFFICIENT_STORAGE, "InternalServerException"),
+        Code::InvalidModel => (StatusCode::BAD_REQUEST, "InvalidModelException"),
+    }
+}
+
+impl Failure {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Self {
+        Failure {
+            status,
+            kind,
+            message: message.into(),
+        }
+    }
+
+    pub fn no_such_route() -> Self {
+        let message = "Requested resource is not found, please refer to API document.";
+        Failure::new(StatusCode::NOT_FOUND, "ResourceNotFoundException", message)
+    }
+
+    pub fn method_not_allowed() -> Self {
+        let message = "Requested method is not allowed, please refer to API document.";
+        Failure::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "MethodNotAllowedException",
+            message,
+        )
+    }
+
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Failure::new(StatusCode::BAD_REQUEST, "BadRequestException", message)
+    }
+
+    pub fn too_slow(message: impl Into<String>) -> Self {
+        Failure::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "RequestTimeoutException",
+            message,
+        )
+    }
+
+    pub fn internal(message: impl Into<String>) -> Self {
+        Failure::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InternalServerException",
+            message,
+        )
+    }
+
+    /// A body over the limit. TorchServe answers it with no body at all.
+    pub fn too_large() -> Self {
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "", "")
+    }
+}
+
+impl From<serving::Error> for Failure {
+    fn from(error: serving::Error) -> Self {
+        let (status, kind) = status(error.code());
+        Failure::new(status, kind, error.to_string())
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+            let mut response = self.status.into_response();
+            response
+                .headers_mut()
+                .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            return response;
+        }
+        let body = serde_json::json!({
+            "code": self.status.as_u16(),
+            "type": self.kind,
+            "message": self.message,
+        });
+        json_response(self.status, &body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    async fn check(failure: Failure, status: u16, body: &str) {
+        let response = failure.into_response();
+        assert_eq!(response.status().as_u16(), status);
+        let bytes = response
+            .into_body()
+            .collect()
+            .await
+            .expect("in memory")
+            .to_bytes();
+        assert_eq!(String::from_utf8_lossy(&bytes), body);
+    }
+
+    #[tokio::test]
+    async fn failures_have_torchserves_bodies() {
+        check(
+            serving::Error::ModelNotFound("x".into()).into(),
+            404,
+            "{\n  \"code\": 404,\n  \"type\": \"ModelNotFoundException\",\n  \"message\": \"Model not found: x\"\n}\n",
+        )
+        .await;
+        check(
+            Failure::method_not_allowed(),
+            405,
+            "{\n  \"code\": 405,\n  \"type\": \"MethodNotAllowedException\",\n  \"message\": \"Requested method is not \
+             allowed, please refer to API document.\"\n}\n",
+        )
+        .await;
+        check(Failure::too_large(), 413, "").await;
+    }
+}

@@ -1,0 +1,157 @@
+//! The HTTP APIs: routers, and the layers every request passes, in order.
+//!
+//! Who calls it: [`crate::serve`] puts a router on each listener; tests call one without a socket.
+
+pub mod answer;
+mod body;
+mod inference;
+mod openapi;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Uri, header, uri::PathAndQuery};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use serving::Serving;
+use tower::{Layer, ServiceExt};
+use tracing::{Instrument, info, info_span};
+use uuid::Uuid;
+
+use crate::config::{Config, Cors};
+pub use body::BodyLimits;
+
+/// What every endpoint may use.
+#[derive(Clone)]
+pub struct App {
+    pub serving: Arc<Serving>,
+    pub settings: Arc<HttpSettings>,
+}
+
+/// What the configuration says to the HTTP side.
+#[derive(Debug)]
+pub struct HttpSettings {
+    pub body: BodyLimits,
+    /// Whether JSON answers of models carry a content type, which TorchServe's do not.
+    pub prediction_content_type: bool,
+    cors: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl HttpSettings {
+    pub fn new(config: &Config) -> Self {
+        HttpSettings {
+            body: BodyLimits {
+                size: config.max_request_size,
+                time: config.body_timeout,
+            },
+            prediction_content_type: config.prediction_content_type,
+            cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
+        }
+    }
+}
+
+/// The id of the request at hand, as in the log and in `x-request-id`.
+#[derive(Clone)]
+pub struct RequestId(pub Arc<str>);
+
+/// The service behind the inference listener.
+pub fn inference_router(app: App) -> Router {
+    let routes = inference::routes()
+        .with_state(app.clone())
+        .layer(middleware::from_fn_with_state(app, around_each_request));
+    // Outermost, because routing must see the path without its trailing slashes.
+    let trimmed = middleware::from_fn(trim_path).layer(
+        routes
+            .into_service()
+            .map_request(|request: Request| request),
+    );
+    Router::new().fallback_service(trimmed)
+}
+
+/// Trailing empty segments of a path do not count.
+async fn trim_path(mut request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() != path.len() && path.len() > 1 {
+        let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+        let text = match request.uri().query() {
+            Some(query) => format!("{trimmed}?{query}"),
+            None => trimmed.to_owned(),
+        };
+        if let Ok(path_and_query) = text.parse::<PathAndQuery>() {
+            let mut parts = request.uri().clone().into_parts();
+            parts.path_and_query = Some(path_and_query);
+            if let Ok(uri) = Uri::from_parts(parts) {
+                *request.uri_mut() = uri;
+            }
+        }
+    }
+    next.run(request).await
+}
+
+/// Gives the request its id and span, the answer its common headers, and the access log its line.
+async fn around_each_request(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let id: Arc<str> = Uuid::new_v4().to_string().into();
+    request.extensions_mut().insert(RequestId(Arc::clone(&id)));
+    let line = format!(
+        "\"{} {} {:?}\"",
+        request.method(),
+        request.uri(),
+        request.version()
+    );
+    let peer = request
+        .extensions()
+        .get::<crate::connection::Peer>()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let span = info_span!("request", id = %id);
+    let mut response = next.run(request).instrument(span).await;
+
+    let status = response.status();
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(&*id) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    let cache = HeaderValue::from_static("no-cache; no-store, must-revalidate, private");
+    headers.insert(header::CACHE_CONTROL, cache);
+    headers.insert(
+        header::EXPIRES,
+        HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 UTC"),
+    );
+    // A client that sent something wrong may be out of step with us: it gets a fresh connection.
+    let refused = status.is_client_error() || status.is_server_error();
+    headers.insert(
+        header::CONNECTION,
+        HeaderValue::from_static(if refused { "close" } else { "keep-alive" }),
+    );
+    for (name, value) in &app.settings.cors {
+        headers.insert(name.clone(), value.clone());
+    }
+    info!(target: "access_log", "{peer} {line} {} {}", status.as_u16(), start.elapsed().as_millis());
+    response
+}
+
+fn cors_headers(cors: &Cors) -> Vec<(HeaderName, HeaderValue)> {
+    let values = [
+        (
+            header::ACCESS_CONTROL_ALLOW_ORIGIN,
+            Some(&cors.allowed_origin),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            cors.allowed_methods.as_ref(),
+        ),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            cors.allowed_headers.as_ref(),
+        ),
+    ];
+    values
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?)))
+        .collect()
+}

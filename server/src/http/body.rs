@@ -1,0 +1,246 @@
+//! A request's body to the parts of an [`Input`](servable::Input), under a cap and a timeout.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, header};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use servable::{Part, Value};
+
+use crate::error::Failure;
+
+/// The bounds of a body.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyLimits {
+    pub size: usize,
+    /// From the end of the head to the end of the body.
+    pub time: Duration,
+}
+
+/// Reads a body into the parts that TorchServe makes of it: each form field is a part, and anything else is one part
+/// named `body`.
+pub(super) async fn read_parts(
+    headers: &HeaderMap,
+    body: Body,
+    limits: BodyLimits,
+) -> Result<Vec<Part>, Failure> {
+    let bytes = read(headers, body, limits).await?;
+    let content_type = text_header(headers, header::CONTENT_TYPE);
+    let mime = content_type.split(';').next().unwrap_or_default().trim();
+    if mime.eq_ignore_ascii_case("multipart/form-data") {
+        multipart(bytes, content_type).await
+    } else if mime.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(form(&bytes))
+    } else {
+        Ok(vec![Part {
+            name: "body".into(),
+            content_type: mime.to_owned(),
+            value: Value::Bytes(bytes),
+        }])
+    }
+}
+
+async fn read(headers: &HeaderMap, mut body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
+    let announced = text_header(headers, header::CONTENT_LENGTH)
+        .parse::<usize>()
+        .unwrap_or(0);
+    if announced > limits.size {
+        return Err(Failure::too_large());
+    }
+    let reading = async {
+        // Most bodies are one frame, or fit what was announced: no copy for the first, one for the others.
+        let mut first: Option<Bytes> = None;
+        let mut rest = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame
+                .map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
+            if so_far + data.len() > limits.size {
+                return Err(Failure::too_large());
+            }
+            match &first {
+                None => first = Some(data),
+                Some(_) => {
+                    if rest.is_empty() {
+                        rest.reserve(announced.saturating_sub(so_far).max(data.len()));
+                    }
+                    rest.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(match first {
+            None => Bytes::new(),
+            Some(first) if rest.is_empty() => first,
+            Some(first) => {
+                let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+                whole.extend_from_slice(&first);
+                whole.extend_from_slice(&rest);
+                whole.freeze()
+            }
+        })
+    };
+    tokio::time::timeout(limits.time, reading)
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::too_slow(format!(
+                "the body did not arrive within {} s",
+                limits.time.as_secs()
+            )))
+        })
+}
+
+async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failure> {
+    let broken =
+        |error: multer::Error| Failure::bad_request(format!("malformed multipart body: {error}"));
+    let boundary = multer::parse_boundary(content_type).map_err(broken)?;
+    let stream =
+        futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(bytes) });
+    let mut fields = multer::Multipart::new(stream, boundary);
+    let mut parts = Vec::new();
+    while let Some(field) = fields.next_field().await.map_err(broken)? {
+        let Some(name) = field.name().map(str::to_owned) else {
+            continue;
+        };
+        // Only a file carries a content type of its own.
+        let content_type = match (field.file_name(), field.content_type()) {
+            (Some(_), Some(mime)) => mime.essence_str().to_owned(),
+            _ => String::new(),
+        };
+        let value = Value::Bytes(field.bytes().await.map_err(broken)?);
+        put(
+            &mut parts,
+            Part {
+                name,
+                content_type,
+                value,
+            },
+        );
+    }
+    Ok(parts)
+}
+
+/// Fields without a `=` do not count, which is why a bare `curl -d x` reaches the handler as an empty row.
+fn form(bytes: &[u8]) -> Vec<Part> {
+    let mut parts = Vec::new();
+    for pair in bytes
+        .split(|&byte| byte == b'&')
+        .filter(|pair| pair.contains(&b'='))
+    {
+        for (name, value) in form_urlencoded::parse(pair) {
+            let value = Value::Bytes(Bytes::from(value.into_owned()));
+            put(
+                &mut parts,
+                Part {
+                    name: name.into_owned(),
+                    content_type: String::new(),
+                    value,
+                },
+            );
+        }
+    }
+    parts
+}
+
+/// Of two parts with one name the later counts.
+fn put(parts: &mut Vec<Part>, part: Part) {
+    match parts.iter_mut().find(|existing| existing.name == part.name) {
+        Some(existing) => *existing = part,
+        None => parts.push(part),
+    }
+}
+
+fn text_header(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const LIMITS: BodyLimits = BodyLimits {
+        size: 400,
+        time: Duration::from_secs(1),
+    };
+
+    async fn parts_of(
+        content_type: &'static str,
+        body: &'static str,
+    ) -> Result<Vec<Part>, Failure> {
+        let mut headers = HeaderMap::new();
+        if !content_type.is_empty() {
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        }
+        read_parts(&headers, Body::from(body), LIMITS).await
+    }
+
+    /// Parts as `name:type=value`.
+    async fn check(content_type: &'static str, body: &'static str, expected: &[&str]) {
+        let parts = parts_of(content_type, body).await.expect("well-formed");
+        let found: Vec<String> = parts
+            .into_iter()
+            .map(|part| {
+                let value = String::from_utf8_lossy(&part.value.into_body()).into_owned();
+                format!("{}:{}={value}", part.name, part.content_type)
+            })
+            .collect();
+        assert_eq!(found, expected, "{content_type}: {body}");
+    }
+
+    #[tokio::test]
+    async fn a_plain_body_is_one_part() {
+        check("", "x", &["body:=x"]).await;
+        check("", "", &["body:="]).await;
+        check(
+            "application/json; charset=utf-8",
+            "{}",
+            &["body:application/json={}"],
+        )
+        .await;
+        check("image/jpeg", "x", &["body:image/jpeg=x"]).await;
+    }
+
+    #[tokio::test]
+    async fn form_fields_are_parts_and_the_last_of_a_name_counts() {
+        let form = "application/x-www-form-urlencoded";
+        check(form, "x", &[]).await;
+        check(form, "a=1&b=x%20y&a=2", &["a:=2", "b:=x y"]).await;
+        let multipart = "multipart/form-data; boundary=Z";
+        check(
+            multipart,
+            "--Z\r\nContent-Disposition: form-data; name=\"data\"; filename=\"k.jpg\"\r\nContent-Type: image/jpeg; \
+             charset=x\r\n\r\nJPEG\r\n--Z\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\nundefined\r\n--Z--\r\n",
+            &["data:image/jpeg=JPEG", "type:=undefined"],
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_broken_or_too_large_is_refused() {
+        let failure = parts_of("multipart/form-data; boundary=Z", "no boundary")
+            .await
+            .expect_err("broken");
+        assert_eq!(failure.status.as_u16(), 400);
+        assert!(
+            failure.message.starts_with("malformed multipart body: "),
+            "{}",
+            failure.message
+        );
+        let failure = parts_of("multipart/form-data", "x")
+            .await
+            .expect_err("no boundary");
+        assert_eq!(failure.status.as_u16(), 400);
+        let long: &'static str = Box::leak("x".repeat(LIMITS.size + 1).into_boxed_str());
+        assert_eq!(
+            parts_of("", long).await.expect_err("too large"),
+            Failure::too_large()
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! The inference API: health, predictions, and the other spellings of a prediction that TorchServe's clients use.
+
+use std::collections::HashMap;
+
+use axum::Router;
+use axum::extract::{Extension, Path, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use servable::{Input, Part, Task, Value};
+use serving::State as ModelState;
+
+use super::answer::{output_response, status_response};
+use super::{App, RequestId, body, openapi};
+use crate::error::Failure;
+
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/", any(description))
+        .route("/api-description", any(openapi::inference))
+        .route("/ping", any(ping))
+        .route("/ping/{*rest}", any(ping))
+        .route("/predictions/{model}", any(predictions))
+        .route("/predictions/{model}/{version}", any(predictions))
+        .route(
+            "/predictions/{model}/{version}/{*url_path}",
+            any(predictions),
+        )
+        .route("/explanations/{model}", any(explanations))
+        .route("/explanations/{model}/{version}", any(explanations))
+        .route(
+            "/explanations/{model}/{version}/{*url_path}",
+            any(explanations),
+        )
+        .route("/invocations", any(invocations))
+        .route("/models/{model}/invoke", any(named))
+        .route("/{model}/predict", any(named))
+        .route("/{model}/{version}/predict", any(named))
+        .fallback(|| async { Failure::no_such_route() })
+}
+
+/// `OPTIONS /` describes the API; any other method is not allowed there.
+async fn description(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        openapi::inference().await
+    } else {
+        Failure::method_not_allowed().into_response()
+    }
+}
+
+/// Unhealthy exactly when the default version of some model has fewer workers, ready or still loading, than it was
+/// started with.
+async fn ping(State(app): State<App>) -> Response {
+    let short = app.serving.registry.defaults().iter().any(|model| {
+        let status = model.pool.status();
+        status.state == ModelState::Failed
+            || (status.state == ModelState::Ready && status.failure.is_some())
+    });
+    if short {
+        status_response(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy")
+    } else {
+        status_response(StatusCode::OK, "Healthy")
+    }
+}
+
+/// The segments of a prediction's path.
+#[derive(serde::Deserialize)]
+struct Target {
+    model: String,
+    version: Option<String>,
+    /// What follows the version; handlers see it as the header `url_path`.
+    #[serde(default)]
+    url_path: String,
+}
+
+async fn predictions(
+    State(app): State<App>,
+    Path(target): Path<Target>,
+    id: Extension<RequestId>,
+    request: Request,
+) -> Response {
+    if request.method() == Method::OPTIONS {
+        return match app
+            .serving
+            .registry
+            .resolve(&target.model, target.version.as_deref())
+        {
+            Ok(model) => openapi::model(&model.name),
+            Err(error) => Failure::from(error).into_response(),
+        };
+    }
+    answer(&app, target, Task::Predict, &id, request).await
+}
+
+async fn explanations(
+    State(app): State<App>,
+    Path(target): Path<Target>,
+    id: Extension<RequestId>,
+    request: Request,
+) -> Response {
+    answer(&app, target, Task::Explain, &id, request).await
+}
+
+/// The routes on which TorchServe hands query parameters to the handler, and neither `explain` nor `url_path`.
+async fn named(
+    State(app): State<App>,
+    Path(target): Path<Target>,
+    Query(query): Query<HashMap<String, String>>,
+    id: Extension<RequestId>,
+    request: Request,
+) -> Response {
+    let input = match read_input(&app, &id, request, query).await {
+        Ok(input) => input,
+        Err(failure) => return failure.into_response(),
+    };
+    predict(&app, &target.model, target.version.as_deref(), input).await
+}
+
+/// SageMaker's route: the model is a parameter, or the only one there is.
+async fn invocations(
+    State(app): State<App>,
+    Query(query): Query<HashMap<String, String>>,
+    id: Extension<RequestId>,
+    request: Request,
+) -> Response {
+    let from_query = query.get("model_name").cloned();
+    let input = match read_input(&app, &id, request, query).await {
+        Ok(input) => input,
+        Err(failure) => return failure.into_response(),
+    };
+    let from_body = || {
+        input
+            .part("model_name")
+            .map(|part| part.value.clone().into_body())
+    };
+    let name = from_query
+        .or_else(|| from_body().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+        .or_else(|| only_model(&app));
+    match name {
+        Some(name) => predict(&app, &name, None, input).await,
+        None => Failure::bad_request("Parameter model_name is required.").into_response(),
+    }
+}
+
+fn only_model(app: &App) -> Option<String> {
+    let models = app.serving.registry.defaults();
+    match models.as_slice() {
+        [only] => Some(only.name.clone()),
+        _ => None,
+    }
+}
+
+async fn answer(
+    app: &App,
+    target: Target,
+    task: Task,
+    id: &RequestId,
+    request: Request,
+) -> Response {
+    let mut input = match read_input(app, id, request, HashMap::new()).await {
+        Ok(input) => input,
+        Err(failure) => return failure.into_response(),
+    };
+    input.task = task;
+    let explain = if task == Task::Explain {
+        "True"
+    } else {
+        "False"
+    };
+    input.headers.push(("explain".into(), explain.into()));
+    input.headers.push(("url_path".into(), target.url_path));
+    predict(app, &target.model, target.version.as_deref(), input).await
+}
+
+async fn predict(app: &App, model: &str, version: Option<&str>, input: Input) -> Response {
+    match app.serving.predict(model, version, input).await {
+        Ok(output) => output_response(output, app.settings.prediction_content_type),
+        Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// Body and headers as an input. Query parameters, where a route hands them on, come before the body's own parts.
+async fn read_input(
+    app: &App,
+    id: &RequestId,
+    request: Request,
+    query: HashMap<String, String>,
+) -> Result<Input, Failure> {
+    let (head, body) = request.into_parts();
+    let parts = body::read_parts(&head.headers, body, app.settings.body).await?;
+    let from_query = query
+        .into_iter()
+        .filter(|(name, _)| parts.iter().all(|part| part.name != *name))
+        .map(|(name, value)| Part {
+            name,
+            content_type: String::new(),
+            value: Value::Bytes(value.into()),
+        });
+    let parts = from_query
+        .collect::<Vec<_>>()
+        .into_iter()
+        .chain(parts)
+        .collect();
+    Ok(Input {
+        id: id.0.to_string(),
+        task: Task::Predict,
+        parts,
+        headers: header_list(&head.headers),
+    })
+}
+
+/// Headers by name, the last value of a repeated one.
+fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .keys()
+        .filter_map(|name| {
+            let value = headers.get_all(name).iter().next_back()?;
+            Some((
+                name.to_string(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,234 @@
+//! Joins configuration, serving and engine: the one file that names all three.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use archive::{DeviceType, Limits, ModelConfig, Unpacked};
+use servable::{Device, LoadError, Loader};
+use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
+
+use crate::config::{Config, Models};
+
+/// The serving core as the configuration wants it.
+pub fn serving(config: &Config, engine: Arc<dyn Engine>) -> anyhow::Result<Serving> {
+    let usable = Cores::of_this_process();
+    let cores = match config.cores {
+        Some(wanted) => Cores::new(wanted.min(usable.usable())),
+        None => usable,
+    };
+    let processors = match engine.gpus() {
+        0 => cores.usable().get(),
+        gpus => gpus,
+    };
+    let defaults = Settings {
+        workers: config
+            .default_workers_per_model
+            .map_or(processors, Into::into),
+        response_timeout: config.default_response_timeout,
+        startup_timeout: config.default_startup_timeout,
+        queue_size: config.job_queue_size.get(),
+        ..Settings::default()
+    };
+    let store = ModelStore::open(&config.model_store, &unpack_folder(), Limits::default())?;
+    let models = config.models.clone();
+    Ok(Serving::new(Parts {
+        store,
+        engine,
+        cores,
+        admission_limit: u32::try_from(config.max_connections.get()).unwrap_or(u32::MAX),
+        defaults,
+        configured: Box::new(move |name, version| configured_wishes(&models, name, version)),
+    }))
+}
+
+/// The engine this build was made with.
+pub fn engine(config: &Config) -> Arc<dyn Engine> {
+    #[cfg(feature = "torch-engine")]
+    return Arc::new(torch::TorchEngine::new(config));
+    #[cfg(not(feature = "torch-engine"))]
+    {
+        let _ = config;
+        Arc::new(NoEngine)
+    }
+}
+
+/// Where archives are unpacked, as TorchServe has it: below the system's temporary folder.
+fn unpack_folder() -> PathBuf {
+    std::env::temp_dir().join("models")
+}
+
+/// What the `models` key of the configuration file wishes for one version.
+fn configured_wishes(models: &Models, name: &str, version: &str) -> Wishes {
+    let Some(settings) = models.get(name, version) else {
+        return Wishes::default();
+    };
+    Wishes {
+        workers: settings.min_workers.map(Into::into),
+        batch_size: settings.batch_size,
+        max_batch_delay: settings.max_batch_delay,
+        response_timeout: settings.response_timeout,
+        startup_timeout: settings.startup_timeout,
+        queue_size: None,
+    }
+}
+
+/// One device per worker: accelerators in turn if there are any and the model does not ask for the CPU.
+#[cfg_attr(not(feature = "torch-engine"), allow(dead_code))]
+fn spread(config: Option<&ModelConfig>, workers: usize, gpus: usize) -> Vec<Device> {
+    let on_cpu =
+        gpus == 0 || config.is_some_and(|config| config.device_type == Some(DeviceType::Cpu));
+    if on_cpu {
+        return vec![Device::Cpu; workers];
+    }
+    let chosen: Vec<usize> = config
+        .and_then(|config| config.device_ids.as_ref())
+        .map(|ids| ids.iter().map(|&id| id as usize).collect())
+        // One bad index voids the list, as TorchServe has it.
+        .filter(|ids: &Vec<usize>| !ids.is_empty() && ids.iter().all(|&id| id < gpus))
+        .unwrap_or_else(|| (0..gpus).collect());
+    chosen
+        .into_iter()
+        .cycle()
+        .take(workers)
+        .map(Device::Cuda)
+        .collect()
+}
+
+#[cfg(feature = "torch-engine")]
+mod torch {
+    use super::{Arc, Config, Device, Engine, LoadError, Loader, ModelConfig, Unpacked, spread};
+    use torch_engine::{CudaError, ModelFiles, TorchLoader, cuda_devices};
+    use tracing::{info, warn};
+
+    /// libtorch behind the serving core.
+    pub(super) struct TorchEngine {
+        gpus: usize,
+        default_handler: Option<String>,
+        limit_max_image_pixels: bool,
+    }
+
+    impl TorchEngine {
+        pub(super) fn new(config: &Config) -> Self {
+            TorchEngine {
+                gpus: usable_gpus(config.number_of_gpu),
+                default_handler: config.default_service_handler.clone(),
+                limit_max_image_pixels: config.limit_max_image_pixels,
+            }
+        }
+    }
+
+    /// The devices there are, up to `most`; the log says why there are none.
+    fn usable_gpus(most: Option<usize>) -> usize {
+        if most == Some(0) {
+            return 0;
+        }
+        match cuda_devices() {
+            Ok(found) => {
+                let used = most.map_or(found, |most| most.min(found));
+                info!("{found} CUDA devices, of which {used} are used");
+                used
+            }
+            Err(CudaError::NoDriver) => {
+                info!("models run on the CPU: {}", CudaError::NoDriver);
+                0
+            }
+            Err(error) => {
+                warn!("models run on the CPU, although this machine has a CUDA driver: {error}");
+                0
+            }
+        }
+    }
+
+    impl Engine for TorchEngine {
+        fn loader(
+            &self,
+            name: &str,
+            files: &Unpacked,
+            handler: Option<&str>,
+        ) -> Result<Arc<dyn Loader>, LoadError> {
+            let manifest = &files.manifest().model;
+            let handler = handler
+                .or(manifest.handler.as_deref())
+                .or(self.default_handler.as_deref())
+                .unwrap_or_default();
+            let weights = match &manifest.serialized_file {
+                Some(file) => Some(
+                    files
+                        .file(file)
+                        .map_err(|error| LoadError::Invalid(error.to_string()))?,
+                ),
+                None => None,
+            };
+            let loader = TorchLoader::new(ModelFiles {
+                name: name.to_owned(),
+                dir: files.dir().to_owned(),
+                weights,
+                handler: handler.to_owned(),
+                handler_settings: files.config().and_then(|config| config.handler().cloned()),
+                limit_max_image_pixels: self.limit_max_image_pixels,
+            })?;
+            Ok(Arc::new(loader))
+        }
+
+        fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
+            let asks_for_gpu =
+                config.is_some_and(|config| config.device_type == Some(archive::DeviceType::Gpu));
+            if asks_for_gpu && self.gpus == 0 {
+                warn!("deviceType is gpu, but no CUDA device can be used; the CPU serves");
+            }
+            spread(config, workers, self.gpus)
+        }
+
+        fn gpus(&self) -> usize {
+            self.gpus
+        }
+    }
+}
+
+/// A build without an engine: it starts, answers and refuses every model with the reason.
+#[cfg(not(feature = "torch-engine"))]
+struct NoEngine;
+
+#[cfg(not(feature = "torch-engine"))]
+impl Engine for NoEngine {
+    fn loader(&self, _: &str, _: &Unpacked, _: Option<&str>) -> Result<Arc<dyn Loader>, LoadError> {
+        Err(LoadError::Unsupported(
+            "this daemon was built without an engine (feature torch-engine)".into(),
+        ))
+    }
+
+    fn devices(&self, _: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
+        vec![Device::Cpu; workers]
+    }
+
+    fn gpus(&self) -> usize {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(yaml: &str, workers: usize, gpus: usize, expected: &str) {
+        let config = ModelConfig::from_yaml(yaml.as_bytes()).expect("YAML");
+        let devices: Vec<String> = spread(Some(&config), workers, gpus)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            devices.join(" "),
+            expected,
+            "{yaml:?}, {workers} workers, {gpus} GPUs"
+        );
+    }
+
+    #[test]
+    fn workers_are_spread_over_devices_in_turn() {
+        check("", 2, 0, "cpu cpu");
+        check("", 3, 2, "cuda:0 cuda:1 cuda:0");
+        check("deviceType: cpu", 1, 2, "cpu");
+        check("deviceType: gpu\ndeviceIds: [1]", 2, 2, "cuda:1 cuda:1");
+        check("deviceIds: [1, 7]", 2, 2, "cuda:0 cuda:1");
+    }
+}

@@ -1,0 +1,122 @@
+//! Tensor in, tensor out: the handler of a model that names no other.
+//!
+//! A request is one row of the batch, or with `batched: true` a batch of its own. What tensors look like in a request is
+//! `payload.rs`'s business; an answer is JSON unless the client's `Accept` header asks for one of the binary forms.
+
+mod binary;
+mod expected;
+mod numbers;
+mod payload;
+
+use std::num::NonZeroUsize;
+
+use servable::{BatchError, DType, Input, JobError, LoadError, Output, Tensor, Value};
+
+use crate::batch::{self, Layout, Stages};
+use crate::parameters::Parameters;
+use crate::{Handler, ModelContext, Network};
+use expected::Expected;
+
+pub(crate) use numbers::from_value;
+pub(crate) use payload::{json_tensor, part};
+
+pub(crate) struct BaseHandler {
+    expected: Expected,
+    /// Whether a request's first dimension is a batch of its own.
+    batched: bool,
+    merge_requests: bool,
+    /// The key under which the answer stands, if it is to be an object.
+    answer_key: Option<String>,
+}
+
+impl BaseHandler {
+    pub(crate) fn load(context: &ModelContext<'_>) -> Result<Self, LoadError> {
+        let parameters = Parameters::read(context)?;
+        let dtype = parameters
+            .text("dtype")?
+            .map(|name| {
+                DType::from_name(name)
+                    .ok_or_else(|| parameters.refuse("dtype", format!("unknown type `{name}`")))
+            })
+            .transpose()?;
+        let handler = BaseHandler {
+            expected: Expected {
+                dtype,
+                shape: parameters.shape("shape")?,
+            },
+            batched: parameters.flag("batched")?.unwrap_or(false),
+            merge_requests: parameters.flag("merge_requests")?.unwrap_or(true),
+            answer_key: parameters.text("answer_key")?.map(Into::into),
+        };
+        parameters.finish()?;
+        Ok(handler)
+    }
+}
+
+impl Handler for BaseHandler {
+    fn predict(
+        &mut self,
+        network: &mut dyn Network,
+        inputs: &[Input],
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
+        batch::run(self, network, inputs, threads)
+    }
+}
+
+impl Stages for BaseHandler {
+    type Row = Tensor;
+
+    fn preprocess(&self, input: &Input) -> Result<Tensor, JobError> {
+        let (tensor, part) = payload::tensor(input, &self.expected)?;
+        let nothing = self.batched && tensor.shape() == [0];
+        if !nothing {
+            self.expected.check_shape(part, &tensor)?;
+        }
+        if self.batched && tensor.shape().is_empty() {
+            return Err(JobError::bad_input(format!(
+                "request part `{part}`: expected a list of rows, found a single number"
+            )));
+        }
+        if !self.batched && tensor.is_empty() {
+            return Err(JobError::bad_input(format!(
+                "request part `{part}`: expected numbers, found none (shape {:?})",
+                tensor.shape()
+            )));
+        }
+        Ok(tensor)
+    }
+
+    fn layout(&self, row: &Tensor) -> Layout {
+        let (items, item) = match (self.batched, row.shape().split_first()) {
+            (true, Some((&items, item))) => (Some(items), item),
+            (true, None) | (false, _) => (None, row.shape()),
+        };
+        Layout {
+            dtype: row.dtype(),
+            item: item.to_vec(),
+            items,
+        }
+    }
+
+    fn write(&self, row: &Tensor, into: &mut [u8]) {
+        into.copy_from_slice(row.bytes());
+    }
+
+    fn postprocess(&self, input: &Input, _row: Tensor, result: Value) -> Result<Output, JobError> {
+        if let Some(output) = binary::answer(input, &result)? {
+            return Ok(output);
+        }
+        Ok(Output::new(match &self.answer_key {
+            Some(key) => Value::map([(key.as_str(), result)]),
+            None => result,
+        }))
+    }
+
+    fn merges(&self) -> bool {
+        self.merge_requests
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,64 @@
+//! What a model's settings say about the tensors it takes.
+
+use servable::{DType, JobError, Tensor};
+
+use super::numbers::Numbers;
+use crate::scores::converted;
+
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// The element type; without one, integers are int64, truth values bool, and everything else float32.
+    pub(crate) dtype: Option<DType>,
+    /// The shape of one request's tensor; `None` stands for a side of any length.
+    pub(crate) shape: Option<Vec<Option<usize>>>,
+}
+
+impl Expected {
+    /// Refuses a tensor whose shape is not the one the settings name.
+    pub(crate) fn check_shape(&self, part: &str, tensor: &Tensor) -> Result<(), JobError> {
+        let Some(expected) = &self.shape else {
+            return Ok(());
+        };
+        let found = tensor.shape();
+        let fits = expected.len() == found.len()
+            && expected
+                .iter()
+                .zip(found)
+                .all(|(expected, found)| expected.is_none_or(|side| side == *found));
+        if fits {
+            return Ok(());
+        }
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|side| side.map_or("any".into(), |side| side.to_string()))
+            .collect();
+        Err(JobError::bad_input(format!(
+            "request part `{part}`: expected shape [{}], found {found:?}",
+            expected.join(", ")
+        )))
+    }
+
+    /// The tensor in the element type that the settings name.
+    pub(crate) fn cast(&self, part: &str, tensor: Tensor) -> Result<Tensor, JobError> {
+        let dtype = match self.dtype {
+            Some(dtype) if dtype != tensor.dtype() => dtype,
+            Some(_) | None => return Ok(tensor),
+        };
+        let shape = tensor.shape().to_vec();
+        let numbers = match tensor.dtype() {
+            DType::Bool => Numbers::Bool(converted::<u8, _>(&tensor, |flag| flag)),
+            DType::U8 => Numbers::Int(converted::<u8, _>(&tensor, i64::from)),
+            DType::I8 => Numbers::Int(converted::<i8, _>(&tensor, i64::from)),
+            DType::I16 => Numbers::Int(converted::<i16, _>(&tensor, i64::from)),
+            DType::I32 => Numbers::Int(converted::<i32, _>(&tensor, i64::from)),
+            DType::I64 => Numbers::Int(converted::<i64, _>(&tensor, |number| number)),
+            DType::F16 => Numbers::Single(converted(&tensor, half::f16::to_f32)),
+            DType::BF16 => Numbers::Single(converted(&tensor, half::bf16::to_f32)),
+            DType::F32 => Numbers::Single(converted::<f32, _>(&tensor, |number| number)),
+            DType::F64 => Numbers::Double(converted::<f64, _>(&tensor, |number| number)),
+        };
+        numbers
+            .into_tensor(shape, dtype)
+            .map_err(|reason| JobError::bad_input(format!("request part `{part}`: {reason}")))
+    }
+}

@@ -1,0 +1,324 @@
+use bytes::Bytes;
+use servable::{Input, Tensor, Value};
+
+use crate::testing::{
+    batch_as_alone, body, handler, json_input, on_tensor, predict, refusal, tensor,
+};
+
+/// Sends JSON bodies as one batch through a network that gives its argument back.
+fn check(settings: &str, bodies: &[&str], expected: &[&str]) {
+    let inputs: Vec<_> = bodies.iter().map(|body| json_input(body)).collect();
+    let mut network = on_tensor(|batch| batch.clone().into());
+    let answers = batch_as_alone(
+        &mut *handler("base_handler", settings),
+        &mut network,
+        &inputs,
+    );
+    assert_eq!(answers, expected);
+}
+
+#[test]
+fn a_request_is_a_row() {
+    check(
+        "{}",
+        &["[1.5, 2]", "{\"data\": [3, 4.0]}", "[1, 2, 3]", "7"],
+        &["[1.5, 2.0]", "[3.0, 4.0]", "[1, 2, 3]", "7"],
+    );
+    check(
+        "{}",
+        &[
+            "[[true], [false]]",
+            "{\"id\": \"x\", \"instances\": [1]}",
+            "{\"inputs\": [1]}",
+        ],
+        &["[[true], [false]]", "[1]", "[1]"],
+    );
+}
+
+#[test]
+fn a_batched_request_is_its_own_batch() {
+    check(
+        "batched: true",
+        &["[[1, 2], [3, 4]]", "[[5, 6]]", "[]", "{\"data\": []}"],
+        &["[[1, 2], [3, 4]]", "[[5, 6]]", "[]", "[]"],
+    );
+    check(
+        "{batched: true, answer_key: data, shape: [-1, 2]}",
+        &["[[1, 2]]", "[]", "[[1]]"],
+        &[
+            "{\n  \"data\": [[1, 2]]\n}",
+            "{\n  \"data\": []\n}",
+            "request part `body`: expected shape [any, 2], found [1, 1]",
+        ],
+    );
+    check(
+        "batched: true",
+        &["3"],
+        &["request part `body`: expected a list of rows, found a single number"],
+    );
+}
+
+#[test]
+fn requests_are_merged_unless_the_settings_forbid() {
+    let calls = |settings: &str| {
+        let mut shapes = Vec::new();
+        let mut network = on_tensor(|batch| {
+            shapes.push(batch.shape().to_vec());
+            batch.clone().into()
+        });
+        let inputs = [json_input("[[1], [2]]"), json_input("[[3]]")];
+        predict(
+            &mut *handler("base_handler", settings),
+            &mut network,
+            &inputs,
+        );
+        drop(network);
+        shapes
+    };
+    assert_eq!(calls("batched: true"), [[3, 1]]);
+    assert_eq!(
+        calls("{batched: true, merge_requests: false}"),
+        [[2, 1], [1, 1]]
+    );
+    assert_eq!(calls("{}"), [[1, 2, 1], [1, 1, 1]]);
+}
+
+#[test]
+fn the_settings_choose_the_type() {
+    check(
+        "dtype: float32",
+        &["[1, 2]", "[0.5, 1]"],
+        &["[1.0, 2.0]", "[0.5, 1.0]"],
+    );
+    check("dtype: int64", &["[1, 2.0]"], &["[1, 2]"]);
+    check(
+        "dtype: int64",
+        &["[1, 2.5]"],
+        &["body[1]: expected an integer, found 2.5"],
+    );
+    check(
+        "dtype: uint8",
+        &["[255]", "[256]"],
+        &["[255]", "body: expected uint8, found 256"],
+    );
+    check("dtype: bool", &["[1, true]"], &["[true, true]"]);
+    check("dtype: float64", &["[0.1, 1]"], &["[0.1, 1.0]"]);
+    check("dtype: float16", &["[0.5]"], &["[0.5]"]);
+}
+
+#[test]
+fn what_is_no_tensor_is_the_clients_fault() {
+    check(
+        "shape: [2]",
+        &[
+            "[1, 2, 3]",
+            "{\"x\": 1}",
+            "[1,",
+            "[]",
+            "\"text\"",
+            "{\"data\": [null, 1]}",
+        ],
+        &[
+            "request part `body`: expected shape [2], found [3]",
+            "body: expected a list of numbers or an object with `data`, `instances` or `inputs`",
+            "request part `body` is not JSON: EOF while parsing a value at line 1 column 3",
+            "request part `body`: expected shape [2], found [0]",
+            "body: expected a number or a list, found text",
+            "data[0]: expected a number or a list, found null",
+        ],
+    );
+    check(
+        "{}",
+        &["[]"],
+        &["request part `body`: expected numbers, found none (shape [0])"],
+    );
+    let mut network = on_tensor(|batch| batch.clone().into());
+    let inputs = [Input::default(), Input::body("", Bytes::new())];
+    let answers = predict(&mut *handler("base_handler", "{}"), &mut network, &inputs);
+    assert_eq!(
+        answers.into_iter().map(body).collect::<Vec<_>>(),
+        [
+            "expected a request part `data` or `body`, found none",
+            "request part `body` is empty",
+        ]
+    );
+}
+
+/// Sends a value as another model of a workflow does.
+fn check_value(settings: &str, value: impl Into<Value>, expected: &str) {
+    let mut network = on_tensor(|batch| batch.clone().into());
+    let inputs = [Input::body("", value)];
+    let answer = predict(
+        &mut *handler("base_handler", settings),
+        &mut network,
+        &inputs,
+    )
+    .remove(0);
+    assert_eq!(body(answer), expected);
+}
+
+#[test]
+fn values_of_a_workflow_need_no_text() {
+    let row = || Value::from(tensor(&[2], &[1f32, 2.]));
+    check_value("{}", row(), "[1.0, 2.0]");
+    check_value("dtype: int64", row(), "[1, 2]");
+    check_value("dtype: float32", tensor(&[2], &[1u8, 2]), "[1.0, 2.0]");
+    check_value(
+        "{}",
+        Value::list([row(), row()]),
+        "[[1.0, 2.0], [1.0, 2.0]]",
+    );
+    check_value(
+        "{}",
+        Value::map([("data", Value::list([Value::Int(1), Value::Float(0.5)]))]),
+        "[1.0, 0.5]",
+    );
+    check_value(
+        "{}",
+        Value::list([row(), tensor(&[1], &[1f32]).into()]),
+        "body[1]: expected float32[2], found float32[1]",
+    );
+    check_value(
+        "{}",
+        Value::list([Value::Null]),
+        "body[0]: expected a number or a list, found null",
+    );
+    check_value("{}", "[3]", "[3]");
+}
+
+fn binary(content_type: &str, headers: &[(&str, &str)], bytes: impl Into<Bytes>) -> Input {
+    Input {
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
+        ..Input::body(content_type, bytes.into())
+    }
+}
+
+#[test]
+fn raw_tensors_come_and_go_with_headers() {
+    let bytes: Vec<u8> = [1f32, 2., 3., 4.]
+        .iter()
+        .flat_map(|n| n.to_le_bytes())
+        .collect();
+    let check = |settings: &str, headers: &[(&str, &str)], expected: &str| {
+        let mut network = on_tensor(|batch| batch.clone().into());
+        let input = binary("application/octet-stream", headers, bytes.clone());
+        let answer = predict(
+            &mut *handler("base_handler", settings),
+            &mut network,
+            &[input],
+        )
+        .remove(0);
+        assert_eq!(body(answer), expected);
+    };
+    check(
+        "{}",
+        &[("X-Tensor-Shape", "2,2"), ("X-Tensor-Dtype", "float32")],
+        "[[1.0, 2.0], [3.0, 4.0]]",
+    );
+    check(
+        "{dtype: float32, shape: [-1, 2]}",
+        &[],
+        "[[1.0, 2.0], [3.0, 4.0]]",
+    );
+    check(
+        "{dtype: float32, shape: [4]}",
+        &[("x-tensor-shape", "[2, -1]")],
+        "request part `body`: expected shape [4], found [2, 2]",
+    );
+    check(
+        "{}",
+        &[("x-tensor-shape", "3"), ("x-tensor-dtype", "float32")],
+        "request part `body`: shape [3] of float32 needs 12 bytes, found 16",
+    );
+    check(
+        "{}",
+        &[("x-tensor-shape", "2"), ("x-tensor-dtype", "float")],
+        "request part `body`: header `x-tensor-dtype`: unknown type `float`",
+    );
+    check(
+        "{dtype: float32, shape: [-1, -1]}",
+        &[],
+        "request part `body`: the settings leave 2 sides free: send the header x-tensor-shape",
+    );
+    check(
+        "{}",
+        &[],
+        "request part `body` is neither .npy nor JSON; for a raw tensor send the headers x-tensor-shape and x-tensor-dtype",
+    );
+
+    let mut network = on_tensor(|batch| batch.clone().into());
+    let headers = [
+        ("x-tensor-shape", "2,2"),
+        ("x-tensor-dtype", "float32"),
+        ("Accept", "application/octet-stream"),
+    ];
+    let input = binary("application/octet-stream", &headers, bytes.clone());
+    let output = predict(&mut *handler("base_handler", "{}"), &mut network, &[input])
+        .remove(0)
+        .expect("an answer");
+    assert_eq!(
+        output.headers,
+        [
+            ("x-tensor-shape".into(), "2,2".into()),
+            ("x-tensor-dtype".into(), "float32".to_string())
+        ]
+    );
+    assert_eq!(output.value.into_body(), bytes);
+}
+
+#[test]
+fn npy_comes_and_goes() {
+    let sent = super::binary::write_npy(&tensor(&[2, 1], &[1i64, -2]));
+    let input = binary(
+        "application/x-npy",
+        &[("accept", "application/x-npy;q=1, */*")],
+        sent.clone(),
+    );
+    let mut network = on_tensor(|batch| batch.clone().into());
+    let answer = predict(&mut *handler("base_handler", "{}"), &mut network, &[input]).remove(0);
+    let output = answer.expect("an answer");
+    assert_eq!(output.content_type.as_deref(), Some("application/x-npy"));
+    assert_eq!(output.value.into_body(), sent);
+
+    let several = |batch: &Tensor| Value::list([batch.clone().into()]);
+    let input = binary("", &[("accept", "application/x-npy")], sent);
+    let answer = predict(
+        &mut *handler("base_handler", "{}"),
+        &mut on_tensor(several),
+        &[input],
+    )
+    .remove(0);
+    assert_eq!(
+        body(answer),
+        "header `Accept`: this model answers with several tensors (list), which application/x-npy cannot hold"
+    );
+}
+
+#[test]
+fn settings_are_checked_when_the_model_is_loaded() {
+    let check = |settings: &str, expected: &str| {
+        assert_eq!(refusal("base_handler", settings), expected);
+    };
+    check("dtype: float", "handler.dtype: unknown type `float`");
+    check(
+        "shape: [2, -3]",
+        "handler.shape: expected a list of sizes, -1 for any, found [2, -3]",
+    );
+    check(
+        "batch: true",
+        "handler.batch: unknown parameter, did you mean `batched`?",
+    );
+    check("zzz: true", "handler.zzz: unknown parameter");
+    check(
+        "batched: 1",
+        "handler.batched: expected true or false, found 1",
+    );
+    check(
+        "[1]",
+        "handler: expected a section of keys and values, found [1]",
+    );
+    handler("base_handler", "{profile: true, shape: [null, 2]}");
+}

@@ -1,0 +1,236 @@
+//! From requests to batches and back: the driver of most handlers.
+//!
+//! Each request is preprocessed alone, so one that fails takes no other with it. Rows of equal type and shape are
+//! written side by side into one buffer, the network runs once per such bucket, and its result is split along the first
+//! dimension into as many rows again, each of which is postprocessed alone.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use servable::{BatchError, DType, Input, JobError, Output, Reason, Storage, Task, Tensor, Value};
+
+use crate::Network;
+use crate::tensors::{rows, slice};
+
+/// What a handler says about one request; the driver does the rest.
+pub(crate) trait Stages {
+    /// What preprocessing makes of a request, before it is written into a batch.
+    type Row;
+
+    fn preprocess(&self, input: &Input) -> Result<Self::Row, JobError>;
+
+    fn layout(&self, row: &Self::Row) -> Layout;
+
+    /// Writes the row's elements. `into` is as long as the layout demands and aligned for any element.
+    fn write(&self, row: &Self::Row, into: &mut [u8]);
+
+    /// Makes the answer of the row's part of the network's result.
+    fn postprocess(&self, input: &Input, row: Self::Row, result: Value)
+    -> Result<Output, JobError>;
+
+    /// Whether requests may share a run of the network. A network whose answer depends on what else is in the batch
+    /// must not have them share one.
+    fn merges(&self) -> bool {
+        true
+    }
+}
+
+/// The place that a row takes in a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) dtype: DType,
+    /// Shape of one item, without the batch dimension.
+    pub(crate) item: Vec<usize>,
+    /// How many items the request brings: none when it is one item itself, whose result then has no batch dimension.
+    pub(crate) items: Option<usize>,
+}
+
+impl Layout {
+    fn count(&self) -> usize {
+        self.items.unwrap_or(1)
+    }
+
+    fn bytes(&self) -> usize {
+        self.count() * self.item.iter().product::<usize>() * self.dtype.size()
+    }
+
+    fn stacks_on(&self, other: &Layout) -> bool {
+        self.dtype == other.dtype && self.item == other.item
+    }
+}
+
+struct Placed<R> {
+    /// Which input the row came from.
+    index: usize,
+    layout: Layout,
+    row: R,
+}
+
+pub(crate) fn run<S: Stages>(
+    stages: &S,
+    network: &mut dyn Network,
+    inputs: &[Input],
+    threads: NonZeroUsize,
+) -> Result<Vec<Result<Output, JobError>>, BatchError> {
+    let mut answers: Vec<_> = inputs.iter().map(|_| None).collect();
+    let mut buckets: Vec<Vec<Placed<S::Row>>> = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        let prepared = refuse_explanation(input).and_then(|()| stages.preprocess(input));
+        let row = match prepared {
+            Ok(row) => row,
+            Err(error) => {
+                answers[index] = Some(Err(error));
+                continue;
+            }
+        };
+        let placed = Placed {
+            index,
+            layout: stages.layout(&row),
+            row,
+        };
+        if placed.layout.items == Some(0) {
+            // Nothing to compute: no items are answered by no items.
+            answers[index] = Some(stages.postprocess(input, placed.row, Value::list([])));
+            continue;
+        }
+        let bucket = buckets
+            .iter_mut()
+            .find(|bucket| stages.merges() && bucket[0].layout.stacks_on(&placed.layout));
+        match bucket {
+            Some(bucket) => bucket.push(placed),
+            None => buckets.push(vec![placed]),
+        }
+    }
+    for bucket in buckets {
+        let total = bucket.iter().map(|placed| placed.layout.count()).sum();
+        let batch = stack(stages, &bucket, total)?;
+        let result = network.forward(&[batch.into()], threads)?;
+        check_rows(&result, total)?;
+        let mut start = 0;
+        for placed in bucket {
+            let count = placed.layout.count();
+            let part = match placed.layout.items {
+                None => rows(&result, start),
+                Some(_) => slice(&result, start, count),
+            };
+            start += count;
+            let part = part.ok_or_else(|| mismatched(&result, total))?;
+            let answer = stages.postprocess(&inputs[placed.index], placed.row, part);
+            answers[placed.index] = Some(answer);
+        }
+    }
+    Ok(answers
+        .into_iter()
+        .map(|answer| answer.expect("every input was refused, answered or put into a bucket"))
+        .collect())
+}
+
+/// Explanations need gradients of the network, which handlers here do not have.
+pub(crate) fn refuse_explanation(input: &Input) -> Result<(), JobError> {
+    match input.task {
+        Task::Predict => Ok(()),
+        Task::Explain => Err(JobError::unsupported(
+            "explanations are not supported by native handlers",
+        )),
+    }
+}
+
+fn stack<S: Stages>(
+    stages: &S,
+    bucket: &[Placed<S::Row>],
+    total: usize,
+) -> Result<Tensor, BatchError> {
+    let layout = &bucket[0].layout;
+    let mut shape = vec![total];
+    shape.extend_from_slice(&layout.item);
+    let mut buffer = shape
+        .iter()
+        .try_fold(layout.dtype.size(), |product, side| {
+            product.checked_mul(*side)
+        })
+        .and_then(Buffer::new)
+        .ok_or_else(|| {
+            BatchError::new(
+                Reason::OutOfMemory,
+                format!("a batch of shape {shape:?} does not fit into memory"),
+            )
+        })?;
+    let mut rest = buffer.bytes_mut();
+    for placed in bucket {
+        let (into, after) = rest.split_at_mut(placed.layout.bytes());
+        stages.write(&placed.row, into);
+        rest = after;
+    }
+    Tensor::from_storage(layout.dtype, shape, Arc::new(buffer))
+        .map_err(|error| BatchError::new(Reason::Failed, error.to_string()))
+}
+
+/// Zeroed memory, aligned for every element type. Rows keep that alignment, since each is a whole number of elements.
+struct Buffer {
+    words: Vec<u64>,
+    len: usize,
+}
+
+impl Buffer {
+    fn new(len: usize) -> Option<Self> {
+        (len <= isize::MAX as usize - 8).then(|| Buffer {
+            words: vec![0; len.div_ceil(8)],
+            len,
+        })
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.words)[..self.len]
+    }
+}
+
+impl Storage for Buffer {
+    fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.len]
+    }
+}
+
+/// Every tensor of the result must have one row per item.
+pub(crate) fn check_rows(result: &Value, total: usize) -> Result<(), BatchError> {
+    let fits = match result {
+        Value::Tensor(tensor) => tensor.shape().first() == Some(&total),
+        Value::List(items) => return items.iter().try_for_each(|item| check_rows(item, total)),
+        Value::Map(items) => {
+            return items
+                .iter()
+                .try_for_each(|(_, item)| check_rows(item, total));
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_) => false,
+    };
+    if fits {
+        Ok(())
+    } else {
+        Err(mismatched(result, total))
+    }
+}
+
+/// TorchServe's words for an answer that is not one per request.
+pub(crate) fn mismatched(result: &Value, total: usize) -> BatchError {
+    let found = match result {
+        Value::Tensor(tensor) => format!("a tensor of shape {:?}", tensor.shape()),
+        Value::List(items) => format!("a list of {}", items.len()),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Map(_) => format!("{} where a tensor was expected", result.kind()),
+    };
+    BatchError::new(Reason::Failed, "number of batch response mismatched").with_detail(format!(
+        "the network was given {total} rows and returned {found}"
+    ))
+}
+
+#[cfg(test)]
+mod tests;

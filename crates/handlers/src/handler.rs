@@ -1,0 +1,113 @@
+use std::num::NonZeroUsize;
+
+use servable::{BatchError, Input, JobError, LoadError, Output};
+
+use crate::base_handler::BaseHandler;
+use crate::image_classifier::ImageClassifier;
+use crate::image_segmenter::ImageSegmenter;
+use crate::object_detector::ObjectDetector;
+use crate::parameters::nearest;
+use crate::text_classifier::TextClassifier;
+use crate::{ModelContext, Network};
+
+/// What surrounds a network. Made once per worker, when its model is loaded.
+pub trait Handler: Send {
+    /// Answers `inputs`, one result per input and in their order. A bad input fails alone; `Err` fails the batch.
+    ///
+    /// A batch gives what its inputs give alone, as far as the network itself does so.
+    fn predict(
+        &mut self,
+        network: &mut dyn Network,
+        inputs: &[Input],
+        threads: NonZeroUsize,
+    ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
+}
+
+/// The names that [`by_name`] knows.
+pub const NAMES: [&str; 5] = [
+    "base_handler",
+    "image_classifier",
+    "image_segmenter",
+    "object_detector",
+    "text_classifier",
+];
+
+/// Makes the handler that a manifest names; without a name, the one that passes tensors on (`base_handler`).
+///
+/// Reads the model's settings and files at once, so that whatever is wrong with them is said when the model is loaded.
+pub fn by_name(name: &str, context: &ModelContext<'_>) -> Result<Box<dyn Handler>, LoadError> {
+    Ok(match name {
+        "" | "base_handler" => Box::new(BaseHandler::load(context)?),
+        "image_classifier" => Box::new(ImageClassifier::load(context)?),
+        "image_segmenter" => Box::new(ImageSegmenter::load(context)?),
+        "object_detector" => Box::new(ObjectDetector::load(context)?),
+        "text_classifier" => Box::new(TextClassifier::load(context)?),
+        _ => return Err(unknown(name, context)),
+    })
+}
+
+fn unknown(name: &str, context: &ModelContext<'_>) -> LoadError {
+    // `file.py:function`, or a module's name without its suffix, is Python code that the archive brings along.
+    let module = name.split(':').next().unwrap_or(name);
+    if module.ends_with(".py") || context.dir.join(format!("{module}.py")).is_file() {
+        return LoadError::Unsupported(format!(
+            "handler `{name}` is a Python file: Python handlers are not supported yet; native handlers are {}",
+            NAMES.join(", ")
+        ));
+    }
+    let hint = nearest(module, NAMES)
+        .map(|known| format!(", did you mean `{known}`?"))
+        .unwrap_or_default();
+    LoadError::Invalid(format!(
+        "unknown handler `{name}`{hint} (native handlers are {})",
+        NAMES.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_refused(name: &str, expected: &str) {
+        let dir = tempfile::tempdir().expect("a folder");
+        std::fs::write(dir.path().join("mine.py"), "").expect("a file");
+        let error = by_name(name, &ModelContext::new(dir.path()))
+            .err()
+            .expect("no handler of that name");
+        assert!(error.to_string().starts_with(expected), "{error}");
+        assert_eq!(
+            matches!(error, LoadError::Unsupported(_)),
+            expected.contains("Python")
+        );
+    }
+
+    #[test]
+    fn what_is_not_native_is_refused_with_a_hint() {
+        let python = "is a Python file: Python handlers are not supported yet";
+        check_refused("x.py", &format!("handler `x.py` {python}"));
+        check_refused("x.py:handle", &format!("handler `x.py:handle` {python}"));
+        check_refused("mine", &format!("handler `mine` {python}"));
+        check_refused(
+            "image_clasifier",
+            "unknown handler `image_clasifier`, did you mean `image_classifier`? (native handlers are base_handler,",
+        );
+        check_refused("zzz", "unknown handler `zzz` (native handlers are");
+    }
+
+    #[test]
+    fn a_model_without_a_handler_gets_the_base_handler() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for name in [
+            "",
+            "base_handler",
+            "image_classifier",
+            "image_segmenter",
+            "object_detector",
+        ] {
+            assert!(
+                by_name(name, &ModelContext::new(dir.path())).is_ok(),
+                "{name}"
+            );
+        }
+    }
+}

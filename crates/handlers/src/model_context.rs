@@ -1,0 +1,23 @@
+use std::path::Path;
+
+/// What a handler may read while it is made: the unpacked archive and the model's settings.
+#[derive(Debug, Clone, Copy)]
+pub struct ModelContext<'a> {
+    /// The folder of the unpacked archive, which holds label files and vocabularies.
+    pub dir: &'a Path,
+    /// The `handler` section of the model's configuration file.
+    pub settings: Option<&'a serde_yaml::Value>,
+    /// Whether a picture beyond the usual bound of pixels is refused (the server's `limit_max_image_pixels`).
+    pub limit_max_image_pixels: bool,
+}
+
+impl<'a> ModelContext<'a> {
+    /// A model without settings, under the usual bounds.
+    pub fn new(dir: &'a Path) -> Self {
+        ModelContext {
+            dir,
+            settings: None,
+            limit_max_image_pixels: true,
+        }
+    }
+}

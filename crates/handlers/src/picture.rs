@@ -1,0 +1,138 @@
+//! From a request to a picture: encoded bytes, base64 text, or numbers that are taken as they are.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use image_ops::{DecodeLimits, Image};
+use serde_json::Value as Json;
+use servable::{DType, Input, JobError, Part, Tensor, Value};
+
+use crate::base_handler::{from_value, json_tensor, part};
+use crate::scores::numbers;
+
+/// What a vision handler finds in a request.
+#[derive(Debug)]
+pub(crate) enum Picture {
+    /// An 8-bit picture, still to be prepared.
+    Image(Image),
+    /// Numbers that go to the network as they are: single precision, `[channels, height, width]`.
+    Tensor(Tensor),
+}
+
+/// The picture in a request's payload. Errors are the client's, one line each.
+pub(crate) fn read(input: &Input, limits: &DecodeLimits) -> Result<Picture, JobError> {
+    let part = part(input)?;
+    decode(part, limits)
+        .map_err(|reason| JobError::bad_input(format!("request part `{}` {reason}", part.name)))
+}
+
+fn decode(part: &Part, limits: &DecodeLimits) -> Result<Picture, String> {
+    match &part.value {
+        Value::Bytes(bytes) if part.content_type == "application/json" => {
+            if bytes.trim_ascii_start().starts_with(b"[") {
+                return from_json(part, bytes);
+            }
+            match serde_json::from_slice(bytes) {
+                Ok(json) => from_json_value(&json, limits),
+                // TorchServe hands over the bytes themselves when they are no JSON.
+                Err(_) => decode_bytes(bytes, limits),
+            }
+        }
+        Value::Bytes(bytes) if part.content_type.starts_with("text") => {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => decode_base64(text, limits),
+                Err(_) => decode_bytes(bytes, limits),
+            }
+        }
+        Value::Bytes(bytes) => decode_bytes(bytes, limits),
+        Value::Text(text) => decode_base64(text, limits),
+        Value::Tensor(tensor) if tensor.dtype() == DType::U8 => from_samples(tensor),
+        value @ (Value::Tensor(_) | Value::List(_)) => {
+            let tensor = from_value(&part.name, value, None).map_err(not_numbers)?;
+            from_numbers(&tensor)
+        }
+        Value::Map(_) => match part.value.get("b64") {
+            Some(Value::Text(text)) => decode_base64(text, limits),
+            Some(_) | None => Err(NOT_JSON.into()),
+        },
+        other @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_)) => {
+            Err(format!("is not a picture (found {})", other.kind()))
+        }
+    }
+}
+
+const NOT_JSON: &str = "is not a picture (found JSON)";
+
+fn from_json(part: &Part, text: &[u8]) -> Result<Picture, String> {
+    let tensor = json_tensor(&part.name, text, Some(DType::F32)).map_err(not_numbers)?;
+    from_numbers(&tensor)
+}
+
+fn from_json_value(json: &Json, limits: &DecodeLimits) -> Result<Picture, String> {
+    match json.as_str().or_else(|| json.get("b64")?.as_str()) {
+        Some(text) => decode_base64(text, limits),
+        None => Err(NOT_JSON.into()),
+    }
+}
+
+fn not_numbers(reason: String) -> String {
+    format!("is not a picture ({reason})")
+}
+
+fn decode_bytes(bytes: &[u8], limits: &DecodeLimits) -> Result<Picture, String> {
+    match image_ops::decode(bytes, limits) {
+        Ok(image) => Ok(Picture::Image(image)),
+        Err(_) if looks_like_json(bytes) => Err(NOT_JSON.into()),
+        Err(error) => Err(format!("cannot be used: {error}")),
+    }
+}
+
+fn looks_like_json(bytes: &[u8]) -> bool {
+    matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'['))
+}
+
+fn decode_base64(text: &str, limits: &DecodeLimits) -> Result<Picture, String> {
+    // A data URL carries its type before the comma; base64 itself has none.
+    let encoded = match text.split_once(',') {
+        Some((prefix, rest)) if prefix.starts_with("data:") => rest,
+        Some(_) | None => text,
+    };
+    let encoded: String = encoded.split_ascii_whitespace().collect();
+    let bytes = STANDARD
+        .decode(encoded)
+        .map_err(|error| format!("is text, but not base64 of a picture: {error}"))?;
+    decode_bytes(&bytes, limits)
+}
+
+/// 8-bit samples `[height, width, channels]`, as other models and functions of a workflow pass pictures.
+fn from_samples(tensor: &Tensor) -> Result<Picture, String> {
+    let (height, width, channels) = match *tensor.shape() {
+        [height, width] => (height, width, 1),
+        [height, width, channels] => (height, width, channels),
+        _ => (0, 0, 0),
+    };
+    let image = u8::try_from(channels).ok().and_then(|channels| {
+        let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
+        Image::new(width, height, channels, tensor.bytes().to_vec()).ok()
+    });
+    image.map(Picture::Image).ok_or_else(|| {
+        format!(
+            "is not a picture: expected uint8 of shape [height, width, 1 or 3], found {:?}",
+            tensor.shape()
+        )
+    })
+}
+
+fn from_numbers(tensor: &Tensor) -> Result<Picture, String> {
+    if tensor.shape().len() != 3 || tensor.is_empty() {
+        return Err(format!(
+            "is not a picture: expected numbers of shape [channels, height, width], found {:?}",
+            tensor.shape()
+        ));
+    }
+    if tensor.elements::<f32>().is_some() {
+        return Ok(Picture::Tensor(tensor.clone()));
+    }
+    Tensor::new(tensor.shape().to_vec(), numbers(tensor).into_owned())
+        .map(Picture::Tensor)
+        .map_err(|error| error.to_string())
+}

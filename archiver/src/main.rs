@@ -1,1 +1,46 @@
-fn main() {}
+//! `torchrelay-archiver`: packs models into archives, looks into archives, and says whether the daemon would load one.
+//!
+//! `torchrelay-archiver model` takes the flags of TorchServe's `torch-model-archiver`. A failure is one line on stderr
+//! and exit code 1; wrong usage is exit code 2.
+
+mod inspect;
+mod model;
+mod text;
+mod verify;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Packs, inspects and verifies model archives.
+#[derive(Debug, Parser)]
+#[command(name = "torchrelay-archiver", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Model(model::Args),
+    Inspect(inspect::Args),
+    Verify(verify::Args),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Model(args) => model::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    };
+    let written = outcome.and_then(|report| Ok(io::stdout().write_all(report.as_bytes())?));
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With stderr gone as well, the exit code has to do.
+            let _ = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `model`: packs a model. The flags are TorchServe's.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use archive::{ArchiveFormat, PackOptions, Plan, Runtime, pack, source_date};
+use clap::ValueEnum;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::text;
+
+/// Packs a model into an archive.
+///
+/// The same input gives the same bytes: times and owners of files are left out, and the manifest's creation time is
+/// SOURCE_DATE_EPOCH (seconds since 1970) or else the newest change of a packed file, in UTC.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of the model, and of the archive: letters, digits, `_`, `-` and `.`
+    #[arg(long)]
+    model_name: String,
+    /// Weights: a TorchScript module, a .pt2 package, or a state dictionary
+    #[arg(long, value_name = "FILE")]
+    serialized_file: Option<PathBuf>,
+    /// Python file with the model's class, for an eager model
+    #[arg(long, value_name = "FILE")]
+    model_file: Option<PathBuf>,
+    /// A default handler (base_handler, image_classifier, image_segmenter, object_detector, text_classifier,
+    /// dali_image_classifier, vllm_handler, trt_llm_handler), or a Python file as FILE or FILE:FUNCTION
+    #[arg(long)]
+    handler: String,
+    /// More files, separated by commas; wildcards are expanded, and a folder stands for what is in it
+    #[arg(long, value_name = "LIST")]
+    extra_files: Option<String>,
+    /// What runs the handler
+    #[arg(long, value_enum, default_value_t = RuntimeName::Python)]
+    runtime: RuntimeName,
+    /// Folder to write to, made if absent
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = ".",
+        hide_default_value = true
+    )]
+    export_path: PathBuf,
+    /// What to write: `default` is a deflated NAME.mar, `zip-store` an undeflated one, `tgz` NAME.tar.gz, `no-archive`
+    /// a folder NAME
+    #[arg(long, value_enum, default_value_t = FormatName::Default, hide_possible_values = true)]
+    archive_format: FormatName,
+    /// Replace an archive that is already there
+    #[arg(short, long)]
+    force: bool,
+    /// Version of the model
+    #[arg(short, long)]
+    version: String,
+    /// requirements.txt with the Python packages the handler needs
+    #[arg(short, long, value_name = "FILE")]
+    requirements_file: Option<PathBuf>,
+    /// model-config.yaml
+    #[arg(short, long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum RuntimeName {
+    Python,
+    Python3,
+    #[value(name = "LSP")]
+    Lsp,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatName {
+    Tgz,
+    NoArchive,
+    ZipStore,
+    Default,
+}
+
+/// Packing less than this is over before a progress bar is read.
+const WORTH_A_BAR: u64 = 64 << 20;
+
+pub(crate) fn run(args: Args) -> anyhow::Result<String> {
+    let plan = Plan::check(args.into_options()?)?;
+    let bar = progress_bar(plan.size());
+    let path = pack(&plan, &mut |bytes| bar.inc(bytes))?;
+    bar.finish_and_clear();
+    let shown = path.display();
+    let size = std::fs::metadata(&path).with_context(|| shown.to_string())?;
+    if size.is_dir() {
+        return Ok(format!("packed into {shown}/\n"));
+    }
+    let size = text::size(size.len());
+    Ok(format!("packed into {shown} ({size})\n"))
+}
+
+impl Args {
+    fn into_options(self) -> anyhow::Result<PackOptions> {
+        let created_at = match std::env::var("SOURCE_DATE_EPOCH") {
+            Ok(text) => Some(source_date(&text).map_err(anyhow::Error::msg)?),
+            Err(_) => None,
+        };
+        Ok(PackOptions {
+            model_name: self.model_name,
+            version: self.version,
+            handler: self.handler,
+            serialized_file: self.serialized_file,
+            model_file: self.model_file,
+            extra_files: self.extra_files,
+            runtime: match self.runtime {
+                RuntimeName::Python => Runtime::Python,
+                RuntimeName::Python3 => Runtime::Python3,
+                RuntimeName::Lsp => Runtime::Lsp,
+            },
+            requirements_file: self.requirements_file,
+            config_file: self.config_file,
+            export_path: self.export_path,
+            format: match self.archive_format {
+                FormatName::Tgz => ArchiveFormat::TarGz,
+                FormatName::NoArchive => ArchiveFormat::Folder,
+                FormatName::ZipStore => ArchiveFormat::ZipStore,
+                FormatName::Default => ArchiveFormat::Zip,
+            },
+            force: self.force,
+            created_at,
+        })
+    }
+}
+
+/// A bar on stderr for somebody who watches, nothing otherwise.
+fn progress_bar(size: u64) -> ProgressBar {
+    if size < WORTH_A_BAR || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style = ProgressStyle::with_template(
+        "packing {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left",
+    );
+    ProgressBar::new(size).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,7 @@
+//! The archiver as its users run it: the real binary, on real files.
+
+mod harness;
+mod inspect;
+mod original;
+mod pack;
+mod verify;

@@ -2,6 +2,7 @@
 //! `2026-11-21T21:56:03,417 [INFO ] W-0-m_1.0 serving::pool - message`.
 
 use std::fmt;
+use std::io::IsTerminal;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::{Event, Level, Subscriber};
@@ -15,6 +16,7 @@ pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stdout().is_terminal())
         .event_format(Lines)
         .finish();
     // Fails only if somebody installed one before, which then stays.

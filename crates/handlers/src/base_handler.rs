@@ -62,6 +62,12 @@ impl Handler for BaseHandler {
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         batch::run(self, network, inputs, threads)
     }
+
+    fn example(&self) -> Option<Input> {
+        self.expected
+            .example()
+            .map(|tensor| Input::body("", tensor))
+    }
 }
 
 impl Stages for BaseHandler {

@@ -21,6 +21,12 @@ pub trait Handler: Send {
         inputs: &[Input],
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
+
+    /// A request that this handler would take, for trying out a network when it is loaded. `None` where only clients
+    /// know what the network takes.
+    fn example(&self) -> Option<Input> {
+        None
+    }
 }
 
 /// The names that [`by_name`] knows.

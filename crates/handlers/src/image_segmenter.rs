@@ -15,7 +15,7 @@ use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
 use crate::tensors::main_tensor;
-use crate::{Handler, ModelContext, Network};
+use crate::{Handler, ModelContext, Network, picture};
 use mask::{Mask, Scores};
 
 pub(crate) struct ImageSegmenter {
@@ -80,6 +80,10 @@ impl Handler for ImageSegmenter {
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         batch::run(self, network, inputs, threads)
+    }
+
+    fn example(&self) -> Option<Input> {
+        Some(picture::example())
     }
 }
 

@@ -13,7 +13,7 @@ use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{Preparation, TO_TENSOR};
 use crate::scores::numbers;
-use crate::{Handler, ModelContext, Network};
+use crate::{Handler, ModelContext, Network, picture};
 
 pub(crate) struct ObjectDetector {
     preparation: Preparation,
@@ -115,6 +115,10 @@ impl Handler for ObjectDetector {
                 self.postprocess(found, reduction)
             })
             .collect())
+    }
+
+    fn example(&self) -> Option<Input> {
+        Some(picture::example())
     }
 }
 

@@ -103,6 +103,16 @@ fn decode_base64(text: &str, limits: &DecodeLimits) -> Result<Picture, String> {
     decode_bytes(&bytes, limits)
 }
 
+/// A request with a picture of no particular size that is neither flat nor regular, so that a network trying it out has
+/// something to disagree on.
+pub(crate) fn example() -> Input {
+    const SIDE: usize = 320;
+    let samples = (0..SIDE * SIDE * 3)
+        .map(|i| (i.wrapping_mul(0x9E37_79B1) >> 13 & 0x7f) as u8 + (i / 8000) as u8);
+    let picture = Tensor::new(vec![SIDE, SIDE, 3], samples.collect()).expect("a square of samples");
+    Input::body("", picture)
+}
+
 /// 8-bit samples `[height, width, channels]`, as other models and functions of a workflow pass pictures.
 fn from_samples(tensor: &Tensor) -> Result<Picture, String> {
     let (height, width, channels) = match *tensor.shape() {

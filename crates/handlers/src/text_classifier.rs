@@ -120,6 +120,13 @@ impl Handler for TextClassifier {
             })
             .collect()
     }
+
+    fn example(&self) -> Option<Input> {
+        Some(Input::body(
+            "text/plain",
+            "An example of what somebody might write.",
+        ))
+    }
 }
 
 /// The text of a request: text, UTF-8 bytes, a JSON string, or the member `text` or `data` of a JSON object.

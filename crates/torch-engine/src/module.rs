@@ -65,6 +65,17 @@ impl Module {
         })
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it is known which graph serves.
+    pub(crate) fn is_decided(&self) -> bool {
+        self.candidate
+            .try_lock()
+            .is_ok_and(|candidate| candidate.is_none())
+    }
+
     /// Runs the network. May be called from many threads at once.
     pub(crate) fn forward(&self, arguments: &[Value]) -> Result<Value, BatchError> {
         let arguments = arguments

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use handlers::{Handler, Network};
 use servable::{BatchError, Input, JobError, Output, Servable, Value};
 
+use tracing::warn;
+
 use crate::module::Module;
 
 pub(crate) struct TorchServable {
@@ -15,12 +17,38 @@ pub(crate) struct TorchServable {
 
 impl TorchServable {
     pub(crate) fn new(handler: Box<dyn Handler>, module: Arc<Module>) -> Self {
-        TorchServable {
-            handler,
-            network: SharedNetwork {
-                module,
-                threads: None,
-            },
+        let network = SharedNetwork {
+            module,
+            threads: None,
+        };
+        let mut servable = TorchServable { handler, network };
+        servable.try_out();
+        servable
+    }
+
+    /// Runs the handler's example once, so that the choice between the saved and the optimised graph is made before the
+    /// first client comes.
+    fn try_out(&mut self) {
+        if self.network.module.is_decided() {
+            return;
+        }
+        let Some(example) = self.handler.example() else {
+            return;
+        };
+        let name = self.network.module.name().to_owned();
+        let answered = self.predict(&[example], NonZeroUsize::MIN);
+        let trouble = match answered {
+            Ok(results) => results
+                .into_iter()
+                .find_map(Result::err)
+                .map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(trouble) = trouble {
+            warn!(
+                model = name,
+                "an example request failed while loading: {trouble}"
+            );
         }
     }
 }

@@ -38,6 +38,26 @@ impl Expected {
         )))
     }
 
+    /// A tensor that fits, if the settings name a shape. Sides of any length are 1.
+    pub(crate) fn example(&self) -> Option<Tensor> {
+        let shape: Vec<usize> = self
+            .shape
+            .as_ref()?
+            .iter()
+            .map(|side| side.unwrap_or(1))
+            .collect();
+        let length = shape
+            .iter()
+            .try_fold(1usize, |product, &side| product.checked_mul(side));
+        // A shape that nobody could send is no reason to fill the memory.
+        let length = length.filter(|&length| length <= 1 << 24)?;
+        let elements: Vec<f32> = (0..length)
+            .map(|i| ((i * 37 + 11) % 64) as f32 / 64.0)
+            .collect();
+        let tensor = Tensor::new(shape, elements).ok()?;
+        self.cast("example", tensor).ok()
+    }
+
     /// The tensor in the element type that the settings name.
     pub(crate) fn cast(&self, part: &str, tensor: Tensor) -> Result<Tensor, JobError> {
         let dtype = match self.dtype {

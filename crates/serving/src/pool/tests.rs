@@ -1,0 +1,312 @@
+//! The pool with scripted servables, in real time: what a caller sees when workers are slow, fail, panic or leave.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use servable::Input;
+
+use super::*;
+use crate::testing::ScriptedLoader;
+use crate::{Code, Cores};
+
+struct Setting {
+    workers: usize,
+    batch_size: usize,
+    queue_size: usize,
+    loader: ScriptedLoader,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Setting {
+            workers: 1,
+            batch_size: 1,
+            queue_size: 100,
+            loader: ScriptedLoader::default(),
+        }
+    }
+}
+
+impl Setting {
+    fn start(self) -> (Pool, Arc<ScriptedLoader>) {
+        let loader = Arc::new(self.loader);
+        let config = PoolConfig {
+            model: "m".into(),
+            version: "1.0".into(),
+            devices: vec![Device::Cpu; self.workers],
+            batch: BatchPolicy {
+                size: NonZeroUsize::new(self.batch_size).expect("a batch holds a job"),
+                max_delay: Duration::from_millis(20),
+            },
+            queue_size: self.queue_size,
+            cores: Cores::new(NonZeroUsize::MIN),
+        };
+        (
+            Pool::start(config, Arc::clone(&loader) as Arc<dyn Loader>),
+            loader,
+        )
+    }
+}
+
+async fn ask(pool: &Pool, text: &str) -> Result<String, Error> {
+    ask_within(pool, text, Duration::from_secs(10)).await
+}
+
+async fn ask_within(pool: &Pool, text: &str, time: Duration) -> Result<String, Error> {
+    let output = pool
+        .submit(Input::body("", text), Instant::now() + time)
+        .await?;
+    Ok(String::from_utf8_lossy(&output.value.into_body()).into_owned())
+}
+
+#[tokio::test]
+async fn a_request_is_answered_while_its_worker_still_loads() {
+    let loader = ScriptedLoader {
+        load_time: Duration::from_millis(50),
+        ..ScriptedLoader::default()
+    };
+    let (pool, _) = Setting {
+        loader,
+        ..Setting::default()
+    }
+    .start();
+    assert_eq!(pool.status().state, State::Loading);
+    assert_eq!(ask(&pool, "echo 1").await.as_deref(), Ok("echo 1"));
+    assert_eq!(pool.status().state, State::Ready);
+}
+
+#[tokio::test]
+async fn a_bad_input_and_a_failure_cost_their_own_request_only() {
+    let (pool, _) = Setting {
+        batch_size: 4,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    // The first occupies the worker, so that the others travel together.
+    let answers = tokio::join!(
+        ask(&pool, "wait 50"),
+        ask(&pool, "bad"),
+        ask(&pool, "echo good"),
+        ask(&pool, "fail"),
+        ask(&pool, "echo fine"),
+    );
+    assert_eq!(answers.0.as_deref(), Ok("wait 50"));
+    assert_eq!(answers.1.map_err(|error| error.code()), Err(Code::BadInput));
+    assert_eq!(answers.2.as_deref(), Ok("echo good"));
+    assert_eq!(
+        answers.3.map_err(|error| error.code()),
+        Err(Code::PredictionFailed)
+    );
+    assert_eq!(answers.4.as_deref(), Ok("echo fine"));
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_request_and_a_fresh_servable_serves_the_rest() {
+    let (pool, loader) = Setting {
+        batch_size: 4,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let answers = tokio::join!(
+        ask(&pool, "wait 50"),
+        ask(&pool, "panic"),
+        ask(&pool, "echo beside")
+    );
+    assert_eq!(
+        answers.1.as_ref().map_err(Error::code),
+        Err(Code::WorkerDied)
+    );
+    assert_eq!(
+        answers.1.expect_err("a panic").to_string(),
+        "Worker died. (as scripted)"
+    );
+    assert_eq!(answers.2.as_deref(), Ok("echo beside"));
+    assert_eq!(ask(&pool, "echo after").await.as_deref(), Ok("echo after"));
+    assert!(
+        loader.loads() > 1,
+        "the servable that panicked is not used again"
+    );
+    assert_eq!(loader.alive(), 1);
+}
+
+#[tokio::test]
+async fn requests_that_wait_travel_together() {
+    let (pool, _) = Setting {
+        batch_size: 4,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let answers = tokio::join!(
+        ask(&pool, "wait 50"),
+        ask(&pool, "batch"),
+        ask(&pool, "batch"),
+        ask(&pool, "batch")
+    );
+    assert_eq!(
+        [answers.1, answers.2, answers.3].map(Result::unwrap),
+        ["3", "3", "3"]
+    );
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let (pool, _) = Setting {
+        queue_size: 2,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let running = ask(&pool, "wait 300");
+    let rest = async {
+        // Once the worker has taken the first, two may wait.
+        while pool.queued() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let start = Instant::now();
+        let answers = tokio::join!(ask(&pool, "echo 1"), ask(&pool, "echo 2"), async {
+            let refused = ask(&pool, "echo 3").await;
+            (refused, start.elapsed())
+        });
+        let (refused, after) = answers.2;
+        assert_eq!(refused.map_err(|error| error.code()), Err(Code::Overloaded));
+        assert!(
+            after < Duration::from_millis(200),
+            "refused after {after:?}"
+        );
+        assert_eq!(
+            [answers.0, answers.1].map(Result::unwrap),
+            ["echo 1", "echo 2"]
+        );
+    };
+    let (first, ()) = tokio::join!(running, rest);
+    assert_eq!(first.as_deref(), Ok("wait 300"));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_wait_and_frees_the_place() {
+    let (pool, _) = Setting::default().start();
+    pool.settled().await;
+    let (slow, late) = tokio::join!(
+        ask(&pool, "wait 200"),
+        ask_within(&pool, "echo late", Duration::from_millis(50))
+    );
+    assert_eq!(slow.as_deref(), Ok("wait 200"));
+    assert_eq!(late.map_err(|error| error.code()), Err(Code::Timeout));
+    assert_eq!(ask(&pool, "echo next").await.as_deref(), Ok("echo next"));
+    assert_eq!(pool.queued(), 0);
+}
+
+#[tokio::test]
+async fn a_dropped_request_is_a_cancelled_job() {
+    let (pool, _) = Setting {
+        batch_size: 4,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let running = ask(&pool, "wait 100");
+    let rest = async {
+        let gone = tokio::time::timeout(Duration::from_millis(20), ask(&pool, "panic")).await;
+        assert!(gone.is_err(), "it still waited when it was dropped");
+        ask(&pool, "batch").await
+    };
+    let (_, batch) = tokio::join!(running, rest);
+    // Alone in its batch, and no panic: the dropped job was skipped.
+    assert_eq!(batch.as_deref(), Ok("1"));
+}
+
+#[tokio::test]
+async fn a_model_that_cannot_load_says_why() {
+    let loader = ScriptedLoader {
+        refuse: Some("weights.pt is an empty file".into()),
+        ..ScriptedLoader::default()
+    };
+    let (pool, _) = Setting {
+        workers: 2,
+        loader,
+        ..Setting::default()
+    }
+    .start();
+    let status = pool.settled().await;
+    assert_eq!(status.state, State::Failed);
+    let error = ask(&pool, "echo").await.expect_err("no worker");
+    assert_eq!(error.code(), Code::Unavailable);
+    assert!(
+        error
+            .to_string()
+            .contains("it failed to load: weights.pt is an empty file"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_pool_without_workers_says_so() {
+    let (pool, _) = Setting {
+        workers: 0,
+        ..Setting::default()
+    }
+    .start();
+    let error = ask(&pool, "echo").await.expect_err("no worker");
+    assert!(
+        error
+            .to_string()
+            .contains("it was registered without workers"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn draining_finishes_what_is_inside_and_frees_everything() {
+    let (pool, loader) = Setting {
+        workers: 2,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let drained = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        pool.drain().await;
+        ask(&pool, "echo late").await
+    };
+    let answers = tokio::join!(
+        ask(&pool, "wait 100"),
+        ask(&pool, "wait 100"),
+        ask(&pool, "wait 10"),
+        drained
+    );
+    assert!(answers.0.is_ok() && answers.1.is_ok() && answers.2.is_ok());
+    assert_eq!(
+        answers.3.map_err(|error| error.code()),
+        Err(Code::Unavailable)
+    );
+    assert_eq!(pool.status().state, State::Unloaded);
+    nobody_lives(&loader).await;
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_frees_everything() {
+    let (pool, loader) = Setting {
+        workers: 2,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    drop(pool);
+    nobody_lives(&loader).await;
+}
+
+/// Servables go with their threads, a moment after the pool.
+async fn nobody_lives(loader: &ScriptedLoader) {
+    let patience = Instant::now() + Duration::from_secs(5);
+    while loader.alive() > 0 {
+        assert!(
+            Instant::now() < patience,
+            "{} servables are still loaded",
+            loader.alive()
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

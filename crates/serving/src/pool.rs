@@ -3,7 +3,7 @@
 //! The task owns all of it; others hold a [`Pool`], a handle that sends it events. When the last handle is dropped the
 //! task ends and, with it, the workers and what they loaded.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Instant;
@@ -93,7 +93,7 @@ impl Pool {
             batch_size: config.batch.size.get(),
             cores: config.cores,
             workers: HashMap::with_capacity(wanted),
-            idle: VecDeque::with_capacity(wanted),
+            idle: Vec::with_capacity(wanted),
             in_flight: 0,
             places: Arc::clone(&pool.places),
             status,
@@ -206,7 +206,8 @@ struct PoolTask {
     batch_size: usize,
     cores: Cores,
     workers: HashMap<WorkerId, SyncSender<Batch>>,
-    idle: VecDeque<WorkerId>,
+    /// The one that worked last is taken first: its caches are warm, and so are its engine's threads.
+    idle: Vec<WorkerId>,
     /// Batches that workers hold.
     in_flight: usize,
     places: Arc<Semaphore>,
@@ -277,13 +278,13 @@ impl PoolTask {
                 self.batcher.push(job, Instant::now());
             }
             Event::Loaded(id) => {
-                self.idle.push_back(id);
+                self.idle.push(id);
                 self.status.send_modify(|status| status.ready += 1);
                 self.become_state(State::Ready);
             }
             Event::Idle(id) => {
                 self.in_flight -= 1;
-                self.idle.push_back(id);
+                self.idle.push(id);
             }
             Event::LoadFailed(id, error) => self.on_load_failed(id, &error),
             Event::Drain(drained) => {
@@ -317,7 +318,7 @@ impl PoolTask {
 
     /// Hands due batches to idle workers.
     fn dispatch(&mut self) {
-        while let Some(&id) = self.idle.front() {
+        while let Some(&id) = self.idle.last() {
             let now = Instant::now();
             self.batcher.drop_dead(|job| job.is_dead(now));
             let Some(jobs) = self.batcher.take_due(now, self.in_flight) else {
@@ -336,7 +337,7 @@ impl PoolTask {
                 .workers
                 .get(&id)
                 .is_some_and(|worker| worker.try_send(batch).is_ok());
-            self.idle.pop_front();
+            self.idle.pop();
             if sent {
                 self.in_flight += 1;
             }

@@ -16,15 +16,29 @@ use servable::{
 /// Loads [scripted](self) servables, or refuses to.
 #[derive(Default)]
 pub struct ScriptedLoader {
-    /// Every load fails with this text.
-    pub refuse: Option<String>,
-    /// How long a load takes.
-    pub load_time: Duration,
+    refuse: Option<String>,
+    load_time: Duration,
     loads: AtomicUsize,
     alive: Arc<AtomicUsize>,
 }
 
 impl ScriptedLoader {
+    /// Takes that long to load.
+    pub fn slow(load_time: Duration) -> Self {
+        ScriptedLoader {
+            load_time,
+            ..ScriptedLoader::default()
+        }
+    }
+
+    /// Never loads, for that reason.
+    pub fn refusing(reason: &str) -> Self {
+        ScriptedLoader {
+            refuse: Some(reason.into()),
+            ..ScriptedLoader::default()
+        }
+    }
+
     /// How often a servable was loaded.
     pub fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)

@@ -61,10 +61,7 @@ async fn ask_within(pool: &Pool, text: &str, time: Duration) -> Result<String, E
 
 #[tokio::test]
 async fn a_request_is_answered_while_its_worker_still_loads() {
-    let loader = ScriptedLoader {
-        load_time: Duration::from_millis(50),
-        ..ScriptedLoader::default()
-    };
+    let loader = ScriptedLoader::slow(Duration::from_millis(50));
     let (pool, _) = Setting {
         loader,
         ..Setting::default()
@@ -220,10 +217,7 @@ async fn a_dropped_request_is_a_cancelled_job() {
 
 #[tokio::test]
 async fn a_model_that_cannot_load_says_why() {
-    let loader = ScriptedLoader {
-        refuse: Some("weights.pt is an empty file".into()),
-        ..ScriptedLoader::default()
-    };
+    let loader = ScriptedLoader::refusing("weights.pt is an empty file");
     let (pool, _) = Setting {
         workers: 2,
         loader,

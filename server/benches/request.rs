@@ -103,7 +103,14 @@ impl Served {
                 ..Args::default()
             };
             let (config, _) = Config::load(&args, &|_| None, Path::new(store)).unwrap();
-            let serving = Arc::new(wiring::serving(&config, wiring::engine(&config)).unwrap());
+            let serving = Arc::new(
+                wiring::serving(
+                    &config,
+                    wiring::engine(&config),
+                    &config.model_store.join(".unpacked"),
+                )
+                .unwrap(),
+            );
             let registration = Registration {
                 url: "classifier".into(),
                 ..Registration::default()

@@ -13,11 +13,13 @@ pub mod error;
 pub mod http;
 pub mod shutdown;
 pub mod telemetry;
+mod unpacked;
 pub mod wiring;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use serving::{Engine, Registration, Serving, Wishes};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +29,7 @@ use tracing::{error, info};
 use config::{Config, LoadModels, ModelSource};
 use connection::ConnectionLimits;
 use http::{App, HttpSettings};
+use unpacked::UnpackFolder;
 
 /// The sockets a server listens on, bound by the caller, who decides on ports.
 pub struct Listeners {
@@ -43,7 +46,9 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(),
 ) -> anyhow::Result<()> {
-    let serving = Arc::new(wiring::serving(config, engine)?);
+    let unpacked =
+        UnpackFolder::create(&std::env::temp_dir()).context("the folder for unpacked archives")?;
+    let serving = Arc::new(wiring::serving(config, engine, unpacked.path())?);
     load_at_start(&serving, config).await?;
 
     let app = App {

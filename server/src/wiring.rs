@@ -1,6 +1,6 @@
 //! Joins configuration, serving and engine: the one file that names all three.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use archive::{DeviceType, Limits, ModelConfig, Unpacked};
@@ -9,8 +9,12 @@ use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
 
 use crate::config::{Config, Models};
 
-/// The serving core as the configuration wants it.
-pub fn serving(config: &Config, engine: Arc<dyn Engine>) -> anyhow::Result<Serving> {
+/// The serving core as the configuration wants it. Archives are unpacked below `unpacked`.
+pub fn serving(
+    config: &Config,
+    engine: Arc<dyn Engine>,
+    unpacked: &Path,
+) -> anyhow::Result<Serving> {
     let usable = Cores::of_this_process();
     let cores = match config.cores {
         Some(wanted) => Cores::new(wanted.min(usable.usable())),
@@ -29,7 +33,7 @@ pub fn serving(config: &Config, engine: Arc<dyn Engine>) -> anyhow::Result<Servi
         queue_size: config.job_queue_size.get(),
         ..Settings::default()
     };
-    let store = ModelStore::open(&config.model_store, &unpack_folder(), Limits::default())?;
+    let store = ModelStore::open(&config.model_store, unpacked, Limits::default())?;
     let models = config.models.clone();
     Ok(Serving::new(Parts {
         store,
@@ -50,11 +54,6 @@ pub fn engine(config: &Config) -> Arc<dyn Engine> {
         let _ = config;
         Arc::new(NoEngine)
     }
-}
-
-/// Where archives are unpacked, as TorchServe has it: below the system's temporary folder.
-fn unpack_folder() -> PathBuf {
-    std::env::temp_dir().join("models")
 }
 
 /// What the `models` key of the configuration file wishes for one version.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -98,22 +98,22 @@ async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         debug!("{peer}: {error}");
     }
-    let busy = Arc::new(AtomicBool::new(false));
+    let turns = Arc::new(AtomicUsize::new(0));
     let service = hyper::service::service_fn({
-        let busy = Arc::clone(&busy);
+        let turns = Arc::clone(&turns);
         move |request: Request<Incoming>| {
-            let (router, busy) = (router.clone(), Arc::clone(&busy));
+            let (router, turns) = (router.clone(), Arc::clone(&turns));
             async move {
-                busy.store(true, Ordering::Relaxed);
+                turns.fetch_add(1, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(Peer(peer));
                 let response = router.oneshot(request).await;
-                busy.store(false, Ordering::Relaxed);
+                turns.fetch_add(1, Ordering::Relaxed);
                 response
             }
         }
     });
-    let stream = TokioIo::new(Watched::new(stream, busy, limits));
+    let stream = TokioIo::new(Watched::new(stream, turns, limits));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         // The watch below tells an idle connection from a slow head; this bound holds for both together.
@@ -136,8 +136,10 @@ async fn serve(
 /// A stream that ends when it stays silent too long between requests, or when a head drips in too slowly.
 struct Watched<S> {
     stream: S,
-    /// Whether a request's head is complete and its answer is not.
-    busy: Arc<AtomicBool>,
+    /// Counts the beginnings and the ends of requests: odd from the end of a head to its answer.
+    turns: Arc<AtomicUsize>,
+    /// The count when the state below was last looked at.
+    seen: usize,
     limits: ConnectionLimits,
     /// Whether bytes of the next head have arrived.
     in_head: bool,
@@ -147,11 +149,12 @@ struct Watched<S> {
 }
 
 impl<S> Watched<S> {
-    fn new(stream: S, busy: Arc<AtomicBool>, limits: ConnectionLimits) -> Self {
+    fn new(stream: S, turns: Arc<AtomicUsize>, limits: ConnectionLimits) -> Self {
         let timer = Box::pin(tokio::time::sleep(limits.idle_timeout));
         Watched {
             stream,
-            busy,
+            turns,
+            seen: 0,
             limits,
             in_head: false,
             timer,
@@ -172,9 +175,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let this = &mut *self;
-        if this.busy.load(Ordering::Relaxed) {
-            // A body: its time is watched where it is read.
+        // A request may begin and end between two reads, so that being busy would not be noticed: hence a count.
+        let turns = this.turns.load(Ordering::Relaxed);
+        if turns != this.seen {
+            this.seen = turns;
             (this.in_head, this.armed) = (false, false);
+        }
+        if turns % 2 == 1 {
+            // A body: its time is watched where it is read.
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
         if !this.armed {

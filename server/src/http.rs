@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Uri, header, uri::PathAndQuery};
+use axum::http::{HeaderName, HeaderValue, Uri, Version, header, uri::PathAndQuery};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use serving::Serving;
@@ -107,6 +107,7 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
         .get::<crate::connection::Peer>()
         .map(ToString::to_string)
         .unwrap_or_default();
+    let stays = keeps_connection(&request);
     let span = info_span!("request", id = %id);
     let mut response = next.run(request).instrument(span).await;
 
@@ -126,13 +127,33 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     let refused = status.is_client_error() || status.is_server_error();
     headers.insert(
         header::CONNECTION,
-        HeaderValue::from_static(if refused { "close" } else { "keep-alive" }),
+        HeaderValue::from_static(if stays && !refused {
+            "keep-alive"
+        } else {
+            "close"
+        }),
     );
     for (name, value) in &app.settings.cors {
         headers.insert(name.clone(), value.clone());
     }
     info!(target: "access_log", "{peer} {line} {} {}", status.as_u16(), start.elapsed().as_millis());
     response
+}
+
+/// Whether the client will go on with its connection: over HTTP/1.1 unless it says otherwise, over 1.0 only if it says so.
+fn keeps_connection(request: &Request) -> bool {
+    let says = |word: &str| {
+        let values = request.headers().get_all(header::CONNECTION).iter();
+        values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|token| token.trim().eq_ignore_ascii_case(word))
+    };
+    if request.version() < Version::HTTP_11 {
+        says("keep-alive")
+    } else {
+        !says("close")
+    }
 }
 
 fn cors_headers(cors: &Cors) -> Vec<(HeaderName, HeaderValue)> {

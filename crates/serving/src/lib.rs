@@ -74,6 +74,9 @@ pub struct Registration {
     pub wishes: Wishes,
 }
 
+/// What the configuration file wishes for a name and version. It weighs least.
+pub type ConfiguredWishes = Box<dyn Fn(&str, &str) -> Wishes + Send + Sync>;
+
 /// Everything that serves: one value, so that ten servers fit in one process.
 pub struct Serving {
     pub registry: Registry,
@@ -82,8 +85,7 @@ pub struct Serving {
     engine: Arc<dyn Engine>,
     cores: Cores,
     defaults: Settings,
-    /// Wishes of the configuration file for a name and version, which weigh least.
-    configured: Box<dyn Fn(&str, &str) -> Wishes + Send + Sync>,
+    configured: ConfiguredWishes,
 }
 
 /// What a [`Serving`] is made of.
@@ -94,7 +96,7 @@ pub struct Parts {
     /// The most requests that may be inside at once.
     pub admission_limit: u32,
     pub defaults: Settings,
-    pub configured: Box<dyn Fn(&str, &str) -> Wishes + Send + Sync>,
+    pub configured: ConfiguredWishes,
 }
 
 impl Serving {

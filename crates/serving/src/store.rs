@@ -44,9 +44,12 @@ impl ModelStore {
     /// Opens the archive or the folder of that name. Blocks while it unpacks.
     pub fn fetch(&self, url: &str) -> Result<Unpacked, Error> {
         let path = self.locate(url)?;
-        archive::open(&path, &self.unpacked, &self.limits).map_err(|error| match error {
-            ArchiveError::Io { .. } if !path.exists() => not_found(url),
-            other => Error::InvalidModel(other.to_string()),
+        archive::open(&path, &self.unpacked, &self.limits).map_err(|error| {
+            if matches!(error, ArchiveError::NotFound { .. }) {
+                not_found(url)
+            } else {
+                Error::InvalidModel(error.to_string())
+            }
         })
     }
 

@@ -7,7 +7,7 @@ const LONGEST: usize = 300;
 /// frames, kilobytes of them and sometimes whole tensors; those belong in the log.
 pub fn first_useful_line(error: &str) -> String {
     let lines = || error.lines().map(str::trim).filter(|line| !line.is_empty());
-    let raised = lines().filter_map(raised_message).last();
+    let raised = lines().rev().find_map(raised_message);
     let line = raised
         .or_else(|| lines().find(|line| !is_wrapping(line)))
         .unwrap_or("libtorch gave no reason");

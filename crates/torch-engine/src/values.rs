@@ -9,20 +9,24 @@ use crate::ffi::{self, ScriptKind, ScriptValue, TorchStorage};
 
 /// An argument for a module on `device`. On the CPU it shares the value's memory.
 pub(crate) fn to_script(value: &Value, device: Device) -> Result<ScriptValue, BatchError> {
-    match value {
-        Value::Tensor(tensor) => Ok(ScriptValue::tensor(&to_torch(tensor, device)?)),
-        Value::List(items) => {
-            let tensors = items
-                .iter()
-                .map(|item| match item {
-                    Value::Tensor(tensor) => to_torch(tensor, device),
-                    other => Err(not_an_argument(other)),
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(ScriptValue::tensor_list(&tensors))
-        }
-        other => Err(not_an_argument(other)),
+    if let Value::List(items) = value {
+        let tensors = items
+            .iter()
+            .map(|item| to_torch(argument(item)?, device))
+            .collect::<Result<Vec<_>, _>>()?;
+        return Ok(ScriptValue::tensor_list(&tensors));
     }
+    Ok(ScriptValue::tensor(&to_torch(argument(value)?, device)?))
+}
+
+fn argument(value: &Value) -> Result<&Tensor, BatchError> {
+    let Value::Tensor(tensor) = value else {
+        let found = value.kind();
+        return Err(failed(format!(
+            "a network takes tensors or lists of tensors, found {found}"
+        )));
+    };
+    Ok(tensor)
 }
 
 /// A module's result, in host memory.
@@ -94,6 +98,10 @@ fn from_torch(tensor: &tch::Tensor) -> Result<Tensor, BatchError> {
     Tensor::from_storage(dtype, shape, storage).map_err(|error| failed(error.to_string()))
 }
 
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "libtorch has types that nothing here can read, and may get more"
+)]
 fn dtype_of(kind: Kind) -> Option<DType> {
     Some(match kind {
         Kind::Bool => DType::Bool,
@@ -108,13 +116,6 @@ fn dtype_of(kind: Kind) -> Option<DType> {
         Kind::Double => DType::F64,
         _ => return None,
     })
-}
-
-fn not_an_argument(value: &Value) -> BatchError {
-    failed(format!(
-        "a network takes tensors or lists of tensors, found {}",
-        value.kind()
-    ))
 }
 
 fn failed(message: impl Into<String>) -> BatchError {

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use axum::Router;
-use axum::extract::{Extension, Path, Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::extract::{Extension, FromRequestParts, Path, Query, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use servable::{Input, Part, Task, Value};
@@ -73,9 +73,21 @@ struct Target {
     url_path: String,
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Target {
+    type Rejection = Failure;
+
+    /// As `Path` does, but a path that is not UTF-8 once decoded fails like everything else.
+    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Failure> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(target)) => Ok(target),
+            Err(rejection) => Err(Failure::bad_request(rejection.body_text())),
+        }
+    }
+}
+
 async fn predictions(
     State(app): State<App>,
-    Path(target): Path<Target>,
+    target: Target,
     id: Extension<RequestId>,
     request: Request,
 ) -> Response {
@@ -94,7 +106,7 @@ async fn predictions(
 
 async fn explanations(
     State(app): State<App>,
-    Path(target): Path<Target>,
+    target: Target,
     id: Extension<RequestId>,
     request: Request,
 ) -> Response {
@@ -104,7 +116,7 @@ async fn explanations(
 /// The routes on which TorchServe hands query parameters to the handler, and neither `explain` nor `url_path`.
 async fn named(
     State(app): State<App>,
-    Path(target): Path<Target>,
+    target: Target,
     Query(query): Query<HashMap<String, String>>,
     id: Extension<RequestId>,
     request: Request,

@@ -1,0 +1,188 @@
+//! Real TorchScript files through the engine: answers, errors, sharing.
+#![cfg(feature = "libtorch")]
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use servable::{Device, Input, JobError, LoadError, Loader, Output, Reason, Tensor, Value};
+use torch_engine::{ModelFiles, TorchLoader, cuda_devices};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
+}
+
+fn files(weights: PathBuf, handler: &str, settings: &str) -> ModelFiles {
+    ModelFiles {
+        name: "m".into(),
+        dir: weights.parent().expect("a folder").to_owned(),
+        weights: Some(weights),
+        handler: handler.into(),
+        handler_settings: Some(serde_yaml::from_str(settings).expect("YAML")),
+        limit_max_image_pixels: true,
+    }
+}
+
+fn loader(file: &str, settings: &str) -> TorchLoader {
+    TorchLoader::new(files(fixtures().join(file), "base_handler", settings)).expect("a loader")
+}
+
+fn predict(loader: &dyn Loader, inputs: &[Input]) -> Vec<Result<Output, JobError>> {
+    let mut servable = loader.load(Device::Cpu).expect("loads");
+    servable
+        .predict(inputs, NonZeroUsize::MIN)
+        .unwrap_or_else(|error| vec![Err(error.into()); inputs.len()])
+}
+
+fn row(elements: &[f32]) -> Input {
+    let tensor = Tensor::new(vec![elements.len()], elements.to_vec()).expect("a row");
+    Input::body("", tensor)
+}
+
+fn numbers(result: &Result<Output, JobError>) -> Vec<f32> {
+    let Ok(Output {
+        value: Value::Tensor(tensor),
+        ..
+    }) = result
+    else {
+        panic!("{result:?}")
+    };
+    tensor.elements::<f32>().expect("single precision").to_vec()
+}
+
+#[test]
+fn a_module_computes() {
+    let inputs = [row(&[1.5, -2.0]), row(&[0.25, 8.0])];
+    let results = predict(&loader("double.pt", "{}"), &inputs);
+    let found: Vec<_> = results.iter().map(numbers).collect();
+    assert_eq!(found, [[3.0, -4.0], [0.5, 16.0]]);
+}
+
+#[test]
+fn a_batch_equals_its_rows_alone() {
+    let loader = loader("mlp.pt", "{shape: [4]}");
+    let inputs: Vec<Input> = (0..8u8)
+        .map(|i| row(&[f32::from(i), 1.0, -0.5 * f32::from(i), 0.25]))
+        .collect();
+    let together = predict(&loader, &inputs);
+    for (input, together) in inputs.iter().zip(&together) {
+        let alone = predict(&loader, std::slice::from_ref(input));
+        for (a, b) in numbers(&alone[0]).iter().zip(numbers(together)) {
+            assert!((a - b).abs() < 1e-5, "{a} alone, {b} in the batch");
+        }
+    }
+}
+
+#[test]
+fn threads_share_one_module() {
+    let loader = Arc::new(loader("mlp.pt", "{}"));
+    let expected = numbers(&predict(&*loader, &[row(&[1.0, 2.0, 3.0, 4.0])])[0]);
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let (loader, expected) = (Arc::clone(&loader), expected.clone());
+            std::thread::spawn(move || {
+                let mut servable = loader.load(Device::Cpu).expect("loads");
+                for _ in 0..200 {
+                    let inputs = [row(&[1.0, 2.0, 3.0, 4.0])];
+                    let found = servable.predict(&inputs, NonZeroUsize::MIN).expect("runs");
+                    for (a, b) in numbers(&found[0]).iter().zip(&expected) {
+                        assert!((a - b).abs() < 1e-5);
+                    }
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("every thread got the same answers");
+    }
+}
+
+#[test]
+fn what_libtorch_says_reaches_the_client_in_one_line() {
+    let results = predict(&loader("mlp.pt", "{}"), &[row(&[1.0, 2.0])]);
+    let error = results[0].as_ref().expect_err("two numbers for four");
+    assert_eq!(error.reason, Reason::Failed);
+    let message = &error.message;
+    assert!(message.starts_with("Prediction failed: "), "{message}");
+    assert!(
+        message.contains("mat1 and mat2 shapes cannot be multiplied"),
+        "{message}"
+    );
+    assert_eq!(message.lines().count(), 1);
+}
+
+/// The error of a model whose weights are these bytes, when the loader is made or, failing that, when it loads.
+fn load_error(bytes: &[u8]) -> LoadError {
+    let folder = tempfile::tempdir().expect("a folder");
+    let weights = folder.path().join("m.pt");
+    fs::write(&weights, bytes).expect("written");
+    match TorchLoader::new(files(weights, "base_handler", "{}")) {
+        Ok(loader) => loader.load(Device::Cpu).err().expect("not loadable"),
+        Err(error) => error,
+    }
+}
+
+#[test]
+fn weights_that_are_none_are_refused_by_what_they_are() {
+    let check = |bytes: &[u8], expected: &str| {
+        let error = load_error(bytes).to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    };
+    check(b"", "m.pt is an empty file; expected a TorchScript module");
+    let unknown = "m.pt is no model file that is known here; expected a TorchScript module";
+    check(b"hello, world", unknown);
+    check(
+        b"\x80\x02}q\x00.",
+        "m.pt is a bare pickle, which takes Python to load",
+    );
+    let good = fs::read(fixtures().join("mlp.pt")).expect("the fixture");
+    check(&good[..good.len() / 2], unknown);
+    // Whole as a zip, but the module in it is spoilt.
+    let mut spoilt = good;
+    let pickle = spoilt.windows(2).position(|window| window == b"\x80\x02");
+    let start = pickle.expect("the module's pickle");
+    spoilt[start..start + 7].fill(0);
+    check(&spoilt, "libtorch cannot load m.pt: ");
+}
+
+#[test]
+fn what_a_loader_needs_is_checked_before_weights_are_read() {
+    let error = |files: ModelFiles| {
+        let refused = TorchLoader::new(files).err();
+        refused.expect("refused").to_string()
+    };
+    let mlp = fixtures().join("mlp.pt");
+    let without = ModelFiles {
+        weights: None,
+        ..files(mlp.clone(), "base_handler", "{}")
+    };
+    assert_eq!(
+        error(without),
+        "the manifest names no serializedFile, so there is no network to load"
+    );
+    let python = error(files(mlp.clone(), "mine.py", "{}"));
+    assert!(
+        python.contains("Python handlers are not supported yet"),
+        "{python}"
+    );
+    let typo = error(files(mlp, "base_handler", "{shpe: [4]}"));
+    assert!(typo.contains("shpe") && typo.contains("shape"), "{typo}");
+}
+
+#[test]
+fn a_cuda_device_computes_the_same() {
+    if let Err(error) = cuda_devices() {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let loader = loader("mlp.pt", "{}");
+    let input = [row(&[1.0, 2.0, 3.0, 4.0])];
+    let expected = numbers(&predict(&loader, &input)[0]);
+    let mut servable = loader.load(Device::Cuda(0)).expect("loads");
+    let found = servable.predict(&input, NonZeroUsize::MIN).expect("runs");
+    for (a, b) in numbers(&found[0]).iter().zip(&expected) {
+        assert!((a - b).abs() < 1e-4, "{a} on the device, {b} on the CPU");
+    }
+}

@@ -176,3 +176,6 @@ fn cors_headers(cors: &Cors) -> Vec<(HeaderName, HeaderValue)> {
         .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,7 +58,7 @@ pub enum Error {
         version: Option<String>,
         why: NoWorker,
     },
-    #[error("Model \"{model}\" gave no answer within {} ms", after.as_millis())]
+    #[error("Model \"{model}\" gave no answer within {:.0} ms", 1e3 * after.as_secs_f64())]
     Timeout { model: String, after: Duration },
     #[error("Worker died. ({0})")]
     WorkerDied(String),

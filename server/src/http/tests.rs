@@ -1,0 +1,279 @@
+//! The router without sockets and without libtorch: what a client sees of a scripted model.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use archive::{Limits, ModelConfig, Unpacked};
+use axum::body::Body;
+use http_body_util::BodyExt;
+use servable::{Device, LoadError, Loader};
+use serving::testing::ScriptedLoader;
+use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes};
+
+use super::*;
+
+struct ScriptedEngine;
+
+impl Engine for ScriptedEngine {
+    fn loader(&self, _: &str, _: &Unpacked, _: Option<&str>) -> Result<Arc<dyn Loader>, LoadError> {
+        Ok(Arc::new(ScriptedLoader::default()))
+    }
+
+    fn gpus(&self) -> usize {
+        0
+    }
+
+    fn devices(&self, _: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
+        vec![Device::Cpu; workers]
+    }
+}
+
+/// A router over the model `m`, version 1.0, with one worker and room for one waiting request.
+struct Api {
+    router: Router,
+    _store: tempfile::TempDir,
+}
+
+struct Answer {
+    status: u16,
+    headers: axum::http::HeaderMap,
+    body: String,
+}
+
+impl Api {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(folder.path().join("m/MAR-INF")).expect("made");
+        let manifest = r#"{"model": {"modelName": "m", "modelVersion": "1.0"}}"#;
+        fs::write(folder.path().join("m/MAR-INF/MANIFEST.json"), manifest).expect("written");
+        let unpacked = folder.path().join(".unpacked");
+        let store = ModelStore::open(folder.path(), &unpacked, Limits::default()).expect("a store");
+        let serving = Arc::new(Serving::new(Parts {
+            store,
+            engine: Arc::new(ScriptedEngine),
+            cores: Cores::new(NonZeroUsize::MIN),
+            admission_limit: 16,
+            defaults: Settings {
+                response_timeout: Duration::from_millis(400),
+                queue_size: 1,
+                ..Settings::default()
+            },
+            configured: Box::new(|_, _| Wishes::default()),
+        }));
+        let registration = Registration {
+            url: "m".into(),
+            ..Registration::default()
+        };
+        let model = serving.register(registration).await.expect("registered");
+        model.pool.settled().await;
+        let body = BodyLimits {
+            size: 64,
+            time: Duration::from_secs(1),
+        };
+        let settings = HttpSettings {
+            body,
+            prediction_content_type: false,
+            cors: Vec::new(),
+        };
+        let router = inference_router(App {
+            serving,
+            settings: Arc::new(settings),
+        });
+        Api {
+            router,
+            _store: folder,
+        }
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> Answer {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .body(Body::from(body.to_owned()));
+        let response = self
+            .router
+            .clone()
+            .oneshot(request.expect("a request"))
+            .await;
+        let (head, body) = response.expect("a router answers").into_parts();
+        let bytes = body.collect().await.expect("in memory").to_bytes();
+        Answer {
+            status: head.status.as_u16(),
+            headers: head.headers,
+            body: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+
+    async fn check(&self, method: &str, path: &str, body: &str, status: u16, expected: &str) {
+        let answer = self.ask(method, path, body).await;
+        let found = (answer.status, answer.body.as_str());
+        assert!(
+            answer.status == status && answer.body.contains(expected),
+            "{method} {path} {body:?}: {found:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_of_a_prediction_reaches_the_model() {
+    let api = Api::start().await;
+    for path in [
+        "/predictions/m",
+        "/predictions/m/",
+        "/predictions/m/1.0",
+        "/predictions/m/1.0/any/thing",
+        "/predictions/m?ignored=1",
+        "/invocations",
+        "/invocations?model_name=m",
+        "/models/m/invoke",
+        "/m/predict",
+        "/m/1.0/predict",
+    ] {
+        for method in ["POST", "PUT", "GET", "DELETE"] {
+            api.check(method, path, "echo hello", 200, "echo hello")
+                .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_named() {
+    let api = Api::start().await;
+    let unknown_route = "Requested resource is not found, please refer to API document.";
+    api.check("POST", "/predictions", "", 404, unknown_route)
+        .await;
+    api.check("POST", "/models/m", "", 404, unknown_route).await;
+    api.check("GET", "/nothing/here", "", 404, unknown_route)
+        .await;
+    api.check("GET", "/", "", 405, "MethodNotAllowedException")
+        .await;
+    api.check(
+        "POST",
+        "/predictions/x",
+        "",
+        404,
+        "\"message\": \"Model not found: x\"",
+    )
+    .await;
+    let version = "Model version: 2.0 does not exist for model: m";
+    api.check("POST", "/predictions/m/2.0", "", 404, version)
+        .await;
+    api.check("OPTIONS", "/predictions/x", "", 404, "Model not found: x")
+        .await;
+}
+
+#[tokio::test]
+async fn failures_of_the_model_have_their_status() {
+    let api = Api::start().await;
+    api.check("POST", "/predictions/m", "bad", 400, "the input is bad")
+        .await;
+    api.check(
+        "POST",
+        "/predictions/m",
+        "fail",
+        503,
+        "InternalServerException",
+    )
+    .await;
+    api.check(
+        "POST",
+        "/predictions/m",
+        "panic",
+        500,
+        "Worker died. (as scripted)",
+    )
+    .await;
+    api.check(
+        "POST",
+        "/predictions/m",
+        "wait 600",
+        408,
+        "gave no answer within 400 ms",
+    )
+    .await;
+    api.check("POST", "/predictions/m", &"x".repeat(65), 413, "")
+        .await;
+    api.check(
+        "POST",
+        "/predictions/m",
+        "echo still here",
+        200,
+        "still here",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_the_next_and_serves_the_rest() {
+    let api = Api::start().await;
+    let asked = ["wait 100", "wait 1", "wait 2", "wait 3", "wait 4"];
+    let asks = asked.map(|body| api.ask("POST", "/predictions/m", body));
+    let statuses = futures_util::future::join_all(asks).await;
+    let count = |status| {
+        statuses
+            .iter()
+            .filter(|answer| answer.status == status)
+            .count()
+    };
+    assert_eq!(count(200) + count(503), asked.len());
+    assert!(count(200) >= 1 && count(503) >= 2, "{} served", count(200));
+    let refused = statuses
+        .iter()
+        .find(|answer| answer.status == 503)
+        .expect("one refused");
+    assert!(
+        refused.body.contains("ServiceUnavailableException"),
+        "{}",
+        refused.body
+    );
+    assert!(
+        refused.body.contains("its queue holds 1 requests"),
+        "{}",
+        refused.body
+    );
+}
+
+#[tokio::test]
+async fn answers_carry_the_common_headers() {
+    let api = Api::start().await;
+    let good = api.ask("GET", "/ping", "").await;
+    assert_eq!(
+        (good.status, good.body.as_str()),
+        (200, "{\n  \"status\": \"Healthy\"\n}\n")
+    );
+    let bad = api.ask("POST", "/predictions/x", "").await;
+    for (answer, connection) in [(&good, "keep-alive"), (&bad, "close")] {
+        let header = |name: &str| {
+            answer
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        assert_eq!(header("connection"), Some(connection));
+        assert_eq!(header("content-type"), Some("application/json"));
+        assert_eq!(header("pragma"), Some("no-cache"));
+        assert_eq!(header("x-request-id").map(str::len), Some(36));
+    }
+    assert_ne!(
+        good.headers.get("x-request-id"),
+        bad.headers.get("x-request-id")
+    );
+    let prediction = api.ask("POST", "/predictions/m", "echo").await;
+    assert_eq!(prediction.headers.get("content-type"), None);
+}
+
+#[tokio::test]
+async fn descriptions_are_open_api() {
+    let api = Api::start().await;
+    for (method, path, title) in [
+        ("OPTIONS", "/", "TorchServe APIs"),
+        ("GET", "/api-description", "TorchServe APIs"),
+        ("OPTIONS", "/predictions/m", "RESTful API for: m"),
+    ] {
+        let answer = api.ask(method, path, "").await;
+        let document: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert_eq!(document["openapi"], "3.0.1");
+        assert_eq!(document["info"]["title"], title);
+    }
+}

@@ -1,1 +1,20 @@
-fn main() {}
+//! The daemon end to end: the real program on a port of its own, spoken to over sockets, answering with real networks.
+//!
+//! Each file is one subject. `harness.rs` starts daemons, `client.rs` speaks HTTP, `fixtures.rs` knows the models and
+//! pictures. Tests on shared data say so and pass where that data is absent.
+
+mod archives;
+mod background;
+mod bad_input;
+mod bad_models;
+mod client;
+mod fixtures;
+mod harness;
+mod load;
+mod pictures;
+mod rest;
+mod routes;
+mod shutdown;
+mod start_up;
+mod tensors;
+mod timeouts;

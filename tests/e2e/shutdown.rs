@@ -1,0 +1,106 @@
+//! Being told to stop: requests inside are answered, nobody new comes in, nothing stays on the disk.
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::client::{Connection, Request};
+use crate::fixtures::Model;
+use crate::harness::{Bench, Daemon, files_below};
+
+fn daemon(config: &str) -> Daemon {
+    Bench::new().config(config).with(&Model::double()).start()
+}
+
+/// A connection whose request the daemon has begun to read, and the rest of the request's body.
+fn request_inside(daemon: &Daemon) -> (Connection, &'static [u8]) {
+    let body = b"[1.5, 2.5]";
+    let request = Request::post("/predictions/double", body).header("Expect", "100-continue");
+    let mut connection = daemon.connect();
+    connection.send(&request.head());
+    // It asks for the body once an endpoint reads it.
+    assert_eq!(connection.answer().status, 100);
+    connection.send(&body[..4]);
+    (connection, &body[4..])
+}
+
+/// Polls until nobody listens on the port any more.
+fn wait_until_refused(daemon: &Daemon) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match TcpStream::connect(daemon.address) {
+            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
+            Err(error) => panic!("{error}"),
+            Ok(_) => assert!(Instant::now() < deadline, "still accepts"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+fn check_stops_gracefully(signal: Signal) {
+    let mut daemon = daemon("");
+    assert!(!files_below(&daemon.bench.path("tmp/models")).is_empty());
+    assert!(daemon.bench.path("tmp/.model_server.pid").exists());
+    let mut idle = daemon.connect();
+    assert_eq!(idle.request(&Request::new("GET", "/ping")).status, 200);
+    let (mut connection, rest) = request_inside(&daemon);
+
+    daemon.process.signal(signal);
+    daemon.log().wait_for("stopping: ");
+    wait_until_refused(&daemon);
+    idle.expect_end();
+
+    connection.send(rest);
+    let answer = connection.answer();
+    assert_eq!(answer.prediction(), json!([3.0, 5.0]));
+    let last = answer.header("connection").expect("always sent");
+    assert!(last.ends_with("close"), "{last}");
+    connection.expect_end();
+    let status = daemon.process.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+    daemon.log().wait_for("stopped");
+    let left = files_below(&daemon.bench.path("tmp"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_request_inside_is_answered_before_the_end() {
+    check_stops_gracefully(Signal::TERM);
+}
+
+#[test]
+fn an_interrupt_is_as_good() {
+    check_stops_gracefully(Signal::INT);
+}
+
+#[test]
+fn a_request_that_never_ends_is_given_up_after_the_grace_period() {
+    let mut daemon = daemon("grace_period=1");
+    let (mut connection, _) = request_inside(&daemon);
+    let start = Instant::now();
+    daemon.process.signal(Signal::TERM);
+    let status = daemon.process.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(900), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
+    let line = daemon.log().wait_for("still open");
+    assert!(line.contains("1 connections"), "{line}");
+    connection.expect_end();
+    let left = files_below(&daemon.bench.path("tmp"));
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let mut daemon = daemon("grace_period=600");
+    let (_connection, _) = request_inside(&daemon);
+    daemon.process.signal(Signal::TERM);
+    daemon.log().wait_for("stopping: ");
+    daemon.process.signal(Signal::TERM);
+    let status = daemon.process.wait();
+    assert_eq!(status.code(), Some(130), "{status}");
+}

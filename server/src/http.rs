@@ -44,7 +44,7 @@ impl HttpSettings {
         HttpSettings {
             body: BodyLimits {
                 size: config.max_request_size,
-                time: config.body_timeout,
+                stall: config.body_timeout,
             },
             prediction_content_type: config.prediction_content_type,
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),

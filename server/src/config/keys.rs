@@ -243,7 +243,7 @@ pub static KEYS: &[Key] = &[
     key("max_request_size", COUNT, "6553500", "The largest request body, in bytes; a larger one gets status 413."),
     key("max_response_size", COUNT, "6553500", "The largest answer of a model, in bytes.").later(),
     key("header_timeout", TIMEOUT, "30", "How long the head of a request may take to arrive.").ours(),
-    key("body_timeout", TIMEOUT, "60", "How long a request body may stand still while it arrives.").ours(),
+    key("body_timeout", TIMEOUT, "60", "How long a request body may stand still while it arrives; in all it may take ten times as long.").ours(),
     key("idle_timeout", TIMEOUT, "120", "How long a connection may stay open between two requests.").ours(),
     key("max_connections", POSITIVE, "10000", "How many connections may be open at once.").ours(),
     key("grace_period", SECONDS, "30",

@@ -6,16 +6,20 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use servable::{Part, Value};
 
 use crate::error::Failure;
+
+/// How many stalls' worth of time a whole body has, so that one that drips in without end does end.
+const PATIENCE: u32 = 10;
 
 /// The bounds of a body.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub size: usize,
-    /// From the end of the head to the end of the body.
-    pub time: Duration,
+    /// How long the body may stand still. It may take [`PATIENCE`] times as long in all.
+    pub stall: Duration,
 }
 
 /// Reads a body into the parts that TorchServe makes of it: each form field is a part, and anything else is one part
@@ -49,48 +53,53 @@ async fn read(headers: &HeaderMap, mut body: Body, limits: BodyLimits) -> Result
         return Err(Failure::too_large());
     }
     let reading = async {
-        // Most bodies are one frame, or fit what was announced: no copy for the first, one for the others.
-        let mut first: Option<Bytes> = None;
-        let mut rest = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame
-                .map_err(|error| Failure::bad_request(format!("the body broke off: {error}")))?;
+        // Many bodies are one frame, which is taken as it is; the frames of others are copied together once.
+        let mut first = Bytes::new();
+        let mut together = BytesMut::new();
+        while let Some(frame) = next_frame(&mut body, limits.stall).await? {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
-            let so_far = first.as_ref().map_or(0, Bytes::len) + rest.len();
-            if so_far + data.len() > limits.size {
+            if first.len().max(together.len()) + data.len() > limits.size {
                 return Err(Failure::too_large());
             }
-            match &first {
-                None => first = Some(data),
-                Some(_) => {
-                    if rest.is_empty() {
-                        rest.reserve(announced.saturating_sub(so_far).max(data.len()));
-                    }
-                    rest.extend_from_slice(&data);
-                }
+            if first.is_empty() {
+                first = data;
+                continue;
             }
+            if together.is_empty() {
+                together.reserve(announced.max(first.len() + data.len()));
+                together.extend_from_slice(&first);
+            }
+            together.extend_from_slice(&data);
         }
-        Ok(match first {
-            None => Bytes::new(),
-            Some(first) if rest.is_empty() => first,
-            Some(first) => {
-                let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-                whole.extend_from_slice(&first);
-                whole.extend_from_slice(&rest);
-                whole.freeze()
-            }
+        Ok(if together.is_empty() {
+            first
+        } else {
+            together.freeze()
         })
     };
-    tokio::time::timeout(limits.time, reading)
+    let whole = limits.stall * PATIENCE;
+    tokio::time::timeout(whole, reading)
         .await
         .unwrap_or_else(|_| {
+            let seconds = whole.as_secs();
             Err(Failure::too_slow(format!(
-                "the body did not arrive within {} s",
-                limits.time.as_secs()
+                "the body did not arrive within {seconds} s"
             )))
         })
+}
+
+async fn next_frame(body: &mut Body, stall: Duration) -> Result<Option<Frame<Bytes>>, Failure> {
+    match tokio::time::timeout(stall, body.frame()).await {
+        Ok(frame) => frame
+            .transpose()
+            .map_err(|error| Failure::bad_request(format!("the body broke off: {error}"))),
+        Err(_) => Err(Failure::too_slow(format!(
+            "the body stood still for {} s",
+            stall.as_secs()
+        ))),
+    }
 }
 
 async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failure> {
@@ -167,7 +176,7 @@ mod tests {
 
     const LIMITS: BodyLimits = BodyLimits {
         size: 400,
-        time: Duration::from_secs(1),
+        stall: Duration::from_secs(1),
     };
 
     async fn parts_of(

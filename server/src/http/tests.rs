@@ -69,7 +69,7 @@ impl Api {
         model.pool.settled().await;
         let body = BodyLimits {
             size: 64,
-            time: Duration::from_secs(1),
+            stall: Duration::from_secs(1),
         };
         let settings = HttpSettings {
             body,

@@ -410,6 +410,9 @@ mod tests {
         // A process that was stopped cannot act on the signal to end.
         let pid = Pid::from_child(&server.0);
         kill_process(pid, Signal::STOP).unwrap();
+        while !is_stopped(server.0.id()) {
+            std::thread::yield_now();
+        }
         fs::write(&path, server.0.id().to_string()).unwrap();
         let patience = Some(Duration::from_millis(120));
         assert_eq!(
@@ -417,6 +420,12 @@ mod tests {
             ["Stopping TorchServe took too long."]
         );
         assert!(path.exists());
+    }
+
+    /// Until then a signal to end, which has the lower number, would be taken first.
+    fn is_stopped(pid: u32) -> bool {
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.lines().any(|line| line.starts_with("State:\tT"))
     }
 
     #[test]

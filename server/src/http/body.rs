@@ -18,7 +18,7 @@ const PATIENCE: u32 = 10;
 #[derive(Debug, Clone, Copy)]
 pub struct BodyLimits {
     pub size: usize,
-    /// How long the body may stand still. It may take [`PATIENCE`] times as long in all.
+    /// How long the body may stand still. It may take ten times as long in all.
     pub stall: Duration,
 }
 

@@ -26,9 +26,11 @@ use http_body_util::BodyExt;
 use image_ops::{DecodeLimits, Image, Kernel, Normalize, Window};
 use servable::{Device, Input, Loader, Servable, Tensor, Value};
 use server::args::Args;
+use server::auth::Auth;
 use server::config::Config;
 use server::http::{App, HttpSettings, inference_router};
 use server::wiring;
+use serving::metrics::Metrics;
 use serving::Registration;
 use tokio::runtime::Runtime;
 use torch_engine::{ModelFiles, TorchLoader};
@@ -125,6 +127,8 @@ impl Served {
             inference_router(App {
                 serving,
                 settings: Arc::new(HttpSettings::new(&config)),
+                auth: Auth::off(),
+                metrics: Metrics::off(),
             })
         });
         Served {

@@ -6,6 +6,7 @@
 //! then hands each part of the server its own settings.
 
 pub mod address;
+pub mod key_material;
 pub mod keys;
 pub mod load_models;
 pub mod models;
@@ -22,15 +23,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use address::Address;
+pub use key_material::{KeyMaterial, Secret};
 pub use load_models::{LoadModels, ModelSource};
 pub use models::{ModelSettings, Models};
 pub use page::configuration_page;
 pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
 
 use crate::args::Args;
+use crate::auth::KEY_FILE;
+use keys::METRICS_MODES;
 use raw::{File, RawConfig};
 use reader::Reader;
 use report::Report;
+use serving::metrics::Mode;
 
 /// Reads an environment variable; [`process_env`], or a map in tests.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -44,12 +49,24 @@ pub struct Config {
     pub inference_address: Address,
     pub management_address: Address,
     pub metrics_address: Address,
+    /// False: nothing is opened at `metrics_address`.
+    pub enable_metrics_api: bool,
+    pub metrics_mode: Mode,
+    /// `None`: the list that is compiled in. Whether it can be read shows when metrics are made.
+    pub metrics_config: Option<PathBuf>,
+    pub disable_system_metrics: bool,
+    pub metric_time_interval: Duration,
+    pub system_metrics_cmd: Option<String>,
+    /// For https listeners.
+    pub key_material: KeyMaterial,
 
     /// An existing folder; absolute if the working directory given to [`Config::load`] was.
     pub model_store: PathBuf,
     pub workflow_store: PathBuf,
     pub load_models: LoadModels,
     pub models: Models,
+    /// The name of the first worker; the next ones count on from it.
+    pub initial_worker_port: u64,
     /// `None`: the server chooses.
     pub default_workers_per_model: Option<NonZeroUsize>,
     pub default_response_timeout: Duration,
@@ -61,6 +78,10 @@ pub struct Config {
 
     pub enable_model_api: bool,
     pub disable_token_authorization: bool,
+    /// In the file in minutes.
+    pub token_expiration_min: Duration,
+    /// Where the keys go: `key_file.json` in the working directory.
+    pub key_file: PathBuf,
     /// `None`: no CORS headers are sent.
     pub cors: Option<Cors>,
 
@@ -123,17 +144,32 @@ impl Config {
     fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args) -> Config {
         let model_store = model_store(reader);
         let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
+        let addresses = ["inference_address", "management_address", "metrics_address"];
+        let addresses = addresses.map(|name| reader.address(name));
+        let https = addresses.iter().any(Address::is_https);
+        let [inference_address, management_address, metrics_address] = addresses;
         // The table gives these keys a minimum of 1.
         let positive = |number: Option<NonZeroUsize>| number.unwrap_or(NonZeroUsize::MIN);
         Config {
             file,
-            inference_address: reader.address("inference_address"),
-            management_address: reader.address("management_address"),
-            metrics_address: reader.address("metrics_address"),
+            inference_address,
+            management_address,
+            metrics_address,
+            enable_metrics_api: reader.bool("enable_metrics_api"),
+            metrics_mode: metrics_mode(reader),
+            metrics_config: reader.path("metrics_config").map(|(path, _)| path),
+            disable_system_metrics: reader.bool("disable_system_metrics"),
+            metric_time_interval: reader.seconds("metric_time_interval"),
+            system_metrics_cmd: reader.text("system_metrics_cmd"),
+            key_material: KeyMaterial::read(reader, https),
             model_store,
             workflow_store,
             load_models: load_models(reader),
             models: models(reader),
+            initial_worker_port: reader
+                .number("initial_worker_port")
+                .and_then(|port| u64::try_from(port).ok())
+                .unwrap_or(9000),
             default_workers_per_model: reader.nonzero("default_workers_per_model"),
             default_response_timeout: reader.seconds("default_response_timeout"),
             default_startup_timeout: reader.seconds("default_startup_timeout"),
@@ -143,6 +179,8 @@ impl Config {
             limit_max_image_pixels: reader.bool("limit_max_image_pixels"),
             enable_model_api: reader.bool("enable_model_api"),
             disable_token_authorization: reader.bool("disable_token_authorization"),
+            token_expiration_min: token_expiration(reader),
+            key_file: reader.cwd().join(KEY_FILE),
             cors: cors(reader),
             max_request_size: reader.size("max_request_size"),
             max_response_size: reader.size("max_response_size"),
@@ -261,6 +299,23 @@ fn models(reader: &mut Reader<'_>) -> Models {
             .report
             .warn(&setting.origin, Some("models"), flaw, "it is ignored");
     })
+}
+
+fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
+    match reader.choice("metrics_mode", METRICS_MODES) {
+        Some("prometheus") => Mode::Prometheus,
+        Some("legacy") => Mode::Legacy,
+        _ => Mode::Log,
+    }
+}
+
+/// As in TorchServe, 0 stands for the default.
+fn token_expiration(reader: &mut Reader<'_>) -> Duration {
+    const DEFAULT: f64 = 60.0;
+    let minutes = reader.decimal("token_expiration_min");
+    let minutes = minutes.filter(|minutes| *minutes > 0.0).unwrap_or(DEFAULT);
+    // What a duration cannot hold is as good as for ever.
+    Duration::try_from_secs_f64(minutes * 60.0).unwrap_or(Duration::MAX)
 }
 
 fn cors(reader: &mut Reader<'_>) -> Option<Cors> {

@@ -18,13 +18,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, setsid};
 use thiserror::Error;
 
+use crate::auth::KEY_FILE;
 use crate::config::Env;
 
 /// How long `--stop --foreground` waits.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What `--stop` removes from the working directory along with the pid file: keys of a server that is gone.
-const KEY_FILE: &str = "key_file.json";
 
 /// Lines for standard output, in the words that launchers of TorchServe know.
 pub type Lines = Vec<&'static str>;
@@ -168,6 +166,7 @@ fn stop_within(pid_path: &Path, wait: Option<Duration>, cwd: &Path) -> Result<Li
         Some(_) => lines.extend([ORPHAN, "TorchServe is not currently running."]),
     }
     remove(pid_path);
+    // Keys of a server that is gone.
     remove(&cwd.join(KEY_FILE));
     Ok(lines)
 }

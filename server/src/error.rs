@@ -21,6 +21,7 @@ fn status(code: Code) -> (StatusCode, &'static str) {
         Code::BadInput => (StatusCode::BAD_REQUEST, "BadRequestException"),
         Code::ModelNotFound => (StatusCode::NOT_FOUND, "ModelNotFoundException"),
         Code::VersionNotFound => (StatusCode::NOT_FOUND, "ModelVersionNotFoundException"),
+        Code::Forbidden => (StatusCode::FORBIDDEN, "InvalidModelVersionException"),
         Code::Conflict => (StatusCode::CONFLICT, "ConflictStatusException"),
         Code::Unsupported => (StatusCode::NOT_IMPLEMENTED, "NotImplementedException"),
         Code::Overloaded | Code::Unavailable => (
@@ -64,10 +65,23 @@ impl Failure {
         Failure::new(StatusCode::BAD_REQUEST, "BadRequestException", message)
     }
 
+    /// A key that is missing, wrong or out of date. TorchServe answers 400, not 401.
+    pub fn invalid_key(message: impl Into<String>) -> Self {
+        Failure::new(StatusCode::BAD_REQUEST, "InvalidKeyException", message)
+    }
+
     pub fn too_slow(message: impl Into<String>) -> Self {
         Failure::new(
             StatusCode::REQUEST_TIMEOUT,
             "RequestTimeoutException",
+            message,
+        )
+    }
+
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ServiceUnavailableException",
             message,
         )
     }

@@ -5,7 +5,10 @@
 pub mod answer;
 mod body;
 mod inference;
+mod management;
+mod metrics;
 mod openapi;
+mod token;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,18 +19,24 @@ use axum::http::{HeaderName, HeaderValue, Uri, Version, header, uri::PathAndQuer
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use serving::Serving;
+use serving::metrics::Metrics;
 use tower::{Layer, ServiceExt};
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
+use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
+use crate::error::Failure;
 pub use body::BodyLimits;
+pub use management::ManagementSettings;
 
 /// What every endpoint may use.
 #[derive(Clone)]
 pub struct App {
     pub serving: Arc<Serving>,
     pub settings: Arc<HttpSettings>,
+    pub auth: Auth,
+    pub metrics: Metrics,
 }
 
 /// What the configuration says to the HTTP side.
@@ -36,6 +45,7 @@ pub struct HttpSettings {
     pub body: BodyLimits,
     /// Whether JSON answers of models carry a content type, which TorchServe's do not.
     pub prediction_content_type: bool,
+    pub management: ManagementSettings,
     cors: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -47,6 +57,11 @@ impl HttpSettings {
                 stall: config.body_timeout,
             },
             prediction_content_type: config.prediction_content_type,
+            management: ManagementSettings {
+                enable_model_api: config.enable_model_api,
+                initial_workers: config.default_workers_per_model.map_or(0, Into::into),
+                unregister_timeout: config.unregister_model_timeout,
+            },
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
         }
     }
@@ -58,7 +73,34 @@ pub struct RequestId(pub Arc<str>);
 
 /// The service behind the inference listener.
 pub fn inference_router(app: App) -> Router {
-    let routes = inference::routes()
+    let guarded = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
+    finish(inference::descriptions().merge(guarded), app)
+}
+
+/// The service behind the management listener.
+pub fn management_router(app: App) -> Router {
+    let routes = management::routes().fallback(|| async { Failure::no_such_route() });
+    let guarded = token::guarded(routes, &app.auth, Purpose::Management);
+    let open = management::descriptions().merge(token::routes());
+    finish(open.merge(guarded), app)
+}
+
+/// The service behind a listener that serves both APIs, inference first; each asks for its own key.
+pub fn shared_router(app: App) -> Router {
+    let inference = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
+    let management = token::guarded(management::routes(), &app.auth, Purpose::Management);
+    let open = inference::descriptions().merge(token::routes());
+    finish(open.merge(management).merge(inference), app)
+}
+
+/// The service behind the metrics listener.
+pub fn metrics_router(app: App) -> Router {
+    let routes = metrics::routes().fallback(|| async { Failure::no_such_route() });
+    finish(routes, app)
+}
+
+fn finish(routes: Router<App>, app: App) -> Router {
+    let routes = routes
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(app, around_each_request));
     // Outermost, because routing must see the path without its trailing slashes.
@@ -112,6 +154,7 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     let mut response = next.run(request).instrument(span).await;
 
     let status = response.status();
+    app.metrics.response(status.as_u16());
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::try_from(&*id) {
         headers.insert("x-request-id", id);

@@ -6,35 +6,37 @@
 //! names configuration, serving and engine together.
 
 pub mod args;
+pub mod auth;
 pub mod config;
 pub mod connection;
 pub mod daemonize;
 pub mod error;
 pub mod http;
+pub mod listeners;
+pub mod metrics_config;
 pub mod shutdown;
+pub mod system_metrics;
 pub mod telemetry;
 mod unpacked;
+mod utc;
 pub mod wiring;
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use anyhow::Context;
 use serving::{Engine, Registration, Serving, Wishes};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
+use auth::{Auth, AuthError};
 use config::{Config, LoadModels, ModelSource};
 use connection::ConnectionLimits;
 use http::{App, HttpSettings};
+pub use listeners::{Listeners, Management};
+use system_metrics::Sampling;
 use unpacked::UnpackFolder;
-
-/// The sockets a server listens on, bound by the caller, who decides on ports.
-pub struct Listeners {
-    pub inference: TcpListener,
-}
 
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
@@ -46,6 +48,8 @@ pub async fn serve(
     stop: CancellationToken,
     ready: impl FnOnce(),
 ) -> anyhow::Result<()> {
+    let auth = auth(config)?;
+    let metrics = metrics_config::metrics(config, system_metrics::host_name());
     let unpacked =
         UnpackFolder::create(&std::env::temp_dir()).context("the folder for unpacked archives")?;
     let serving = Arc::new(wiring::serving(config, engine, unpacked.path())?);
@@ -54,6 +58,8 @@ pub async fn serve(
     let app = App {
         serving: Arc::clone(&serving),
         settings: Arc::new(HttpSettings::new(config)),
+        auth,
+        metrics: metrics.clone(),
     };
     let limits = ConnectionLimits {
         connections: config.max_connections.get(),
@@ -61,14 +67,49 @@ pub async fn serve(
         idle_timeout: config.idle_timeout,
     };
     let connections = TaskTracker::new();
-    let router = http::inference_router(app);
-    let accepting = tokio::spawn(connection::accept(
-        listeners.inference,
-        router,
-        limits,
-        stop.clone(),
-        connections.clone(),
-    ));
+    let accept = |listener, router| {
+        let (stop, connections) = (stop.clone(), connections.clone());
+        tokio::spawn(connection::accept(
+            listener,
+            router,
+            limits,
+            stop,
+            connections,
+        ))
+    };
+    let mut accepting = Vec::new();
+    match listeners.management {
+        Management::Shared => {
+            accepting.push(accept(
+                listeners.inference,
+                http::shared_router(app.clone()),
+            ));
+        }
+        Management::Own(management) => {
+            accepting.push(accept(
+                listeners.inference,
+                http::inference_router(app.clone()),
+            ));
+            accepting.push(accept(management, http::management_router(app.clone())));
+        }
+        Management::Closed => {
+            accepting.push(accept(
+                listeners.inference,
+                http::inference_router(app.clone()),
+            ));
+        }
+    }
+    if let Some(listener) = listeners.metrics {
+        accepting.push(accept(listener, http::metrics_router(app)));
+    }
+    if !config.disable_system_metrics {
+        let sampling = Sampling {
+            interval: config.metric_time_interval,
+            command: config.system_metrics_cmd.clone(),
+        };
+        // Ends at once on `stop`.
+        tokio::spawn(system_metrics::run(metrics, sampling, stop.clone()));
+    }
     ready();
 
     stop.cancelled().await;
@@ -78,8 +119,10 @@ pub async fn serve(
         config.grace_period.as_secs()
     );
     let end = Instant::now() + config.grace_period;
-    // It ends at once on `stop`; its connections finish their requests.
-    let _ = accepting.await;
+    // They end at once on `stop`; their connections finish their requests.
+    for accepting in accepting {
+        let _ = accepting.await;
+    }
     connections.close();
     if tokio::time::timeout_at(end.into(), connections.wait())
         .await
@@ -95,6 +138,18 @@ pub async fn serve(
         .await;
     info!("stopped");
     Ok(())
+}
+
+fn auth(config: &Config) -> Result<Auth, AuthError> {
+    if config.disable_token_authorization {
+        info!("token authorization is off: whoever reaches a port is served");
+        return Ok(Auth::off());
+    }
+    Auth::on(
+        &config.key_file,
+        config.token_expiration_min,
+        SystemTime::now(),
+    )
 }
 
 /// Registers what the configuration names. A model that cannot be registered is logged and left out; the others serve.
@@ -116,6 +171,7 @@ async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Resul
             name,
             handler: None,
             wishes: Wishes::default(),
+            at_startup: true,
         };
         if let Err(failure) = serving.register(registration).await {
             error!("model {url} is left out: {failure}");

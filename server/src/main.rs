@@ -12,10 +12,9 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
 use server::args::{Args, Task, version_line};
-use server::config::{Address, Config, Severity, process_env};
+use server::config::{Config, Severity, process_env};
 use server::daemonize::{self, PidFile};
-use server::{Listeners, serve, shutdown, telemetry, wiring};
-use tokio::net::TcpListener;
+use server::{listeners, serve, shutdown, telemetry, wiring};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
@@ -95,9 +94,7 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         .build()?;
     let outcome = runtime.block_on(async {
         let stop = shutdown::on_signal()?;
-        let listeners = Listeners {
-            inference: bind("inference_address", &config.inference_address).await?,
-        };
+        let listeners = listeners::bind(&config).await?;
         let engine = wiring::engine(&config);
         // Launchers wait for this very line.
         serve(&config, engine, listeners, stop, || {
@@ -124,23 +121,4 @@ fn set_wait_policy() -> anyhow::Result<()> {
         bail!("cannot start over with {KEY} set: {error}");
     }
     Ok(())
-}
-
-async fn bind(key: &str, address: &Address) -> anyhow::Result<TcpListener> {
-    let (host, port) = match address {
-        Address::Tcp {
-            https: false,
-            host,
-            port,
-        } => (host.as_str(), *port),
-        Address::Tcp { https: true, .. } => {
-            bail!("{key}: {address}: https is not supported yet; use http")
-        }
-        Address::Unix(_) => bail!("{key}: {address}: Unix sockets are not supported yet; use http"),
-    };
-    let listener = TcpListener::bind((host, port))
-        .await
-        .with_context(|| format!("{key}: cannot listen on {address}"))?;
-    info!("{key}: listening on http://{}", listener.local_addr()?);
-    Ok(listener)
 }

@@ -41,6 +41,7 @@ pub fn serving(
         cores,
         admission_limit: u32::try_from(config.max_connections.get()).unwrap_or(u32::MAX),
         defaults,
+        first_worker_id: config.initial_worker_port,
         configured: Box::new(move |name, version| configured_wishes(&models, name, version)),
     }))
 }
@@ -63,10 +64,12 @@ fn configured_wishes(models: &Models, name: &str, version: &str) -> Wishes {
     };
     Wishes {
         workers: settings.min_workers.map(Into::into),
+        max_workers: settings.max_workers.map(Into::into),
         batch_size: settings.batch_size,
         max_batch_delay: settings.max_batch_delay,
         response_timeout: settings.response_timeout,
         startup_timeout: settings.startup_timeout,
+        retry_timeout: None,
         queue_size: None,
     }
 }

@@ -1,6 +1,8 @@
 //! A small HTTP/1.1 client over a plain socket: what it sends and gets stays visible to the byte, so that half requests
 //! can be sent and reason phrases looked at.
 
+use std::fmt::Debug;
+use std::io::ErrorKind::{ConnectionReset, UnexpectedEof};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -132,23 +134,27 @@ impl Answer {
     }
 }
 
+/// What a connection runs over: a TCP or Unix socket, or TLS on one.
+pub(crate) trait Wire: Read + Write + Debug {}
+
+impl<T: Read + Write + Debug> Wire for T {}
+
 /// One connection, kept alive as long as the server does.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     /// Received, but not yet part of an answer.
     pending: Vec<u8>,
 }
 
 impl Connection {
     pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the daemon accepts");
-        stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("a positive duration");
-        stream.set_nodelay(true).expect("a connected socket");
+        Connection::over(tcp(address))
+    }
+
+    pub(crate) fn over(stream: impl Wire + 'static) -> Self {
         Connection {
-            stream,
+            stream: Box::new(stream),
             pending: Vec::new(),
         }
     }
@@ -206,7 +212,7 @@ impl Connection {
     }
 
     /// `false` at the end.
-    fn receive(&mut self) -> bool {
+    pub(crate) fn receive(&mut self) -> bool {
         let mut buffer = [0; 16 << 10];
         match self.stream.read(&mut buffer) {
             Ok(0) => false,
@@ -214,11 +220,21 @@ impl Connection {
                 self.pending.extend(&buffer[..count]);
                 true
             }
-            // Closed while bytes of ours were unread.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
+            // Closed while bytes of ours were unread; or TLS without a goodbye.
+            Err(error) if matches!(error.kind(), ConnectionReset | UnexpectedEof) => false,
             Err(error) => panic!("no answer: {error}"),
         }
     }
+}
+
+/// A socket on which nothing is waited for in vain for ever.
+pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the daemon accepts");
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .expect("a positive duration");
+    stream.set_nodelay(true).expect("a connected socket");
+    stream
 }
 
 fn parse_head(head: &str) -> Answer {

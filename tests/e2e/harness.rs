@@ -37,9 +37,18 @@ impl Bench {
         self.folder.path().join(name)
     }
 
-    /// The configuration file: any free port, and these lines. The last of a key counts.
+    /// The configuration file: these lines, and unless they say otherwise, any free ports and no tokens. The last of a
+    /// key counts.
     pub(crate) fn config(self, lines: &str) -> Self {
-        let text = format!("inference_address=http://127.0.0.1:0\n{lines}\n");
+        let mut text = format!("inference_address=http://127.0.0.1:0\n{lines}\n");
+        if !lines.contains("disable_token_authorization") {
+            text.push_str("disable_token_authorization=true\n");
+        }
+        for key in ["management_address", "metrics_address"] {
+            if !lines.contains(key) {
+                text.push_str(&format!("{key}=http://127.0.0.1:0\n"));
+            }
+        }
         self.write("config.properties", text.as_bytes());
         self
     }

@@ -14,6 +14,8 @@ pub enum Code {
     VersionNotFound,
     /// What is to be made exists already.
     Conflict,
+    /// It would leave the server in a state that it must not be in.
+    Forbidden,
     /// The model cannot do this for any input.
     Unsupported,
     /// Every queue has its bound, and this one is reached; later it may work.
@@ -41,6 +43,17 @@ pub enum Error {
     VersionNotFound { model: String, version: String },
     #[error("Model version {version} is already registered for model {model}")]
     AlreadyRegistered { model: String, version: String },
+    #[error("Cannot remove default version for model {0}")]
+    DefaultVersion(String),
+    #[error("Failed to start workers for model {model} version: {version} ({why})")]
+    WorkersFailed {
+        model: String,
+        version: String,
+        why: String,
+        out_of_memory: bool,
+    },
+    #[error("Timed out while cleaning resources: {0}")]
+    UnloadTimeout(String),
     /// What the model store says about a name it does not have.
     #[error("{0}")]
     NotInStore(String),
@@ -89,6 +102,13 @@ impl Error {
             Error::ModelNotFound(_) | Error::NotInStore(_) => Code::ModelNotFound,
             Error::VersionNotFound { .. } => Code::VersionNotFound,
             Error::AlreadyRegistered { .. } => Code::Conflict,
+            Error::DefaultVersion(_) => Code::Forbidden,
+            Error::WorkersFailed {
+                out_of_memory: true,
+                ..
+            } => Code::OutOfMemory,
+            Error::WorkersFailed { .. } => Code::Internal,
+            Error::UnloadTimeout(_) => Code::Timeout,
             Error::InvalidModel(_) => Code::InvalidModel,
             Error::NoWorker {
                 why: NoWorker::QueueFull(_),

@@ -12,13 +12,16 @@
 //! [`ModelStore`], the [`Engine`] that the wiring supplied, the pool, whose workers load on their threads.
 
 mod admission;
+mod backoff;
 mod batcher;
 mod cores;
 mod error;
 mod job;
 mod lifecycle;
+pub mod metrics;
 mod pool;
 mod registry;
+mod roster;
 mod settings;
 mod store;
 mod worker;
@@ -27,7 +30,8 @@ mod worker;
 pub mod testing;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use archive::{ModelConfig, Unpacked};
@@ -40,8 +44,9 @@ pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
 pub use job::Reply;
 pub use lifecycle::State;
-pub use pool::{Pool, PoolConfig, PoolStatus};
-pub use registry::{Model, Registry};
+pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus};
+pub use registry::{Model, Registry, Scale};
+pub use roster::WorkerStatus;
 pub use settings::{Settings, Wishes};
 pub use store::{ModelStore, StoreError};
 
@@ -72,6 +77,8 @@ pub struct Registration {
     /// In place of the manifest's.
     pub handler: Option<String>,
     pub wishes: Wishes,
+    /// Whether it comes from the configuration.
+    pub at_startup: bool,
 }
 
 /// What the configuration file wishes for a name and version. It weighs least.
@@ -85,6 +92,8 @@ pub struct Serving {
     engine: Arc<dyn Engine>,
     cores: Cores,
     defaults: Settings,
+    /// Names the next worker, of whichever model.
+    worker_ids: Arc<AtomicU64>,
     configured: ConfiguredWishes,
 }
 
@@ -96,6 +105,8 @@ pub struct Parts {
     /// The most requests that may be inside at once.
     pub admission_limit: u32,
     pub defaults: Settings,
+    /// The name of the first worker.
+    pub first_worker_id: u64,
     pub configured: ConfiguredWishes,
 }
 
@@ -108,6 +119,7 @@ impl Serving {
             engine: parts.engine,
             cores: parts.cores,
             defaults: parts.defaults,
+            worker_ids: Arc::new(AtomicU64::new(parts.first_worker_id)),
             configured: parts.configured,
         }
     }
@@ -165,11 +177,9 @@ impl Serving {
             .engine
             .loader(&name, &files, registration.handler.as_deref())?;
         let settings = Settings::resolve(
-            &[
-                registration.wishes,
-                files.config().map(archive_wishes).unwrap_or_default(),
-                (self.configured)(&name, &version),
-            ],
+            registration.wishes,
+            files.config().map(archive_wishes),
+            (self.configured)(&name, &version),
             self.defaults,
         );
         Ok(Prepared {
@@ -179,6 +189,7 @@ impl Serving {
             settings,
             loader,
             files,
+            at_startup: registration.at_startup,
         })
     }
 
@@ -190,11 +201,16 @@ impl Serving {
             settings,
             loader,
             files,
+            at_startup,
         } = prepared;
+        let devices = self.engine.devices(files.config(), MOST_WORKERS);
         let config = PoolConfig {
             model: name.clone(),
             version: version.clone(),
-            devices: self.engine.devices(files.config(), settings.workers),
+            devices: devices[..settings.workers.min(MOST_WORKERS)].to_vec(),
+            device_of: Box::new(move |index| devices[index.min(devices.len() - 1)]),
+            worker_ids: Arc::clone(&self.worker_ids),
+            patience: settings.retry_timeout,
             batch: BatchPolicy {
                 size: settings.batch_size,
                 max_delay: settings.max_batch_delay,
@@ -202,12 +218,19 @@ impl Serving {
             queue_size: settings.queue_size,
             cores: self.cores.clone(),
         };
+        let scale = Scale {
+            min: settings.workers,
+            max: settings.most_workers(),
+        };
         let pool = Pool::start(config, loader);
         let model = Arc::new(Model {
+            runtime: files.manifest().runtime.to_string(),
+            loaded_at_startup: at_startup,
             name,
             version,
             url,
             settings,
+            scale: Mutex::new(scale),
             pool,
             files: Arc::new(files),
         });
@@ -221,6 +244,58 @@ impl Serving {
             "registered"
         );
         Ok(model)
+    }
+
+    /// Waits until a model's workers have loaded, within its start-up time limit.
+    pub async fn wait_for_workers(&self, model: &Model) -> Result<(), Error> {
+        if model.scale().min == 0 {
+            return Ok(());
+        }
+        let failed = |why: String, out_of_memory| Error::WorkersFailed {
+            model: model.name.clone(),
+            version: model.version.clone(),
+            why,
+            out_of_memory,
+        };
+        let limit = model.settings.startup_timeout;
+        match tokio::time::timeout(limit, model.pool.settled()).await {
+            Err(_) => Err(failed(format!("not within {} s", limit.as_secs()), false)),
+            Ok(status) => match status.failure {
+                Some(error) => Err(failed(
+                    error.to_string(),
+                    matches!(error, LoadError::OutOfMemory(_)),
+                )),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Has a version's workers number at least `min` and at most `max`. They come and go in the background.
+    pub async fn scale(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        scale: Scale,
+    ) -> Result<Arc<Model>, Error> {
+        let model = self.registry.resolve(name, version)?;
+        *model.scale.lock().unwrap_or_else(PoisonError::into_inner) = scale;
+        model.pool.scale(scale.min, scale.max).await;
+        Ok(model)
+    }
+
+    /// Takes a version out, finishes what is inside it and frees everything, within `limit`. It is gone for new requests
+    /// at once, and in any case.
+    pub async fn unregister(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        limit: Duration,
+    ) -> Result<(), Error> {
+        let model = self.registry.remove(name, version)?;
+        info!(model = model.name, version = model.version, "unregistered");
+        tokio::time::timeout(limit, model.pool.drain())
+            .await
+            .map_err(|_| Error::UnloadTimeout(name.into()))
     }
 
     /// Stops: lets nobody in, waits for those inside, and unloads every model. Bounded by `grace`; the log names what
@@ -258,6 +333,7 @@ struct Prepared {
     settings: Settings,
     loader: Arc<dyn Loader>,
     files: Unpacked,
+    at_startup: bool,
 }
 
 /// What the archive's own `model-config.yaml` wishes.
@@ -266,12 +342,14 @@ fn archive_wishes(config: &ModelConfig) -> Wishes {
     let seconds = |value: u32| Duration::from_secs(value.into());
     Wishes {
         workers: config.min_workers.map(|count| count as usize),
+        max_workers: config.max_workers.map(|count| count as usize),
         batch_size: config
             .batch_size
             .and_then(|size| NonZeroUsize::new(size as usize)),
         max_batch_delay: config.max_batch_delay.map(millis),
         response_timeout: config.response_timeout.map(seconds),
         startup_timeout: config.startup_timeout.map(seconds),
+        retry_timeout: config.max_retry_timeout.map(seconds),
         queue_size: config.job_queue_size.map(|size| size as usize),
     }
 }

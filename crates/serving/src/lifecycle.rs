@@ -22,14 +22,14 @@ pub enum State {
 impl State {
     pub fn may_become(self, next: State) -> bool {
         use State::{Draining, Failed, Loading, Ready, Registered, Unloaded};
-        matches!(
-            (self, next),
-            (Registered | Failed, Loading)
-                | (Loading, Ready)
-                | (Registered | Loading | Ready, Failed)
-                | (Registered | Loading | Ready | Failed, Draining)
-                | (Draining, Unloaded)
-        )
+        match (self, next) {
+            // Workers come and go until the version does.
+            (Registered | Loading | Ready | Failed, Registered | Loading | Ready | Failed) => {
+                self != next
+            }
+            (Registered | Loading | Ready | Failed, Draining) | (Draining, Unloaded) => true,
+            (Registered | Loading | Ready | Failed, Unloaded) | (Draining | Unloaded, _) => false,
+        }
     }
 
     /// Whether a job may be queued.
@@ -66,11 +66,11 @@ mod tests {
 
     #[test]
     fn transitions() {
-        check(Registered, &[Loading, Draining, Failed]);
-        check(Loading, &[Ready, Draining, Failed]);
-        check(Ready, &[Draining, Failed]);
+        check(Registered, &[Loading, Ready, Draining, Failed]);
+        check(Loading, &[Registered, Ready, Draining, Failed]);
+        check(Ready, &[Registered, Loading, Draining, Failed]);
+        check(Failed, &[Registered, Loading, Ready, Draining]);
         check(Draining, &[Unloaded]);
         check(Unloaded, &[]);
-        check(Failed, &[Loading, Draining]);
     }
 }

@@ -1,12 +1,11 @@
-//! One task per version of a model: its queue, its idle workers, its end.
+//! One task per version of a model: its queue, its workers, its end.
 //!
 //! The task owns all of it; others hold a [`Pool`], a handle that sends it events. When the last handle is dropped the
 //! task ends and, with it, the workers and what they loaded.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use servable::{Device, Input, LoadError, Loader};
 use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot, watch};
@@ -17,14 +16,24 @@ use crate::cores::Cores;
 use crate::error::{Error, NoWorker};
 use crate::job::{Job, Reply};
 use crate::lifecycle::State;
+use crate::roster::{Phase, Roster, WorkerStatus};
 use crate::worker::{self, Batch, WorkerId};
+
+/// The most workers a pool may be scaled to; one more is a mistake rather than a wish.
+pub const MOST_WORKERS: usize = 1024;
 
 /// What a pool is made of.
 pub struct PoolConfig {
     pub model: String,
     pub version: String,
-    /// One worker per entry, on that device.
+    /// Where its first workers run, one entry per worker.
     pub devices: Vec<Device>,
+    /// Where the worker that makes so many run, when the pool grows.
+    pub device_of: Box<dyn Fn(usize) -> Device + Send + Sync>,
+    /// Names workers; shared by all pools, so that no two workers have one name.
+    pub worker_ids: Arc<AtomicU64>,
+    /// For how long a worker that fails to load is started again.
+    pub patience: Duration,
     pub batch: BatchPolicy,
     /// The most jobs that may wait; one more is refused.
     pub queue_size: usize,
@@ -35,12 +44,25 @@ pub struct PoolConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolStatus {
     pub state: State,
-    /// Workers that can serve.
-    pub ready: usize,
     /// Workers asked for.
     pub wanted: usize,
-    /// Why the last worker that failed to load did so.
-    pub failure: Option<String>,
+    /// Workers that are loading.
+    pub loading: usize,
+    pub workers: Vec<WorkerStatus>,
+    /// Why the last worker that failed to load did so, since somebody last asked for workers.
+    pub failure: Option<LoadError>,
+}
+
+impl PoolStatus {
+    /// Workers that can serve.
+    pub fn ready(&self) -> usize {
+        self.workers.iter().filter(|worker| worker.ready).count()
+    }
+
+    /// Whether there are as many workers as asked for that can serve, or that are still being given time to.
+    pub fn is_healthy(&self) -> bool {
+        self.workers.iter().all(|worker| !worker.given_up)
+    }
 }
 
 /// A handle to one version's queue and workers. Cheap to clone; hold it as briefly as the request lasts.
@@ -62,6 +84,12 @@ pub(crate) enum Event {
     LoadFailed(WorkerId, LoadError),
     /// A worker has answered its batch.
     Idle(WorkerId),
+    /// Have at least and at most so many workers. Answered when that is on its way.
+    Scale {
+        min: usize,
+        max: usize,
+        done: oneshot::Sender<()>,
+    },
     /// Finish what is inside, then end. The sender is dropped when all is gone.
     Drain(oneshot::Sender<()>),
 }
@@ -69,37 +97,39 @@ pub(crate) enum Event {
 impl Pool {
     /// Starts the task and its workers, which load on their own threads. Must be called within a tokio runtime.
     pub fn start(config: PoolConfig, loader: Arc<dyn Loader>) -> Pool {
-        // Every queued job holds a place, so that this channel never fills: jobs, a word from each worker, a drain.
-        let capacity = config.queue_size + 2 * config.devices.len() + 4;
-        let (sender, receiver) = mpsc::channel(capacity);
-        let wanted = config.devices.len();
+        // Every queued job holds a place, so that this channel never fills: jobs, a word from each worker, and room for
+        // those who scale and drain.
+        let (sender, receiver) = mpsc::channel(config.queue_size + MOST_WORKERS);
         let (status, watched) = watch::channel(PoolStatus {
             state: State::Registered,
-            ready: 0,
-            wanted,
+            wanted: 0,
+            loading: 0,
+            workers: Vec::new(),
             failure: None,
         });
+        let places = Arc::new(Semaphore::new(config.queue_size));
         let pool = Pool {
             model: config.model.as_str().into(),
             queue_size: config.queue_size,
             events: sender.clone(),
-            places: Arc::new(Semaphore::new(config.queue_size)),
+            places: Arc::clone(&places),
             status: watched,
         };
         let mut task = PoolTask {
             name: format!("{}_{}", config.model, config.version),
-            model: Arc::clone(&pool.model),
             batcher: Batcher::new(config.batch),
-            batch_size: config.batch.size.get(),
-            cores: config.cores,
-            workers: HashMap::with_capacity(wanted),
-            idle: Vec::with_capacity(wanted),
-            in_flight: 0,
-            places: Arc::clone(&pool.places),
+            loader,
+            events: sender.downgrade(),
+            roster: Roster::default(),
+            places,
             status,
             drained: None,
+            config,
         };
-        task.start_workers(&config.devices, &loader, &sender);
+        for device in std::mem::take(&mut task.config.devices) {
+            task.start_worker(device);
+        }
+        task.publish();
         tokio::spawn(task.run(receiver));
         pool
     }
@@ -139,6 +169,21 @@ impl Pool {
         }
     }
 
+    /// Has at least `min` and at most `max` workers from here on; between the two their number stays as it is. Returns
+    /// when that is on its way: see [`Pool::settled`]. Workers that go finish their batch first.
+    pub async fn scale(&self, min: usize, max: usize) {
+        let (done, answer) = oneshot::channel();
+        if self
+            .events
+            .send(Event::Scale { min, max, done })
+            .await
+            .is_ok()
+        {
+            // Dropped without a word when the pool has ended, and then there is nothing to scale.
+            let _ = answer.await;
+        }
+    }
+
     /// Takes no more jobs, finishes those inside, ends the workers, and returns when they are gone.
     pub async fn drain(&self) {
         let (sender, gone) = oneshot::channel();
@@ -158,11 +203,10 @@ impl Pool {
             .saturating_sub(self.places.available_permits())
     }
 
-    /// Waits until every worker has either loaded or failed to, and returns how that ended.
+    /// Waits until every worker that was asked for has loaded, or one has failed to, and returns how that ended.
     pub async fn settled(&self) -> PoolStatus {
         let mut status = self.status.clone();
-        let settled = status
-            .wait_for(|status| status.state != State::Loading && status.state != State::Registered);
+        let settled = status.wait_for(|status| status.loading == 0 || status.failure.is_some());
         match settled.await {
             Ok(status) => status.clone(),
             Err(_) => self.status(),
@@ -183,7 +227,13 @@ impl Pool {
         let why = match status.state {
             State::Loading | State::Ready => return None,
             State::Registered => NoWorker::NoneAsked,
-            State::Failed => NoWorker::LoadFailed(status.failure.clone().unwrap_or_default()),
+            State::Failed => NoWorker::LoadFailed(
+                status
+                    .failure
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            ),
             State::Draining | State::Unloaded => NoWorker::Unloading,
         };
         Some(self.no_worker(why))
@@ -201,15 +251,12 @@ impl Pool {
 struct PoolTask {
     /// `<model>_<version>`, as in the log.
     name: String,
-    model: Arc<str>,
+    config: PoolConfig,
+    loader: Arc<dyn Loader>,
     batcher: Batcher<Job>,
-    batch_size: usize,
-    cores: Cores,
-    workers: HashMap<WorkerId, SyncSender<Batch>>,
-    /// The one that worked last is taken first: its caches are warm, and so are its engine's threads.
-    idle: Vec<WorkerId>,
-    /// Batches that workers hold.
-    in_flight: usize,
+    roster: Roster,
+    /// Weak, so that a pool whose handles are all gone ends although its workers live.
+    events: mpsc::WeakSender<Event>,
     places: Arc<Semaphore>,
     status: watch::Sender<PoolStatus>,
     /// Set while draining; dropped at the end, which is the answer.
@@ -220,133 +267,191 @@ impl PoolTask {
     async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         loop {
             self.dispatch();
-            if self.drained.is_some() && self.batcher.is_empty() && self.in_flight == 0 {
+            let empty = self.batcher.is_empty() && self.roster.in_flight() == 0;
+            if self.drained.is_some() && empty {
                 break;
             }
-            let due = self
-                .batcher
-                .next_due(self.in_flight)
-                .filter(|_| !self.idle.is_empty());
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.on_event(event),
                     None => break, // Every handle is gone.
                 },
-                () = until(due) => {}
+                () = until(self.next_due()) => self.restart_rested(),
             }
         }
         // Dropping the channels ends the workers; the servables go with their threads.
-        self.workers.clear();
+        self.roster = Roster::default();
         self.become_state(State::Draining);
         self.become_state(State::Unloaded);
+        self.publish();
     }
 
-    fn start_workers(
-        &mut self,
-        devices: &[Device],
-        loader: &Arc<dyn Loader>,
-        events: &mpsc::Sender<Event>,
-    ) {
-        for (id, &device) in (0..).zip(devices) {
-            let start = worker::Start {
-                id,
-                name: format!("W-{id}-{}", self.name),
-                loader: Arc::clone(loader),
-                device,
-                events: events.downgrade(),
-            };
-            match worker::start(start) {
-                Ok(batches) => {
-                    self.workers.insert(id, batches);
-                }
-                Err(error) => self.note_failure(format!("no thread for a worker: {error}")),
-            }
-        }
-        if !self.workers.is_empty() {
-            self.become_state(State::Loading);
-        } else if !devices.is_empty() {
-            self.become_state(State::Failed);
-        }
+    /// When there is something to do although nothing happens: a batch comes due, or a worker has rested.
+    fn next_due(&self) -> Option<Instant> {
+        let batch = self
+            .batcher
+            .next_due(self.roster.in_flight())
+            .filter(|_| self.roster.idle() > 0);
+        batch.into_iter().chain(self.roster.next_start()).min()
     }
 
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Submit(job) => {
-                if self.workers.is_empty() {
-                    return; // Dropped: the caller reads the reason off the status.
+                // Dropped where nobody will ever serve it: the caller reads the reason off the status.
+                if self.roster.ready() + self.roster.loading() > 0 {
+                    self.batcher.push(job, Instant::now());
                 }
-                self.batcher.push(job, Instant::now());
-            }
-            Event::Loaded(id) => {
-                self.idle.push(id);
-                self.status.send_modify(|status| status.ready += 1);
-                self.become_state(State::Ready);
+                return;
             }
             Event::Idle(id) => {
-                self.in_flight -= 1;
-                self.idle.push(id);
+                self.roster.became_idle(id);
+                return;
             }
-            Event::LoadFailed(id, error) => self.on_load_failed(id, &error),
+            Event::Loaded(id) => {
+                if let Some(member) = self.roster.get_mut(id) {
+                    member.recovery.succeeded();
+                }
+                self.roster.became_idle(id);
+            }
+            Event::LoadFailed(id, error) => self.on_load_failed(id, error),
+            Event::Scale { min, max, done } => {
+                self.scale(min, max);
+                self.publish();
+                // Fails when nobody waits for it.
+                let _ = done.send(());
+            }
             Event::Drain(drained) => {
                 self.drained.get_or_insert_default().push(drained);
                 self.places.close();
-                self.become_state(State::Draining);
+            }
+        }
+        self.publish();
+    }
+
+    fn scale(&mut self, min: usize, max: usize) {
+        self.status.send_modify(|status| status.failure = None);
+        while self.roster.wanted() < min.min(MOST_WORKERS) {
+            let device = (self.config.device_of)(self.roster.wanted());
+            self.start_worker(device);
+        }
+        while self.roster.wanted() > max {
+            self.roster.dismiss_newest();
+        }
+    }
+
+    fn start_worker(&mut self, device: Device) {
+        let id = self.config.worker_ids.fetch_add(1, Ordering::Relaxed);
+        self.roster.insert(id, device, Phase::GivenUp);
+        self.start_thread(id, device);
+    }
+
+    fn start_thread(&mut self, id: WorkerId, device: Device) {
+        let start = worker::Start {
+            id,
+            name: format!("W-{id}-{}", self.name),
+            loader: Arc::clone(&self.loader),
+            device,
+            events: self.events.clone(),
+        };
+        match worker::start(start) {
+            Ok(batches) => {
+                if let Some(member) = self.roster.get_mut(id) {
+                    member.phase = Phase::Loading(batches);
+                }
+            }
+            Err(error) => {
+                let reason = format!("no thread for a worker: {error}");
+                self.on_load_failed(id, LoadError::OutOfMemory(reason));
             }
         }
     }
 
-    fn on_load_failed(&mut self, id: WorkerId, error: &LoadError) {
-        warn!(
-            model = self.name,
-            worker = id,
-            "the worker could not load: {error}"
-        );
-        self.workers.remove(&id);
-        self.note_failure(error.to_string());
-        if self.status.borrow().state == State::Ready {
-            // It had loaded before, and lost its servable in a batch.
-            self.in_flight = self.in_flight.saturating_sub(1);
-            self.status
-                .send_modify(|status| status.ready = status.ready.saturating_sub(1));
+    fn on_load_failed(&mut self, id: WorkerId, error: LoadError) {
+        let Some(member) = self.roster.get_mut(id) else {
+            return; // Dismissed while it loaded.
+        };
+        let now = Instant::now();
+        member.phase = match member.recovery.failed(now, self.config.patience) {
+            Some(rest) => {
+                warn!(
+                    model = self.name,
+                    "the worker could not load: {error}. Retry worker: {id} in {} seconds.",
+                    rest.as_secs()
+                );
+                Phase::Resting(now + rest)
+            }
+            None => {
+                warn!(model = self.name, "worker {id} is given up: {error}");
+                Phase::GivenUp
+            }
+        };
+        self.status
+            .send_modify(|status| status.failure = Some(error));
+    }
+
+    fn restart_rested(&mut self) {
+        let rested = self.roster.rested(Instant::now());
+        if rested.is_empty() {
+            return;
         }
-        if self.workers.is_empty() {
-            self.become_state(State::Failed);
-            // Dropped jobs tell their clients; the reason stands in the status.
-            self.batcher.drain().for_each(drop);
+        for (id, device) in rested {
+            self.start_thread(id, device);
         }
+        self.publish();
     }
 
     /// Hands due batches to idle workers.
     fn dispatch(&mut self) {
-        while let Some(&id) = self.idle.last() {
+        while self.roster.idle() > 0 {
             let now = Instant::now();
             self.batcher.drop_dead(|job| job.is_dead(now));
-            let Some(jobs) = self.batcher.take_due(now, self.in_flight) else {
+            let Some(jobs) = self.batcher.take_due(now, self.roster.in_flight()) else {
                 break;
             };
+            let size = self.config.batch.size.get();
             let beside = self
                 .batcher
                 .len()
-                .div_ceil(self.batch_size)
-                .min(self.idle.len() - 1);
+                .div_ceil(size)
+                .min(self.roster.idle() - 1);
             let batch = Batch {
                 jobs,
-                cores: self.cores.claim(beside),
+                cores: self.config.cores.claim(beside),
             };
-            let sent = self
-                .workers
-                .get(&id)
-                .is_some_and(|worker| worker.try_send(batch).is_ok());
-            self.idle.pop();
-            if sent {
-                self.in_flight += 1;
+            if self.roster.send(batch).is_err() {
+                break; // Dropped: their clients hear that they were lost.
             }
         }
     }
 
-    fn note_failure(&mut self, failure: String) {
-        self.status
-            .send_modify(|status| status.failure = Some(failure));
+    /// Brings the status up to date, and lets waiting jobs go when nobody is left to serve them.
+    fn publish(&mut self) {
+        let (ready, loading) = (self.roster.ready(), self.roster.loading());
+        let next = if self.drained.is_some() {
+            State::Draining
+        } else if ready > 0 {
+            State::Ready
+        } else if loading > 0 {
+            State::Loading
+        } else if self.roster.wanted() > 0 {
+            State::Failed
+        } else {
+            State::Registered
+        };
+        self.become_state(next);
+        let (wanted, workers) = (self.roster.wanted(), self.roster.statuses());
+        self.status.send_modify(|status| {
+            status.wanted = wanted;
+            status.loading = loading;
+            status.workers = workers;
+            if ready == wanted {
+                status.failure = None;
+            }
+        });
+        if ready + loading + self.roster.in_flight() == 0 {
+            self.batcher.drain().for_each(drop);
+        }
     }
 
     fn become_state(&mut self, next: State) {
@@ -359,15 +464,6 @@ impl PoolTask {
             }
             moves
         });
-    }
-}
-
-impl Drop for PoolTask {
-    fn drop(&mut self) {
-        if self.drained.is_none() {
-            self.places.close();
-        }
-        tracing::debug!(model = %self.model, "the pool ended");
     }
 }
 

@@ -4,11 +4,12 @@
 //! long as its request lasts; a model that is removed lives on until the last of them is done.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use archive::Unpacked;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use dashmap::mapref::one::Ref;
 
 use crate::error::Error;
 use crate::pool::Pool;
@@ -21,9 +22,28 @@ pub struct Model {
     /// What the registration named: a file, a folder or an address.
     pub url: String,
     pub settings: Settings,
+    pub runtime: String,
+    /// Whether the configuration named it, rather than somebody through the management API.
+    pub loaded_at_startup: bool,
+    /// The bounds that were last asked for.
+    pub scale: Mutex<Scale>,
     pub pool: Pool,
     /// The unpacked archive. Last, so that workers are gone before their files are.
     pub files: Arc<Unpacked>,
+}
+
+/// How many workers a version is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scale {
+    pub min: usize,
+    pub max: usize,
+}
+
+impl Model {
+    /// The bounds that were last asked for.
+    pub fn scale(&self) -> Scale {
+        *self.scale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Default)]
@@ -69,19 +89,19 @@ impl Registry {
 
     /// The named version, or the default one.
     pub fn resolve(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>, Error> {
-        let versions = self
-            .models
-            .get(name)
-            .ok_or_else(|| Error::ModelNotFound(name.into()))?;
+        let versions = self.find(name)?;
         let wanted = version.unwrap_or(&versions.default);
         versions
             .by_version
             .get(wanted)
             .map(Arc::clone)
-            .ok_or_else(|| Error::VersionNotFound {
-                model: name.into(),
-                version: wanted.into(),
-            })
+            .ok_or_else(|| no_version(name, wanted))
+    }
+
+    fn find(&self, name: &str) -> Result<Ref<'_, String, Versions>, Error> {
+        self.models
+            .get(name)
+            .ok_or_else(|| Error::ModelNotFound(name.into()))
     }
 
     /// The default version of every model, by name.
@@ -93,6 +113,45 @@ impl Registry {
             .collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
         models
+    }
+
+    /// Every version of a model, in the order of their names.
+    pub fn versions(&self, name: &str) -> Result<Vec<Arc<Model>>, Error> {
+        let versions = self.find(name)?;
+        Ok(versions.by_version.values().map(Arc::clone).collect())
+    }
+
+    /// Makes a version the one that answers requests which name none.
+    pub fn set_default(&self, name: &str, version: &str) -> Result<(), Error> {
+        let mut versions = self
+            .models
+            .get_mut(name)
+            .ok_or_else(|| Error::ModelNotFound(name.into()))?;
+        if !versions.by_version.contains_key(version) {
+            return Err(no_version(name, version));
+        }
+        versions.default = version.into();
+        Ok(())
+    }
+
+    /// Takes a version out, the default one if none is named. The default one can only go last.
+    pub fn remove(&self, name: &str, version: Option<&str>) -> Result<Arc<Model>, Error> {
+        let Entry::Occupied(mut entry) = self.models.entry(name.to_owned()) else {
+            return Err(Error::ModelNotFound(name.into()));
+        };
+        let versions = entry.get_mut();
+        let wanted = version.unwrap_or(&versions.default).to_owned();
+        if wanted == versions.default && versions.by_version.len() > 1 {
+            return Err(Error::DefaultVersion(name.into()));
+        }
+        let removed = versions
+            .by_version
+            .remove(&wanted)
+            .ok_or_else(|| no_version(name, &wanted))?;
+        if versions.by_version.is_empty() {
+            entry.remove();
+        }
+        Ok(removed)
     }
 
     /// Takes every version out, so that no request finds one any more.
@@ -107,6 +166,13 @@ impl Registry {
             .filter_map(|name| self.models.remove(name))
             .flat_map(|(_, versions)| versions.by_version.into_values())
             .collect()
+    }
+}
+
+fn no_version(name: &str, version: &str) -> Error {
+    Error::VersionNotFound {
+        model: name.into(),
+        version: version.into(),
     }
 }
 

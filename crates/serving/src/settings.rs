@@ -7,46 +7,94 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wishes {
     pub workers: Option<usize>,
+    pub max_workers: Option<usize>,
     pub batch_size: Option<NonZeroUsize>,
     pub max_batch_delay: Option<Duration>,
     pub response_timeout: Option<Duration>,
     pub startup_timeout: Option<Duration>,
+    pub retry_timeout: Option<Duration>,
     pub queue_size: Option<usize>,
 }
 
 /// How one version is served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
+    /// How many workers there are at first.
     pub workers: usize,
+    pub max_workers: Option<usize>,
     pub batch_size: NonZeroUsize,
     pub max_batch_delay: Duration,
     /// How long a request may take, from its arrival to its answer.
     pub response_timeout: Duration,
     pub startup_timeout: Duration,
+    /// For how long a worker that fails to load is started again.
+    pub retry_timeout: Duration,
     /// The most requests that may wait.
     pub queue_size: usize,
 }
 
 impl Settings {
-    /// For each setting the first source that wishes something, else the default.
-    pub fn resolve(sources: &[Wishes], defaults: Settings) -> Settings {
-        fn first<T>(sources: &[Wishes], default: T, wish: impl Fn(&Wishes) -> Option<T>) -> T {
-            sources.iter().find_map(wish).unwrap_or(default)
-        }
+    /// Everybody's wishes in the order of their weight: the request's, the archive's (if it has a configuration file),
+    /// the server's configuration file's, the defaults.
+    ///
+    /// Two things weigh otherwise, as TorchServe has it: the archive's workers and time limits come before the
+    /// request's, and a configuration file that is silent about the time limits means their defaults.
+    pub fn resolve(
+        request: Wishes,
+        archive: Option<Wishes>,
+        configured: Wishes,
+        defaults: Settings,
+    ) -> Settings {
+        let file = archive.unwrap_or_default();
+        let shipped = Settings::default();
+        let limit = |wish: fn(&Wishes) -> Option<Duration>,
+                     shipped: Duration,
+                     default: Duration| match &archive {
+            Some(file) => wish(file).unwrap_or(shipped),
+            None => wish(&request).or(wish(&configured)).unwrap_or(default),
+        };
         Settings {
-            workers: first(sources, defaults.workers, |wishes| wishes.workers),
-            batch_size: first(sources, defaults.batch_size, |wishes| wishes.batch_size),
-            max_batch_delay: first(sources, defaults.max_batch_delay, |wishes| {
-                wishes.max_batch_delay
-            }),
-            response_timeout: first(sources, defaults.response_timeout, |wishes| {
-                wishes.response_timeout
-            }),
-            startup_timeout: first(sources, defaults.startup_timeout, |wishes| {
-                wishes.startup_timeout
-            }),
-            queue_size: first(sources, defaults.queue_size, |wishes| wishes.queue_size),
+            workers: file
+                .workers
+                .or(request.workers)
+                .or(configured.workers)
+                .unwrap_or(defaults.workers),
+            max_workers: file
+                .max_workers
+                .or(request.max_workers)
+                .or(configured.max_workers),
+            batch_size: request
+                .batch_size
+                .or(file.batch_size)
+                .or(configured.batch_size)
+                .unwrap_or(defaults.batch_size),
+            max_batch_delay: request
+                .max_batch_delay
+                .or(file.max_batch_delay)
+                .or(configured.max_batch_delay)
+                .unwrap_or(defaults.max_batch_delay),
+            response_timeout: limit(
+                |wishes| wishes.response_timeout,
+                shipped.response_timeout,
+                defaults.response_timeout,
+            ),
+            startup_timeout: limit(
+                |wishes| wishes.startup_timeout,
+                shipped.startup_timeout,
+                defaults.startup_timeout,
+            ),
+            retry_timeout: file.retry_timeout.unwrap_or(defaults.retry_timeout),
+            queue_size: request
+                .queue_size
+                .or(file.queue_size)
+                .or(configured.queue_size)
+                .unwrap_or(defaults.queue_size),
         }
+    }
+
+    /// The most workers: never fewer than there are at first.
+    pub fn most_workers(&self) -> usize {
+        self.max_workers.unwrap_or(self.workers).max(self.workers)
     }
 }
 
@@ -55,10 +103,12 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             workers: 1,
+            max_workers: None,
             batch_size: NonZeroUsize::MIN,
             max_batch_delay: Duration::from_millis(100),
             response_timeout: Duration::from_secs(120),
             startup_timeout: Duration::from_secs(120),
+            retry_timeout: Duration::from_secs(300),
             queue_size: 100,
         }
     }
@@ -68,25 +118,39 @@ impl Default for Settings {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn wishes(workers: usize, seconds: u32) -> Wishes {
+        Wishes {
+            workers: Some(workers),
+            queue_size: Some(workers),
+            response_timeout: Some(SECOND * seconds),
+            ..Wishes::default()
+        }
+    }
+
     #[test]
-    fn the_first_wish_wins_and_the_default_is_last() {
-        let request = Wishes {
-            workers: Some(3),
-            ..Wishes::default()
+    fn wishes_weigh_as_torchserve_weighs_them() {
+        let defaults = Settings {
+            response_timeout: SECOND * 50,
+            ..Settings::default()
         };
-        let archive = Wishes {
-            workers: Some(2),
-            queue_size: Some(7),
-            ..Wishes::default()
+        let check = |request, archive, configured, expected: (usize, usize, u32)| {
+            let found = Settings::resolve(request, archive, configured, defaults);
+            let (workers, queue, seconds) = expected;
+            assert_eq!((found.workers, found.queue_size), (workers, queue));
+            assert_eq!(found.response_timeout, SECOND * seconds);
         };
-        let settings = Settings::resolve(&[request, archive], Settings::default());
-        assert_eq!(
-            settings,
-            Settings {
-                workers: 3,
-                queue_size: 7,
-                ..Settings::default()
-            }
+        let none = Wishes::default();
+        check(none, None, none, (1, 100, 50));
+        check(none, None, wishes(4, 40), (4, 4, 40));
+        check(wishes(2, 20), None, wishes(4, 40), (2, 2, 20));
+        check(
+            wishes(2, 20),
+            Some(wishes(3, 30)),
+            wishes(4, 40),
+            (3, 2, 30),
         );
+        check(wishes(2, 20), Some(none), wishes(4, 40), (2, 2, 120));
     }
 }

@@ -18,6 +18,8 @@ use servable::{
 pub struct ScriptedLoader {
     refuse: Option<String>,
     load_time: Duration,
+    /// How many loads fail before one succeeds.
+    failures: AtomicUsize,
     loads: AtomicUsize,
     alive: Arc<AtomicUsize>,
 }
@@ -27,6 +29,14 @@ impl ScriptedLoader {
     pub fn slow(load_time: Duration) -> Self {
         ScriptedLoader {
             load_time,
+            ..ScriptedLoader::default()
+        }
+    }
+
+    /// Fails to load so many times, then loads.
+    pub fn failing_first(times: usize) -> Self {
+        ScriptedLoader {
+            failures: AtomicUsize::new(times),
             ..ScriptedLoader::default()
         }
     }
@@ -55,6 +65,14 @@ impl Loader for ScriptedLoader {
         std::thread::sleep(self.load_time);
         if let Some(reason) = &self.refuse {
             return Err(LoadError::Invalid(reason.clone()));
+        }
+        let take = |left: usize| left.checked_sub(1);
+        if self
+            .failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, take)
+            .is_ok()
+        {
+            return Err(LoadError::OutOfMemory("as scripted".into()));
         }
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.alive.fetch_add(1, Ordering::SeqCst);

@@ -56,6 +56,13 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
         if serve(start, &mut servable, batch).is_err() {
             return; // Reported where it happened.
         }
+        // After a panic: now, rather than when the next request waits for it.
+        if servable.is_none() {
+            match load(start) {
+                Ok(loaded) => servable = Some(loaded),
+                Err(error) => return report(start, Event::LoadFailed(start.id, error)),
+            }
+        }
         report(start, Event::Idle(start.id));
     }
 }

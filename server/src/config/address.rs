@@ -51,6 +51,10 @@ impl Address {
         };
         Ok(Address::Tcp { https, host, port })
     }
+
+    pub fn is_https(&self) -> bool {
+        matches!(self, Address::Tcp { https: true, .. })
+    }
 }
 
 impl Role {

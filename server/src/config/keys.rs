@@ -164,6 +164,9 @@ const POSITIVE: Kind = Count { min: 1 };
 const SECONDS: Kind = Seconds { min: 0 };
 const TIMEOUT: Kind = Seconds { min: 1 };
 
+/// Values of `metrics_mode`.
+pub(crate) const METRICS_MODES: &[&str] = &["log", "prometheus", "legacy"];
+
 const NO_JVM: &str = "there is no Java virtual machine";
 const NO_NETTY: &str = "there is no Netty; threads and buffers are sized by the server itself";
 const NO_IPEX: &str = "this server does not load the Intel extension";
@@ -173,11 +176,11 @@ const NO_IPEX: &str = "this server does not load the Intel extension";
 pub static KEYS: &[Key] = &[
     // Listeners.
     key("inference_address", Address(Role::Inference), "http://127.0.0.1:8080",
-        "Where predictions are asked for: `http://host[:port]` or `unix:/path`."),
+        "Where predictions are asked for: `http://host[:port]`, `https://host[:port]` or `unix:/path`."),
     key("management_address", Address(Role::Management), "http://127.0.0.1:8081",
-        "Where models are registered, scaled and described.").later(),
+        "Where models are registered, scaled and described."),
     key("metrics_address", Address(Role::Metrics), "http://127.0.0.1:8082",
-        "Where metrics are scraped.").later(),
+        "Where metrics are scraped."),
     key("grpc_inference_address", Text, "127.0.0.1", "Host of the gRPC inference service.").later(),
     key("grpc_inference_port", COUNT, "7070", "Port of the gRPC inference service.").later(),
     key("grpc_inference_max_connection_age_ms", COUNT, "",
@@ -191,11 +194,11 @@ pub static KEYS: &[Key] = &[
     key("grpc_management_max_connection_age_grace_ms", COUNT, "",
         "What calls on a connection of that age are given to finish, in milliseconds.").later(),
     key("enable_grpc_ssl", Bool, "false", "TLS for gRPC, with the key material of https.").later(),
-    key("private_key_file", Path, "", "The private key for https, PEM.").later(),
-    key("certificate_file", Path, "", "The certificate chain for https, PEM.").later(),
-    key("keystore", Path, "", "A key store for https, instead of the two PEM files.").later(),
-    key("keystore_pass", Text, "changeit", "The password of the key store.").later(),
-    key("keystore_type", Text, "PKCS12", "The format of the key store.").later(),
+    key("private_key_file", Path, "", "The private key for https: PEM, not encrypted; with `certificate_file`."),
+    key("certificate_file", Path, "", "The certificate for https, and after it those of its issuers: PEM; with `private_key_file`."),
+    key("keystore", Path, "", "A key store for https, in place of the two PEM files. With neither, a certificate is made at each start."),
+    key("keystore_pass", Text, "changeit", "The password of the key store."),
+    key("keystore_type", Text, "PKCS12", "The format of the key store; there is no other."),
 
     // Models.
     key("model_store", Path, "",
@@ -212,7 +215,7 @@ pub static KEYS: &[Key] = &[
         "Workers of a model that does not say how many. 0 leaves the number to the server."),
     key("default_response_timeout", SECONDS, "120", "How long a prediction may take, for models that do not say."),
     key("default_startup_timeout", SECONDS, "120", "How long a worker may take to load, for models that do not say."),
-    key("unregister_model_timeout", SECONDS, "120", "How long unregistering a model may take.").later(),
+    key("unregister_model_timeout", SECONDS, "120", "How long unregistering a model may take."),
     key("job_queue_size", POSITIVE, "100",
         "How many requests may wait for one version of a model; one more is refused with status 503."),
     key("default_service_handler", Text, "", "The handler of archives whose manifest names none."),
@@ -230,10 +233,10 @@ pub static KEYS: &[Key] = &[
         "Install an archive's Python requirements when it is registered.").later(),
 
     // Access.
-    key("enable_model_api", Bool, "false", "Let models be registered and unregistered over the network.").later(),
-    key("disable_token_authorization", Bool, "false", "Serve requests without a token.").later(),
-    key("token_expiration_min", Decimal, "60", "How long a token is valid, in minutes.")
-        .later().env("TS_TOKEN_EXPIRATION_TIME_MIN"),
+    key("enable_model_api", Bool, "false", "Let models be registered and unregistered over the network."),
+    key("disable_token_authorization", Bool, "false", "Serve requests without a token."),
+    key("token_expiration_min", Decimal, "60", "How long a token is valid, in minutes; a fraction may be given.")
+        .env("TS_TOKEN_EXPIRATION_TIME_MIN"),
     key("cors_allowed_origin", Text, "",
         "The origin whose scripts a browser lets read answers, or `*`; without it, no CORS headers are sent."),
     key("cors_allowed_methods", Text, "", "The methods they may use, between commas."),
@@ -245,7 +248,7 @@ pub static KEYS: &[Key] = &[
     key("header_timeout", TIMEOUT, "30", "How long the head of a request may take to arrive.").ours(),
     key("body_timeout", TIMEOUT, "60", "How long a request body may stand still while it arrives; in all it may take ten times as long.").ours(),
     key("idle_timeout", TIMEOUT, "120", "How long a connection may stay open between two requests.").ours(),
-    key("max_connections", POSITIVE, "10000", "How many connections may be open at once.").ours(),
+    key("max_connections", POSITIVE, "10000", "How many connections may be open at once on each listener.").ours(),
     key("grace_period", SECONDS, "30",
         "How long requests may go on when the server is told to stop.").ours(),
     key("prediction_content_type", Bool, "false",
@@ -257,14 +260,18 @@ pub static KEYS: &[Key] = &[
     key("cores", COUNT, "0", "How many CPU cores to use. 0 means all that the process is allowed.").ours(),
 
     // Metrics and logs.
-    key("enable_metrics_api", Bool, "true", "Open the metrics listener.").later(),
-    key("metrics_mode", Choice(&["log", "prometheus", "legacy"]), "log", "Where metrics go.").later(),
-    key("metrics_config", Path, "", "The file that lists the metrics.").later(),
+    key("enable_metrics_api", Bool, "true", "Open the metrics listener."),
+    key("metrics_mode", Choice(METRICS_MODES), "log",
+        "Where metrics go: to the log, and then the metrics listener has none; to that listener; or to the log, with three \
+         counters of inference at the listener."),
+    key("metrics_config", Path, "",
+        "The file that lists the metrics, in YAML; without it, the shipped list. One that cannot be used costs the metrics."),
     key("model_metrics_auto_detect", Bool, "false", "Take up metrics of models that the file does not list.").later(),
-    key("disable_system_metrics", Bool, "false", "Leave out metrics of the machine.").later(),
-    key("metric_time_interval", TIMEOUT, "60", "How often metrics of the machine are taken.").later().file_only(),
-    key("system_metrics_cmd", Text, "", "The command that takes metrics of the machine.").file_only()
-        .ignored("metrics of the machine are taken without running a command"),
+    key("disable_system_metrics", Bool, "false", "Leave out metrics of the machine."),
+    key("metric_time_interval", TIMEOUT, "60", "How often metrics of the machine are taken.").file_only(),
+    key("system_metrics_cmd", Text, "",
+        "The command that takes metrics of the machine, with its arguments between blanks; `python3` runs one that ends \
+         in `.py`. Without it, the server takes them itself.").file_only(),
     key("async_logging", Bool, "false", "Write logs from a thread of their own.").ignored("how logs are written is the server's own affair"),
 
     // How configuration is read.
@@ -274,7 +281,7 @@ pub static KEYS: &[Key] = &[
 
     // Python workers.
     key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers.").later(),
-    key("initial_worker_port", COUNT, "9000", "The first port of Python workers.").later(),
+    key("initial_worker_port", COUNT, "9000", "The id of the first worker; the next ones count on from it."),
     key("initial_distribution_port", COUNT, "29500", "The first port of distributed Python workers.").later(),
     key("ts_open_inference_protocol", Bool, "false", "Serve the Open Inference Protocol.")
         .later().env("TS_OPEN_INFERENCE_PROTOCOL"),

@@ -32,6 +32,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The working directory of the start.
+    pub(crate) fn cwd(&self) -> &Path {
+        self.cwd
+    }
+
     pub(crate) fn address(&mut self, name: &str) -> Address {
         let key = self.key(name);
         let Kind::Address(role) = key.kind else {

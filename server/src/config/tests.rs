@@ -170,10 +170,18 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         inference_address: tcp(8080),
         management_address: tcp(8081),
         metrics_address: tcp(8082),
+        enable_metrics_api: true,
+        metrics_mode: Mode::Log,
+        metrics_config: None,
+        disable_system_metrics: false,
+        metric_time_interval: Duration::from_secs(60),
+        system_metrics_cmd: None,
+        key_material: KeyMaterial::SelfSigned,
         model_store: store.clone(),
         workflow_store: store,
         load_models: LoadModels::None,
         models: Models::default(),
+        initial_worker_port: 9000,
         default_workers_per_model: None,
         default_response_timeout: Duration::from_secs(120),
         default_startup_timeout: Duration::from_secs(120),
@@ -183,6 +191,8 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         limit_max_image_pixels: true,
         enable_model_api: false,
         disable_token_authorization: false,
+        token_expiration_min: Duration::from_secs(3600),
+        key_file: start.folder.path().join("key_file.json"),
         cors: None,
         max_request_size: 6_553_500,
         max_response_size: 6_553_500,
@@ -274,6 +284,21 @@ fn numbers_that_are_none_fall_back_with_a_warning() {
 }
 
 #[test]
+fn a_token_is_valid_for_minutes_with_fractions() {
+    let check = |text: &str, expected: Duration| {
+        let start = Start::new("--model-store store").file("config.properties", text);
+        assert_eq!(start.config().token_expiration_min, expected, "{text}");
+    };
+    let hour = Duration::from_secs(3600);
+    check("", hour);
+    check("token_expiration_min=2", Duration::from_secs(120));
+    check("token_expiration_min=0.25", Duration::from_secs(15));
+    check("token_expiration_min=0", hour);
+    check("token_expiration_min=-1", hour);
+    check("token_expiration_min=1e300", Duration::MAX);
+}
+
+#[test]
 fn truth_is_spelt_true() {
     for (value, expected) in [
         ("true", true),
@@ -304,8 +329,8 @@ fn unknown_and_repeated_keys_are_warned_about() {
 #[test]
 fn what_has_no_effect_is_said_in_one_line_each() {
     check(
-        "management_address=http://127.0.0.1:8081\nmetrics_mode=prometheus\nvmargs=-Xmx1g\nasync_logging=true",
-        "info: accepted, without effect until a later release: management_address, metrics_mode\n\
+        "model_metrics_auto_detect=true\nvmargs=-Xmx1g\nasync_logging=true",
+        "info: accepted, without effect until a later release: model_metrics_auto_detect\n\
          info: accepted, without meaning here: async_logging (how logs are written is the server's own affair), \
          vmargs (there is no Java virtual machine)",
     );
@@ -329,6 +354,46 @@ fn every_problem_is_told_at_once() {
          Invalid configuration: config.properties:8: certificate_file: \
          the environment variable CERTS is not set\n\
          Invalid configuration: config.properties:9: expected four hexadecimal digits after \\u",
+    );
+}
+
+#[test]
+fn where_the_key_for_https_comes_from() {
+    let check = |text: &str, expected: &dyn Fn(&Path) -> KeyMaterial| {
+        let start = Start::new("--model-store store").file("config.properties", text);
+        let expected = expected(start.folder.path());
+        assert_eq!(start.config().key_material, expected, "{text}");
+    };
+    let store = |password: &'static str| {
+        move |folder: &Path| KeyMaterial::KeyStore {
+            file: folder.join("s.p12"),
+            password: Secret::new(password),
+        }
+    };
+    check(
+        "private_key_file=k.pem\ncertificate_file=c.pem",
+        &|folder| KeyMaterial::Pem {
+            private_key: folder.join("k.pem"),
+            certificates: folder.join("c.pem"),
+        },
+    );
+    check("keystore=s.p12", &store("changeit"));
+    let both = "keystore=s.p12\nkeystore_pass=x\nprivate_key_file=k\ncertificate_file=c";
+    check(both, &store("x"));
+    check("certificate_file=c.pem", &|_| KeyMaterial::SelfSigned);
+    let config = Start::new("--model-store store").file("config.properties", both);
+    assert!(!format!("{:?}", config.config()).contains("\"x\""));
+
+    const HTTPS: &str = "metrics_address=https://127.0.0.1";
+    super::tests::check(
+        &format!("{HTTPS}\ncertificate_file=c.pem"),
+        "Invalid configuration: config.properties:2: certificate_file: private_key_file is missing, \
+         without which it has no effect",
+    );
+    super::tests::check(
+        &format!("{HTTPS}\nkeystore=s.jks\nkeystore_type=JKS"),
+        "Invalid configuration: config.properties:3: keystore_type: expected PKCS12, found `JKS`; \
+         `keytool -importkeystore` converts a key store",
     );
 }
 
@@ -385,8 +450,8 @@ fn strict_refuses_what_deserves_a_warning() {
     );
     check_flags(
         "--start --strict --model-store store",
-        "management_address=http://127.0.0.1:1\n",
-        "info: accepted, without effect until a later release: management_address",
+        "model_metrics_auto_detect=true\n",
+        "info: accepted, without effect until a later release: model_metrics_auto_detect",
     );
 }
 

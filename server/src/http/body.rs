@@ -45,7 +45,12 @@ pub(super) async fn read_parts(
     }
 }
 
-async fn read(headers: &HeaderMap, mut body: Body, limits: BodyLimits) -> Result<Bytes, Failure> {
+/// The whole body as it is.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: BodyLimits,
+) -> Result<Bytes, Failure> {
     let announced = text_header(headers, header::CONTENT_LENGTH)
         .parse::<usize>()
         .unwrap_or(0);

@@ -8,16 +8,21 @@ use axum::http::{HeaderMap, Method, StatusCode, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use servable::{Input, Part, Task, Value};
-use serving::State as ModelState;
 
 use super::answer::{output_response, status_response};
 use super::{App, RequestId, body, openapi};
 use crate::error::Failure;
 
-pub(super) fn routes() -> Router<App> {
+/// What tells about the API; it is open to everybody.
+pub(super) fn descriptions() -> Router<App> {
     Router::new()
         .route("/", any(description))
         .route("/api-description", any(openapi::inference))
+}
+
+/// Everything else, down to the paths that do not exist.
+pub(super) fn routes() -> Router<App> {
+    Router::new()
         .route("/ping", any(ping))
         .route("/ping/{*rest}", any(ping))
         .route("/predictions/{model}", any(predictions))
@@ -48,14 +53,11 @@ async fn description(method: Method) -> Response {
     }
 }
 
-/// Unhealthy exactly when the default version of some model has fewer workers, ready or still loading, than it was
-/// started with.
+/// Unhealthy exactly when some worker of a model's default version has been failing for so long that it is not started
+/// again.
 async fn ping(State(app): State<App>) -> Response {
-    let short = app.serving.registry.defaults().iter().any(|model| {
-        let status = model.pool.status();
-        status.state == ModelState::Failed
-            || (status.state == ModelState::Ready && status.failure.is_some())
-    });
+    let models = app.serving.registry.defaults();
+    let short = models.iter().any(|model| !model.pool.status().is_healthy());
     if short {
         status_response(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy")
     } else {

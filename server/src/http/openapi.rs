@@ -24,6 +24,46 @@ pub(super) async fn inference() -> Response {
     json_response(StatusCode::OK, &document("TorchServe APIs", VERSION, paths))
 }
 
+/// The management API.
+pub(super) async fn management() -> Response {
+    let model = &["model_name"][..];
+    let version = &["model_name", "model_version"][..];
+    let paths = json!({
+        "/": { "options": operation("apiDescription", "Get openapi description.", &[], "200") },
+        "/models": {
+            "get": operation("listModels", "List registered models.", &[], "200"),
+            "post": operation("registerModel", "Register a new model.", &[], "200"),
+        },
+        "/models/{model_name}": model_item(model, ""),
+        "/models/{model_name}/{model_version}": model_item(version, "version_"),
+        "/models/{model_name}/{model_version}/set-default": {
+            "put": operation("setDefault", "Set the default version of a model.", version, "200"),
+        },
+        "/api-description": { "get": operation("api-description", "Get openapi description.", &[], "200") },
+    });
+    json_response(StatusCode::OK, &document("TorchServe APIs", VERSION, paths))
+}
+
+fn model_item(parameters: &[&str], prefix: &str) -> Value {
+    let id = |name: &str| format!("{prefix}{name}");
+    json!({
+        "get": operation(&id("describeModel"), "Describe a model and its workers.", parameters, "200"),
+        "put": operation(&id("setAutoScale"), "Choose the number of a model's workers.", parameters, "202"),
+        "delete": operation(&id("unregisterModel"), "Unregister a model and free what it holds.", parameters, "200"),
+    })
+}
+
+/// One model's management.
+pub(super) fn model_management(name: &str) -> Response {
+    let mut paths = serde_json::Map::new();
+    paths.insert(format!("/models/{name}"), model_item(&[], ""));
+    let title = format!("RESTful Management API for: {name}");
+    json_response(
+        StatusCode::OK,
+        &document(&title, "1.0.0", Value::Object(paths)),
+    )
+}
+
 /// One model's predictions.
 pub(super) fn model(name: &str) -> Response {
     let mut paths = serde_json::Map::new();

@@ -30,19 +30,36 @@ impl Engine for ScriptedEngine {
 }
 
 /// A router over the model `m`, version 1.0, with one worker and room for one waiting request.
-struct Api {
-    router: Router,
+pub(super) struct Api {
+    pub(super) app: App,
+    pub(super) router: Router,
     _store: tempfile::TempDir,
 }
 
-struct Answer {
-    status: u16,
-    headers: axum::http::HeaderMap,
-    body: String,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: axum::http::HeaderMap,
+    pub(super) body: String,
+}
+
+/// What a router answers.
+pub(super) async fn send(router: &Router, request: Request) -> Answer {
+    let response = router.clone().oneshot(request).await;
+    let (head, body) = response.expect("a router answers").into_parts();
+    let bytes = body.collect().await.expect("in memory").to_bytes();
+    Answer {
+        status: head.status.as_u16(),
+        headers: head.headers,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+    }
 }
 
 impl Api {
     async fn start() -> Self {
+        Api::guarded_by(Auth::off()).await
+    }
+
+    pub(super) async fn guarded_by(auth: Auth) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(folder.path().join("m/MAR-INF")).expect("made");
         let manifest = r#"{"model": {"modelName": "m", "modelVersion": "1.0"}}"#;
@@ -54,6 +71,7 @@ impl Api {
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),
             admission_limit: 16,
+            first_worker_id: 9000,
             defaults: Settings {
                 response_timeout: Duration::from_millis(400),
                 queue_size: 1,
@@ -74,14 +92,22 @@ impl Api {
         let settings = HttpSettings {
             body,
             prediction_content_type: false,
+            management: ManagementSettings {
+                enable_model_api: true,
+                initial_workers: 0,
+                unregister_timeout: Duration::from_secs(10),
+            },
             cors: Vec::new(),
         };
-        let router = inference_router(App {
+        let app = App {
             serving,
             settings: Arc::new(settings),
-        });
+            auth,
+            metrics: Metrics::off(),
+        };
         Api {
-            router,
+            router: inference_router(app.clone()),
+            app,
             _store: folder,
         }
     }
@@ -91,18 +117,7 @@ impl Api {
             .method(method)
             .uri(path)
             .body(Body::from(body.to_owned()));
-        let response = self
-            .router
-            .clone()
-            .oneshot(request.expect("a request"))
-            .await;
-        let (head, body) = response.expect("a router answers").into_parts();
-        let bytes = body.collect().await.expect("in memory").to_bytes();
-        Answer {
-            status: head.status.as_u16(),
-            headers: head.headers,
-            body: String::from_utf8_lossy(&bytes).into_owned(),
-        }
+        send(&self.router, request.expect("a request")).await
     }
 
     async fn check(&self, method: &str, path: &str, body: &str, status: u16, expected: &str) {

@@ -1,6 +1,7 @@
 //! The pool with scripted servables, in real time: what a caller sees when workers are slow, fail, panic or leave.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use servable::Input;
@@ -34,6 +35,9 @@ impl Setting {
             model: "m".into(),
             version: "1.0".into(),
             devices: vec![Device::Cpu; self.workers],
+            device_of: Box::new(|_| Device::Cpu),
+            worker_ids: Arc::new(AtomicU64::new(9000)),
+            patience: Duration::from_secs(300),
             batch: BatchPolicy {
                 size: NonZeroUsize::new(self.batch_size).expect("a batch holds a job"),
                 max_delay: Duration::from_millis(20),
@@ -224,8 +228,8 @@ async fn a_model_that_cannot_load_says_why() {
         ..Setting::default()
     }
     .start();
-    let status = pool.settled().await;
-    assert_eq!(status.state, State::Failed);
+    assert!(pool.settled().await.failure.is_some());
+    until(|| pool.status().state == State::Failed).await;
     let error = ask(&pool, "echo").await.expect_err("no worker");
     assert_eq!(error.code(), Code::Unavailable);
     assert!(
@@ -292,15 +296,66 @@ async fn dropping_the_last_handle_frees_everything() {
     nobody_lives(&loader).await;
 }
 
+#[tokio::test]
+async fn a_pool_grows_to_its_minimum_and_shrinks_to_its_maximum() {
+    let (pool, loader) = Setting::default().start();
+    let check = async |min, max, expected: &[WorkerId]| {
+        pool.scale(min, max).await;
+        let status = pool.settled().await;
+        let ids: Vec<_> = status.workers.iter().map(|worker| worker.id).collect();
+        assert_eq!(ids, expected, "between {min} and {max}");
+        until(|| loader.alive() == expected.len()).await;
+    };
+    check(3, 3, &[9000, 9001, 9002]).await;
+    check(1, 8, &[9000, 9001, 9002]).await;
+    check(1, 1, &[9000]).await;
+    check(0, 0, &[]).await;
+    assert_eq!(pool.status().state, State::Registered);
+    assert!(ask(&pool, "echo").await.is_err());
+    check(1, 1, &[9003]).await;
+    assert_eq!(ask(&pool, "echo again").await.as_deref(), Ok("echo again"));
+}
+
+#[tokio::test]
+async fn a_worker_that_is_sent_away_finishes_its_batch() {
+    let (pool, loader) = Setting::default().start();
+    pool.settled().await;
+    let shrink = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        pool.scale(0, 0).await;
+        pool.status().wanted
+    };
+    let (answer, wanted) = tokio::join!(ask(&pool, "wait 100"), shrink);
+    assert_eq!(answer.as_deref(), Ok("wait 100"));
+    assert_eq!(wanted, 0);
+    nobody_lives(&loader).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_could_not_load_is_started_again() {
+    let loader = ScriptedLoader::failing_first(1);
+    let (pool, _) = Setting {
+        loader,
+        ..Setting::default()
+    }
+    .start();
+    until(|| pool.status().state == State::Failed).await;
+    assert!(pool.status().is_healthy(), "it is given time");
+    // After the first rest, of one second.
+    until(|| pool.status().state == State::Ready).await;
+    assert_eq!(ask(&pool, "echo now").await.as_deref(), Ok("echo now"));
+    assert_eq!(pool.status().failure, None);
+}
+
 /// Servables go with their threads, a moment after the pool.
 async fn nobody_lives(loader: &ScriptedLoader) {
+    until(|| loader.alive() == 0).await;
+}
+
+async fn until(holds: impl Fn() -> bool) {
     let patience = Instant::now() + Duration::from_secs(5);
-    while loader.alive() > 0 {
-        assert!(
-            Instant::now() < patience,
-            "{} servables are still loaded",
-            loader.alive()
-        );
+    while !holds() {
+        assert!(Instant::now() < patience, "it does not come to hold");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

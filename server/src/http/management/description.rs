@@ -1,0 +1,132 @@
+//! One version of a model, described with TorchServe's members in TorchServe's order.
+
+use archive::{DeviceType, ModelConfig, ParallelType};
+use serde_json::{Map, Value, json};
+use servable::Device;
+use serving::{Model, WorkerStatus};
+
+use crate::utc;
+
+pub(super) fn of(model: &Model) -> Value {
+    let settings = &model.settings;
+    let scale = model.scale();
+    let status = model.pool.status();
+    let config = model.files.config().cloned().unwrap_or_default();
+    let on_gpu = status
+        .workers
+        .iter()
+        .any(|worker| worker.device != Device::Cpu)
+        || config.device_type == Some(DeviceType::Gpu);
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| {
+        members.insert(name.to_owned(), value);
+    };
+    put("modelName", json!(model.name));
+    put("modelVersion", json!(model.version));
+    put("modelUrl", json!(model.url));
+    put("runtime", json!(model.runtime));
+    put("minWorkers", json!(scale.min));
+    put("maxWorkers", json!(scale.max));
+    put("batchSize", json!(settings.batch_size));
+    put("maxBatchDelay", json!(millis(settings.max_batch_delay)));
+    put(
+        "responseTimeout",
+        json!(settings.response_timeout.as_secs()),
+    );
+    put("startupTimeout", json!(settings.startup_timeout.as_secs()));
+    put(
+        "maxRetryTimeoutInSec",
+        json!(settings.retry_timeout.as_secs()),
+    );
+    put(
+        "clientTimeoutInMills",
+        json!(config.client_timeout.unwrap_or(0)),
+    );
+    put("parallelType", json!(parallel_type(&config)));
+    put("parallelLevel", json!(config.parallel_level.unwrap_or(0)));
+    put("deviceType", json!(if on_gpu { "gpu" } else { "cpu" }));
+    if let Some(ids) = &config.device_ids {
+        put("deviceIds", json!(ids));
+    }
+    put(
+        "continuousBatching",
+        json!(config.continuous_batching.unwrap_or(false)),
+    );
+    put(
+        "useJobTicket",
+        json!(config.use_job_ticket.unwrap_or(false)),
+    );
+    put("useVenv", json!(config.use_venv.unwrap_or(false)));
+    put("stateful", json!(config.sequence_max_idle.unwrap_or(0) > 0));
+    put(
+        "sequenceMaxIdleMSec",
+        json!(config.sequence_max_idle.unwrap_or(0)),
+    );
+    put(
+        "sequenceTimeoutMSec",
+        json!(config.sequence_timeout.unwrap_or(0)),
+    );
+    put(
+        "maxNumSequence",
+        json!(config.max_num_sequence.unwrap_or(0)),
+    );
+    put(
+        "maxSequenceJobQueueSize",
+        json!(config.max_sequence_job_queue_size.unwrap_or(0)),
+    );
+    put("loadedAtStartup", json!(model.loaded_at_startup));
+    let memory = resident_memory();
+    put(
+        "workers",
+        status
+            .workers
+            .iter()
+            .map(|status| worker(status, memory))
+            .collect(),
+    );
+    let pending = model.pool.queued();
+    put(
+        "jobQueueStatus",
+        json!({
+            "remainingCapacity": settings.queue_size.saturating_sub(pending),
+            "pendingRequests": pending,
+        }),
+    );
+    Value::Object(members)
+}
+
+/// Workers are threads of this process: the process id and the memory are the daemon's, the same for all of them.
+fn worker(status: &WorkerStatus, memory: u64) -> Value {
+    let (second, nanos) = utc::to_the_second(status.started);
+    json!({
+        "id": status.id.to_string(),
+        "startTime": format!("{second}.{:03}Z", nanos / 1_000_000),
+        "status": if status.ready { "READY" } else { "UNLOADING" },
+        "memoryUsage": memory,
+        "pid": std::process::id(),
+        "gpu": status.device != Device::Cpu,
+        "gpuUsage": "N/A",
+    })
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn parallel_type(config: &ModelConfig) -> &'static str {
+    match config.parallel_type {
+        None => "",
+        Some(ParallelType::Pipeline) => "pp",
+        Some(ParallelType::Tensor) => "tp",
+        Some(ParallelType::PipelineTensor) => "pptp",
+        Some(ParallelType::Custom) => "custom",
+    }
+}
+
+/// Bytes of memory that this process holds; 0 where the kernel does not say.
+fn resident_memory() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
+    pages.unwrap_or(0) * rustix::param::page_size() as u64
+}

@@ -1,0 +1,50 @@
+//! Times as dates and hours of UTC. No time zones and no parsing: the log and the key file only write them.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// `2026-11-21T21:52:55` and the nanoseconds that follow. What lies before 1970 counts as its beginning.
+pub(crate) fn to_the_second(time: SystemTime) -> (String, u32) {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, seconds) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    (text, since.subsec_nanos())
+}
+
+/// Days since 1970 to a date of the Gregorian calendar, counted in years that start in March so that the leap day is last.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468; // Days since 0000-03-01.
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    (400 * era + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn check(millis: u64, text: &str, nanos: u32) {
+        let time = UNIX_EPOCH + Duration::from_millis(millis);
+        assert_eq!(to_the_second(time), (text.to_owned(), nanos));
+    }
+
+    #[test]
+    fn seconds_since_1970_become_dates() {
+        check(0, "1970-01-01T00:00:00", 0);
+        check(951_782_400_123, "2000-02-29T00:00:00", 123_000_000);
+        check(1_795_297_975_324, "2026-11-21T21:52:55", 324_000_000);
+        check(1_767_225_599_999, "2025-12-31T23:59:59", 999_000_000);
+        check(253_402_300_799_000, "9999-12-31T23:59:59", 0);
+    }
+}

@@ -9,6 +9,9 @@ use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
 
 use crate::config::{Config, Models};
 
+/// A model with more workers than this is a mistake rather than a wish.
+const MOST_WORKERS: usize = 1024;
+
 /// The serving core as the configuration wants it. Archives are unpacked below `unpacked`.
 pub fn serving(
     config: &Config,
@@ -27,7 +30,8 @@ pub fn serving(
     let defaults = Settings {
         workers: config
             .default_workers_per_model
-            .map_or(processors, Into::into),
+            .map_or(processors, Into::into)
+            .min(MOST_WORKERS),
         response_timeout: config.default_response_timeout,
         startup_timeout: config.default_startup_timeout,
         queue_size: config.job_queue_size.get(),

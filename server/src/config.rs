@@ -168,8 +168,7 @@ impl Config {
             models: models(reader),
             initial_worker_port: reader
                 .number("initial_worker_port")
-                .and_then(|port| u64::try_from(port).ok())
-                .unwrap_or(9000),
+                .unwrap_or_default(),
             default_workers_per_model: reader.nonzero("default_workers_per_model"),
             default_response_timeout: reader.seconds("default_response_timeout"),
             default_startup_timeout: reader.seconds("default_startup_timeout"),

@@ -11,7 +11,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,9 @@ use crate::config::Env;
 
 /// How long `--stop --foreground` waits.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the launcher watches a background process that it has started.
+const FIRST_MOMENTS: Duration = Duration::from_millis(400);
 
 /// Lines for standard output, in the words that launchers of TorchServe know.
 pub type Lines = Vec<&'static str>;
@@ -41,6 +44,8 @@ pub enum DaemonError {
     Spawn(#[source] io::Error),
     #[error("cannot stop process {pid}")]
     Signal { pid: i32, source: io::Error },
+    #[error("the background process ended at once ({0}); what it printed above says why")]
+    EndedAtOnce(ExitStatus),
 }
 
 /// Where the pid file of this environment lies: `.model_server.pid` in the folder for temporary files.
@@ -118,14 +123,15 @@ impl Drop for PidFile {
 }
 
 /// Starts this program again in the background, with the same `arguments` (those behind the program's name), and
-/// leaves its pid in the file. Returns at once, as `torchserve` does: the process says itself when it serves.
+/// leaves its pid in the file. Returns soon, as `torchserve` does, and not when it serves, which the process says itself;
+/// but a process that ends within the first moments, because a port is taken, say, is an error here.
 pub fn start_in_background(
     arguments: impl IntoIterator<Item = OsString>,
     pid_path: &Path,
 ) -> Result<Lines, DaemonError> {
     let program = std::env::current_exe().map_err(DaemonError::Spawn)?;
     let (pid_file, lines) = PidFile::claim(pid_path)?;
-    let child = Command::new(program)
+    let mut child = Command::new(program)
         .arg("--detached")
         .args(arguments)
         .stdin(Stdio::null())
@@ -133,6 +139,14 @@ pub fn start_in_background(
         .map_err(DaemonError::Spawn)?;
     // Nobody waits for the child: the launcher ends now, and its parent inherits it.
     pid_file.hand_over(child.id())?;
+    let end = Instant::now() + FIRST_MOMENTS;
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().map_err(DaemonError::Spawn)? {
+            remove(pid_path);
+            return Err(DaemonError::EndedAtOnce(status));
+        }
+        sleep(Duration::from_millis(10));
+    }
     Ok(lines)
 }
 

@@ -1,11 +1,7 @@
 //! `torchrelay`: arguments, configuration, listeners, serve, exit code.
-#![allow(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program speaks to its user"
-)]
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -21,7 +17,8 @@ fn main() -> ExitCode {
     match run(&Args::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            // If anybody still reads it.
+            let _ = writeln!(std::io::stderr(), "{error:#}");
             ExitCode::FAILURE
         }
     }
@@ -31,7 +28,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     match args.task() {
         Task::Help => Ok(Args::command().print_help()?),
         Task::Version => {
-            println!("{}", version_line());
+            say(&version_line());
             Ok(())
         }
         Task::StartInBackground => {
@@ -58,9 +55,12 @@ fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn print_lines(lines: daemonize::Lines) {
-    for line in lines {
-        println!("{line}");
-    }
+    lines.into_iter().for_each(say);
+}
+
+/// A line on standard output, if anybody still reads it.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 fn load_config(args: &Args) -> anyhow::Result<(Config, Vec<server::config::Notice>)> {
@@ -98,7 +98,7 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         let engine = wiring::engine(&config);
         // Launchers wait for this very line.
         serve(&config, engine, listeners, stop, || {
-            println!("Model server started.")
+            say("Model server started.")
         })
         .await
     });

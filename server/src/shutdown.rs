@@ -21,8 +21,8 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
             }
         };
         let name = next().await;
-        info!("{name}: stopping; a second signal ends at once");
         token.cancel();
+        info!("{name}: stopping; a second signal ends at once");
         let name = next().await;
         warn!("{name} again: ending at once");
         std::process::exit(IMPATIENT);

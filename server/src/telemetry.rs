@@ -9,6 +9,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::utc;
@@ -16,11 +17,12 @@ use crate::utc;
 /// Installs the subscriber of this process. `RUST_LOG` chooses what is logged; everything from `info` up by default.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stdout().is_terminal())
         .event_format(Lines)
-        .finish();
+        // A log that nobody reads any more, such as a closed pipe, must not take the server down.
+        .log_internal_errors(false);
+    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
     // Fails only if somebody installed one before, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

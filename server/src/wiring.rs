@@ -27,7 +27,8 @@ pub fn serving(
     let defaults = Settings {
         workers: config
             .default_workers_per_model
-            .map_or(processors, Into::into),
+            .map_or(processors, Into::into)
+            .min(serving::MOST_WORKERS),
         response_timeout: config.default_response_timeout,
         startup_timeout: config.default_startup_timeout,
         queue_size: config.job_queue_size.get(),

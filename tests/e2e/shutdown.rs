@@ -1,10 +1,12 @@
 //! Being told to stop: requests inside are answered, nobody new comes in, nothing stays on the disk.
 
-use std::io::ErrorKind;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::client::{Connection, Request};
@@ -33,6 +35,8 @@ fn wait_until_refused(daemon: &Daemon) {
     loop {
         match TcpStream::connect(daemon.address) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
+            // It stopped listening between the two halves of a connection.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return,
             Err(error) => panic!("{error}"),
             Ok(_) => assert!(Instant::now() < deadline, "still accepts"),
         }
@@ -42,7 +46,9 @@ fn wait_until_refused(daemon: &Daemon) {
 
 fn check_stops_gracefully(signal: Signal) {
     let mut daemon = daemon("");
-    assert!(!files_below(&daemon.bench.path("tmp/models")).is_empty());
+    let unpacked = files_below(&daemon.bench.path("tmp"));
+    let is_model = |path: &PathBuf| path.extension().is_some_and(|end| end == "pt");
+    assert!(unpacked.iter().any(is_model), "{unpacked:?}");
     assert!(daemon.bench.path("tmp/.model_server.pid").exists());
     let mut idle = daemon.connect();
     assert_eq!(idle.request(&Request::new("GET", "/ping")).status, 200);
@@ -103,4 +109,42 @@ fn a_second_signal_ends_at_once() {
     daemon.process.signal(Signal::TERM);
     let status = daemon.process.wait();
     assert_eq!(status.code(), Some(130), "{status}");
+}
+
+#[test]
+fn a_daemon_whose_output_nobody_reads_serves_and_stops() {
+    let bench = Bench::new().with(&Model::double());
+    let mut command = bench.command(&[
+        "--start",
+        "--foreground",
+        "--ts-config",
+        "config.properties",
+        "--model-store",
+        "store",
+        "--models",
+        "all",
+    ]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut daemon = command.spawn().expect("the daemon");
+    let mut address = None;
+    let output = BufReader::new(daemon.stdout.take().expect("piped"));
+    for line in output.lines().map_while(Result::ok) {
+        if let Some((_, rest)) = line.split_once("inference_address: listening on http://") {
+            address = rest.trim().parse().ok();
+        }
+        if line == "Model server started." {
+            break;
+        }
+    }
+    // The reader of its output is gone with the loop; the one of its errors goes now.
+    drop(daemon.stderr.take());
+    let mut connection = Connection::open(address.expect("the daemon says where it listens"));
+    for _ in 0..3 {
+        let answer = connection.request(&Request::new("GET", "/ping"));
+        assert_eq!(answer.status, 200);
+    }
+    let pid = Pid::from_child(&daemon);
+    kill_process(pid, Signal::TERM).expect("it lives");
+    let status = daemon.wait().expect("a child");
+    assert_eq!(status.code(), Some(0), "{status}");
 }

@@ -1,7 +1,7 @@
 //! Pictures on plain buffers: decode, resize, crop, letterbox, normalise, encode.
 //!
 //! A picture travels through the files in this order: [`decode()`] turns bytes into an [`Image`], [`size`]
-//! says how large it should become, [`resize()`] and [`letterbox`] make it so, [`crop`] cuts it, and
+//! says how large it should become, [`resize()`] and [`letterbox()`] make it so, [`crop()`] cuts it, and
 //! [`Normalize`] writes it as planar floats straight into the caller's batch buffer. [`encode`] is the
 //! way back to bytes.
 //!

@@ -67,6 +67,9 @@ pub trait Engine: Send + Sync {
     fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device>;
 }
 
+/// The longest that anything is waited for: more than anybody means, and less than a clock can hold.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// What a registration asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Registration {
@@ -128,7 +131,7 @@ impl Serving {
     pub async fn predict(&self, model: &str, version: Option<&str>, input: Input) -> Reply {
         let _permit = self.admission.admit()?;
         let found = self.registry.resolve(model, version)?;
-        let deadline = Instant::now() + found.settings.response_timeout;
+        let deadline = Instant::now() + found.settings.response_timeout.min(LONGEST);
         found
             .pool
             .submit(input, deadline)

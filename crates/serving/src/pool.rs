@@ -159,13 +159,12 @@ impl Pool {
         }
         match tokio::time::timeout_at(deadline.into(), answer).await {
             Ok(Ok(reply)) => reply,
+            // The pool may see the deadline pass a moment before this does, and let the job go.
+            Ok(Err(_)) if deadline <= Instant::now() => Err(self.timeout(arrival, deadline)),
             Ok(Err(_)) => Err(self
                 .refusal()
                 .unwrap_or_else(|| Error::WorkerDied("the request was lost".into()))),
-            Err(_) => Err(Error::Timeout {
-                model: self.model.to_string(),
-                after: deadline.duration_since(arrival),
-            }),
+            Err(_) => Err(self.timeout(arrival, deadline)),
         }
     }
 
@@ -237,6 +236,13 @@ impl Pool {
             State::Draining | State::Unloaded => NoWorker::Unloading,
         };
         Some(self.no_worker(why))
+    }
+
+    fn timeout(&self, arrival: Instant, deadline: Instant) -> Error {
+        Error::Timeout {
+            model: self.model.to_string(),
+            after: deadline.duration_since(arrival),
+        }
     }
 
     fn no_worker(&self, why: NoWorker) -> Error {

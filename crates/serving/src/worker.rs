@@ -9,7 +9,7 @@ use std::thread;
 
 use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
 use tokio::sync::mpsc::WeakSender;
-use tracing::{error, warn};
+use tracing::{debug, error, warn};
 
 use crate::cores::Share;
 use crate::error::Error;
@@ -185,12 +185,24 @@ impl Attempt {
     }
 }
 
+/// One line for the operator; what the engine said at length is for whoever looks for it.
 fn log_batch_error(start: &Start, error: BatchError) -> BatchError {
-    match &error.detail {
-        Some(detail) => warn!(worker = start.name, "{error}: {detail}"),
-        None => warn!(worker = start.name, "{error}"),
+    let (line, wall) = log_lines(&error);
+    warn!(worker = start.name, "{line}");
+    if let Some(wall) = wall {
+        debug!(worker = start.name, "the engine's words: {wall}");
     }
     error
+}
+
+/// The line that sums the error up, and its detail where that is more than a line.
+fn log_lines(error: &BatchError) -> (String, Option<&str>) {
+    let detail = error.detail.as_deref().map(str::trim);
+    match detail.filter(|detail| !error.message.contains(detail)) {
+        Some(detail) if detail.contains('\n') => (error.to_string(), Some(detail)),
+        Some(detail) => (format!("{error}: {detail}"), None),
+        None => (error.to_string(), None),
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -200,4 +212,26 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".into());
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(detail: Option<&str>, expected: (&str, Option<&str>)) {
+        let mut error = BatchError::new(Reason::Failed, "Prediction failed: odd shapes");
+        error.detail = detail.map(Into::into);
+        let (line, wall) = log_lines(&error);
+        assert_eq!((line.as_str(), wall), expected);
+    }
+
+    #[test]
+    fn a_failed_batch_is_one_line_and_the_traceback_stands_apart() {
+        let alone = "Prediction failed: odd shapes";
+        check(None, (alone, None));
+        check(Some("odd shapes\n"), (alone, None));
+        check(Some("3 rows"), ("Prediction failed: odd shapes: 3 rows", None));
+        let wall = "Traceback:\n  forward\nRuntimeError: odd shapes";
+        check(Some(wall), (alone, Some(wall)));
+    }
 }

@@ -103,6 +103,23 @@ impl Key {
 }
 
 impl Kind {
+    /// The largest number that fits. Counts are TorchServe's, which end at 2³¹ − 1; seconds end at ten years.
+    pub(crate) fn max(self) -> u64 {
+        match self {
+            Kind::Count { .. } => i32::MAX as u64,
+            Kind::Seconds { .. } => 10 * 365 * 24 * 3600,
+            Kind::Address(_)
+            | Kind::Decimal
+            | Kind::Bool
+            | Kind::Path
+            | Kind::Text
+            | Kind::Choice(_)
+            | Kind::Regex
+            | Kind::Regexes
+            | Kind::Json => u64::MAX,
+        }
+    }
+
     /// The least number that fits; 0 for what is no whole number.
     pub(crate) fn min(self) -> u64 {
         match self {

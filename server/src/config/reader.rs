@@ -58,11 +58,29 @@ impl<'a> Reader<'a> {
     /// A whole number. One that is not falls back to the default, as in TorchServe, but with a warning.
     pub(crate) fn number(&mut self, name: &str) -> Option<u64> {
         let key = self.key(name);
-        let min = key.kind.min();
-        let parse = |value: &str| value.trim().parse().ok().filter(|number| *number >= min);
+        let (min, max) = (key.kind.min(), key.kind.max());
+        let parse = |value: &str| {
+            let number = value.trim().parse().ok();
+            number.filter(|number| (min..=max).contains(number))
+        };
         let seconds = matches!(key.kind, Kind::Seconds { .. });
         let unit = if seconds { " of seconds" } else { "" };
-        self.or_default(key, &format!("a whole number{unit} from {min}"), parse)
+        let mut expected = format!("a whole number{unit} from {min}");
+        // The upper end goes without saying until somebody passes it.
+        let passed = |value: &str| {
+            value
+                .trim()
+                .parse()
+                .is_ok_and(|number: u128| number > max.into())
+        };
+        if self
+            .raw
+            .get(key)
+            .is_some_and(|setting| passed(&setting.value))
+        {
+            expected.push_str(&format!(" to {max}"));
+        }
+        self.or_default(key, &expected, parse)
     }
 
     pub(crate) fn size(&mut self, name: &str) -> usize {

@@ -274,6 +274,13 @@ fn numbers_that_are_none_fall_back_with_a_warning() {
         "number_of_gpu=x",
         "warning: config.properties:1: number_of_gpu: expected a whole number from 0, found `x`; it is left out",
     );
+    check(
+        "job_queue_size=18446744073709551615\ngrace_period=999999999999",
+        "warning: config.properties:1: job_queue_size: expected a whole number from 1 to 2147483647, found \
+         `18446744073709551615`; the default 100 is used\n\
+         warning: config.properties:2: grace_period: expected a whole number of seconds from 0 to 315360000, found \
+         `999999999999`; the default 30 is used",
+    );
     let start = Start::new("--model-store store")
         .file("config.properties", "job_queue_size=many\ncores= 3 \n");
     let config = start.config();

@@ -166,9 +166,7 @@ impl Config {
             workflow_store,
             load_models: load_models(reader),
             models: models(reader),
-            initial_worker_port: reader
-                .number("initial_worker_port")
-                .unwrap_or_default(),
+            initial_worker_port: reader.number("initial_worker_port").unwrap_or_default(),
             default_workers_per_model: reader.nonzero("default_workers_per_model"),
             default_response_timeout: reader.seconds("default_response_timeout"),
             default_startup_timeout: reader.seconds("default_startup_timeout"),

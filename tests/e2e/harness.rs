@@ -174,6 +174,11 @@ impl Daemon {
         self.send(&Request::post(path, body))
     }
 
+    /// Where the listener of that configuration key is.
+    pub(crate) fn address_of(&self, key: &str) -> SocketAddr {
+        self.process.log.address_of(key)
+    }
+
     pub(crate) fn log(&self) -> &Log {
         &self.process.log
     }
@@ -304,9 +309,13 @@ impl Log {
 
     /// The inference address, as the log tells it.
     pub(crate) fn address(&self) -> SocketAddr {
-        let text = "inference_address: listening on http://";
-        let line = self.wait_for(text);
-        let (_, address) = line.split_once(text).expect("just found");
+        self.address_of("inference_address")
+    }
+
+    pub(crate) fn address_of(&self, key: &str) -> SocketAddr {
+        let text = format!("{key}: listening on http://");
+        let line = self.wait_for(&text);
+        let (_, address) = line.split_once(&text).expect("just found");
         address.trim().parse().expect("an address with a port")
     }
 

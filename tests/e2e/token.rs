@@ -121,10 +121,7 @@ fn a_key_expires() {
 #[test]
 fn the_api_key_renews_a_key_at_the_management_address() {
     let daemon = guarded("");
-    let text = "management_address: listening on http://";
-    let line = daemon.log().wait_for(text);
-    let (_, address) = line.split_once(text).expect("just found");
-    let address = address.trim().parse().expect("an address with a port");
+    let address = daemon.address_of("management_address");
     let renew = |key: &str| {
         let request = Request::new("GET", "/token?type=inference")
             .header("Authorization", &format!("Bearer {key}"));

@@ -110,6 +110,7 @@ impl Served {
                     &config,
                     wiring::engine(&config),
                     &config.model_store.join(".unpacked"),
+                    Metrics::off(),
                 )
                 .unwrap(),
             );

@@ -52,7 +52,12 @@ pub async fn serve(
     let metrics = metrics_config::metrics(config, system_metrics::host_name());
     let unpacked =
         UnpackFolder::create(&std::env::temp_dir()).context("the folder for unpacked archives")?;
-    let serving = Arc::new(wiring::serving(config, engine, unpacked.path())?);
+    let serving = Arc::new(wiring::serving(
+        config,
+        engine,
+        unpacked.path(),
+        metrics.clone(),
+    )?);
     load_at_start(&serving, config).await?;
 
     let app = App {

@@ -14,9 +14,12 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::utc;
 
+/// Metrics have lines of their own, several for each request, which are not for a terminal: `RUST_LOG=info` shows them.
+const DEFAULT: &str = "info,ts_metrics=off";
+
 /// Installs the subscriber of this process. `RUST_LOG` chooses what is logged; everything from `info` up by default.
 pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stdout().is_terminal())
         .event_format(Lines)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use archive::{DeviceType, Limits, ModelConfig, Unpacked};
 use servable::{Device, LoadError, Loader};
+use serving::metrics::Metrics;
 use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
 
 use crate::config::{Config, Models};
@@ -14,6 +15,7 @@ pub fn serving(
     config: &Config,
     engine: Arc<dyn Engine>,
     unpacked: &Path,
+    metrics: Metrics,
 ) -> anyhow::Result<Serving> {
     let usable = Cores::of_this_process();
     let cores = match config.cores {
@@ -42,6 +44,7 @@ pub fn serving(
         cores,
         admission_limit: u32::try_from(config.max_connections.get()).unwrap_or(u32::MAX),
         defaults,
+        metrics,
         first_worker_id: config.initial_worker_port,
         configured: Box::new(move |name, version| configured_wishes(&models, name, version)),
     }))

@@ -21,12 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with a model store, a folder for temporary files, and a configuration file.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
+    /// `RUST_LOG` of its daemons.
+    log: Option<&'static str>,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let bench = Bench { folder };
+        let bench = Bench { folder, log: None };
         for name in ["store", "tmp"] {
             fs::create_dir(bench.path(name)).expect("a new folder");
         }
@@ -51,6 +53,14 @@ impl Bench {
         }
         self.write("config.properties", text.as_bytes());
         self
+    }
+
+    /// What its daemons log, as `RUST_LOG` says it.
+    pub(crate) fn logging(self, filter: &'static str) -> Self {
+        Bench {
+            log: Some(filter),
+            ..self
+        }
     }
 
     pub(crate) fn write(&self, name: &str, content: &[u8]) {
@@ -101,7 +111,8 @@ impl Bench {
             .env("TMPDIR", self.path("tmp"))
             .env("TEMP", self.path("tmp"))
             .env_remove("TS_CONFIG_FILE")
-            .env_remove("RUST_LOG");
+            .env_remove("RUST_LOG")
+            .envs(self.log.map(|filter| ("RUST_LOG", filter)));
         command
     }
 

@@ -93,7 +93,8 @@ fn requests_are_counted_by_the_version_that_they_name() {
 
 #[test]
 fn by_default_metrics_are_lines_of_the_log() {
-    let daemon = daemon("");
+    let bench = Bench::new().with(&Model::double()).logging("info");
+    let daemon = bench.start();
     daemon.check_serves();
     let host = "|#Level:Host|#hostname:";
     for line in [

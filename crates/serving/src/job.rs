@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use tracing::Span;
 
 use crate::error::Error;
+use crate::metrics::ModelMetrics;
 
 /// The answer to one job.
 pub type Reply = Result<Output, Error>;
@@ -14,6 +15,9 @@ pub type Reply = Result<Output, Error>;
 /// One waiting request. Dropping it unanswered tells its client that it was lost, so nobody waits for ever.
 pub(crate) struct Job {
     pub(crate) input: Input,
+    pub(crate) arrival: Instant,
+    /// The model under the version that the request named.
+    pub(crate) metrics: ModelMetrics,
     /// No answer is wanted after this instant.
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<Reply>,

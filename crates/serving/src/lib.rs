@@ -48,6 +48,7 @@ pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus};
 pub use registry::{Model, Registry, Scale};
 pub use roster::WorkerStatus;
 pub use settings::{Settings, Wishes};
+use metrics::Metrics;
 pub use store::{ModelStore, StoreError};
 
 /// Makes loaders from archives: what stands between this crate and whatever runs a network.
@@ -98,6 +99,7 @@ pub struct Serving {
     /// Names the next worker, of whichever model.
     worker_ids: Arc<AtomicU64>,
     configured: ConfiguredWishes,
+    metrics: Metrics,
 }
 
 /// What a [`Serving`] is made of.
@@ -111,6 +113,7 @@ pub struct Parts {
     /// The name of the first worker.
     pub first_worker_id: u64,
     pub configured: ConfiguredWishes,
+    pub metrics: Metrics,
 }
 
 impl Serving {
@@ -124,26 +127,35 @@ impl Serving {
             defaults: parts.defaults,
             worker_ids: Arc::new(AtomicU64::new(parts.first_worker_id)),
             configured: parts.configured,
+            metrics: parts.metrics,
         }
     }
 
     /// Answers one request, within the model's response timeout. Dropping the future cancels the request.
     pub async fn predict(&self, model: &str, version: Option<&str>, input: Input) -> Reply {
-        let _permit = self.admission.admit()?;
-        let found = self.registry.resolve(model, version)?;
+        let unserved = |error: Error| {
+            self.metrics.refused(error.code());
+            error
+        };
+        let _permit = self.admission.admit().map_err(unserved)?;
+        let found = self.registry.resolve(model, version).map_err(unserved)?;
+        let metrics = match version {
+            Some(_) => &found.metrics,
+            None => &found.default_metrics,
+        };
+        metrics.request_arrived();
         let deadline = Instant::now() + found.settings.response_timeout.min(LONGEST);
-        found
-            .pool
-            .submit(input, deadline)
-            .await
-            .map_err(|error| match (error, version) {
+        found.pool.submit(input, deadline, metrics).await.map_err(|error| {
+            metrics.refused(error.code());
+            match (error, version) {
                 (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
                     model,
                     version: Some(version.into()),
                     why,
                 },
                 (error, _) => error,
-            })
+            }
+        })
     }
 
     /// Unpacks, checks and registers a model. Its workers load in the background: see [`Pool::settled`].
@@ -207,7 +219,9 @@ impl Serving {
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
+        let metrics = self.metrics.for_model(&name, &version);
         let config = PoolConfig {
+            metrics: metrics.clone(),
             model: name.clone(),
             version: version.clone(),
             devices: devices[..settings.workers.min(MOST_WORKERS)].to_vec(),
@@ -226,6 +240,7 @@ impl Serving {
             max: settings.most_workers(),
         };
         let pool = Pool::start(config, loader);
+        let default_metrics = self.metrics.for_model(&name, "default");
         let model = Arc::new(Model {
             runtime: files.manifest().runtime.to_string(),
             loaded_at_startup: at_startup,
@@ -235,6 +250,8 @@ impl Serving {
             settings,
             scale: Mutex::new(scale),
             pool,
+            default_metrics,
+            metrics,
             files: Arc::new(files),
         });
         // Another registration may have come first since the check; then this pool ends with its last handle.

@@ -16,6 +16,7 @@ use crate::cores::Cores;
 use crate::error::{Error, NoWorker};
 use crate::job::{Job, Reply};
 use crate::lifecycle::State;
+use crate::metrics::ModelMetrics;
 use crate::roster::{Phase, Roster, WorkerStatus};
 use crate::worker::{self, Batch, WorkerId};
 
@@ -38,6 +39,8 @@ pub struct PoolConfig {
     /// The most jobs that may wait; one more is refused.
     pub queue_size: usize,
     pub cores: Cores,
+    /// The model under its own version.
+    pub metrics: ModelMetrics,
 }
 
 /// What everybody may know of a pool.
@@ -135,7 +138,7 @@ impl Pool {
     }
 
     /// Queues a job and waits for its answer, but not past `deadline`. Dropping the future cancels the job.
-    pub async fn submit(&self, input: Input, deadline: Instant) -> Reply {
+    pub async fn submit(&self, input: Input, deadline: Instant, metrics: &ModelMetrics) -> Reply {
         let arrival = Instant::now();
         self.refuse_unless_accepting()?;
         let place = Arc::clone(&self.places)
@@ -149,6 +152,8 @@ impl Pool {
         let (reply, answer) = oneshot::channel();
         let job = Job {
             input,
+            arrival,
+            metrics: metrics.clone(),
             deadline,
             reply,
             span: Span::current(),
@@ -285,6 +290,9 @@ impl PoolTask {
                 () = until(self.next_due()) => self.restart_rested(),
             }
         }
+        for worker in self.roster.statuses() {
+            self.config.metrics.worker_gone(&self.worker_name(worker.id));
+        }
         // Dropping the channels ends the workers; the servables go with their threads.
         self.roster = Roster::default();
         self.become_state(State::Draining);
@@ -342,7 +350,9 @@ impl PoolTask {
             self.start_worker(device);
         }
         while self.roster.wanted() > max {
-            self.roster.dismiss_newest();
+            if let Some(id) = self.roster.dismiss_newest() {
+                self.config.metrics.worker_gone(&self.worker_name(id));
+            }
         }
     }
 
@@ -352,13 +362,18 @@ impl PoolTask {
         self.start_thread(id, device);
     }
 
+    fn worker_name(&self, id: WorkerId) -> String {
+        format!("W-{id}-{}", self.name)
+    }
+
     fn start_thread(&mut self, id: WorkerId, device: Device) {
         let start = worker::Start {
             id,
-            name: format!("W-{id}-{}", self.name),
+            name: self.worker_name(id),
             loader: Arc::clone(&self.loader),
             device,
             events: self.events.clone(),
+            metrics: self.config.metrics.clone(),
         };
         match worker::start(start) {
             Ok(batches) => {
@@ -421,6 +436,9 @@ impl PoolTask {
                 .len()
                 .div_ceil(size)
                 .min(self.roster.idle() - 1);
+            let oldest = jobs.iter().map(|job| job.arrival).min().unwrap_or(now);
+            let waited = now.duration_since(oldest.max(self.roster.idle_since()));
+            self.config.metrics.batch(jobs.len(), waited);
             let batch = Batch {
                 jobs,
                 cores: self.config.cores.claim(beside),

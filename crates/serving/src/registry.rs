@@ -12,6 +12,7 @@ use dashmap::mapref::entry::Entry;
 use dashmap::mapref::one::Ref;
 
 use crate::error::Error;
+use crate::metrics::ModelMetrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
 
@@ -28,6 +29,9 @@ pub struct Model {
     /// The bounds that were last asked for.
     pub scale: Mutex<Scale>,
     pub pool: Pool,
+    /// For requests that name this version, and for those that name none.
+    pub metrics: ModelMetrics,
+    pub default_metrics: ModelMetrics,
     /// The unpacked archive. Last, so that workers are gone before their files are.
     pub files: Arc<Unpacked>,
 }

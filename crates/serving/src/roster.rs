@@ -46,6 +46,8 @@ pub(crate) struct Roster {
     members: BTreeMap<WorkerId, Member>,
     /// Idle workers. The one that worked last is taken first: its caches are warm, and so are its engine's threads.
     idle: Vec<WorkerId>,
+    /// When a worker last became idle while none was.
+    idle_since: Option<Instant>,
 }
 
 impl Roster {
@@ -85,6 +87,11 @@ impl Roster {
         self.idle.len()
     }
 
+    /// Since when some worker has been idle; now, if none is.
+    pub(crate) fn idle_since(&self) -> Instant {
+        self.idle_since.filter(|_| !self.idle.is_empty()).unwrap_or_else(Instant::now)
+    }
+
     fn count(&self, matching: impl Fn(&Phase) -> bool) -> usize {
         self.members
             .values()
@@ -100,6 +107,9 @@ impl Roster {
         match std::mem::replace(&mut member.phase, Phase::GivenUp) {
             Phase::Loading(batches) | Phase::Busy(batches) | Phase::Idle(batches) => {
                 member.phase = Phase::Idle(batches);
+                if self.idle.is_empty() {
+                    self.idle_since = Some(Instant::now());
+                }
                 self.idle.push(id);
             }
             Phase::Leaving | Phase::Resting(_) | Phase::GivenUp => {
@@ -130,24 +140,17 @@ impl Roster {
         Err(batch)
     }
 
-    /// Sends the newest worker away: at once, or when it has answered its batch.
-    pub(crate) fn dismiss_newest(&mut self) {
-        let newest = self
-            .members
-            .iter()
-            .rev()
-            .find(|(_, member)| !matches!(member.phase, Phase::Leaving));
-        let Some((&id, member)) = newest else {
-            return;
-        };
+    /// Sends the newest worker away, at once or when it has answered its batch, and says which that was.
+    pub(crate) fn dismiss_newest(&mut self) -> Option<WorkerId> {
+        let staying = |(_, member): &(&WorkerId, &mut Member)| !matches!(member.phase, Phase::Leaving);
+        let (&id, member) = self.members.iter_mut().rev().find(staying)?;
         if matches!(member.phase, Phase::Busy(_)) {
-            if let Some(member) = self.members.get_mut(&id) {
-                member.phase = Phase::Leaving;
-            }
+            member.phase = Phase::Leaving;
         } else {
             self.members.remove(&id);
             self.idle.retain(|&idle| idle != id);
         }
+        Some(id)
     }
 
     /// The next instant at which a resting worker starts again.

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
 use tokio::sync::mpsc::WeakSender;
@@ -14,6 +15,7 @@ use tracing::{debug, error, warn};
 use crate::cores::Share;
 use crate::error::Error;
 use crate::job::Job;
+use crate::metrics::ModelMetrics;
 use crate::pool::Event;
 
 /// Names a worker within its pool; never used twice.
@@ -34,6 +36,7 @@ pub(crate) struct Start {
     pub(crate) device: Device,
     /// Weak, so that a pool whose handles are all gone ends although its workers live.
     pub(crate) events: WeakSender<Event>,
+    pub(crate) metrics: ModelMetrics,
 }
 
 /// Starts the thread. It reports `Loaded` or `LoadFailed`, then `Idle` after every batch. The channel holds one batch:
@@ -47,10 +50,12 @@ pub(crate) fn start(start: Start) -> std::io::Result<SyncSender<Batch>> {
 }
 
 fn run(start: &Start, batches: &Receiver<Batch>) {
+    let began = Instant::now();
     let mut servable = match load(start) {
         Ok(servable) => Some(servable),
         Err(error) => return report(start, Event::LoadFailed(start.id, error)),
     };
+    start.metrics.worker_loaded(&start.name, began.elapsed());
     report(start, Event::Loaded(start.id));
     while let Ok(batch) = batches.recv() {
         if serve(start, &mut servable, batch).is_err() {
@@ -93,6 +98,7 @@ fn serve(
     servable: &mut Option<Box<dyn Servable>>,
     batch: Batch,
 ) -> Result<(), Lost> {
+    let began = Instant::now();
     let Batch { jobs, cores } = batch;
     let mut inputs = Vec::with_capacity(jobs.len());
     let mut waiting = Vec::with_capacity(jobs.len());
@@ -100,15 +106,18 @@ fn serve(
         // Its place in the queue is free from here on.
         let Job {
             input,
+            arrival,
+            metrics,
             reply,
             span,
             deadline: _,
             _place: _,
         } = job;
         inputs.push(input);
-        waiting.push((reply, span));
+        waiting.push((reply, span, arrival, metrics));
     }
     let threads = cores.threads();
+    let mut predicting = Duration::ZERO;
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
         let loaded = match servable {
             Some(loaded) => loaded,
@@ -117,7 +126,9 @@ fn serve(
                 Lost
             })?),
         };
+        let called = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(|| loaded.predict(inputs, threads)));
+        predicting += called.elapsed();
         Ok(match result {
             Ok(Ok(results)) if results.len() == inputs.len() => Attempt::Answered(results),
             Ok(Ok(_)) => Attempt::Failed(
@@ -161,11 +172,14 @@ fn serve(
             results
         }
     };
-    for ((reply, span), result) in waiting.into_iter().zip(results) {
+    start.metrics.predicted(predicting);
+    for ((reply, span, arrival, metrics), result) in waiting.into_iter().zip(results) {
         let _entered = span.enter();
+        metrics.answered(began.duration_since(arrival), arrival.elapsed());
         // Fails when the client is gone; the answer has no other owner.
         let _ = reply.send(result);
     }
+    start.metrics.worker_time(began.elapsed().saturating_sub(predicting));
     Ok(())
 }
 

@@ -78,6 +78,7 @@ impl Api {
                 ..Settings::default()
             },
             configured: Box::new(|_, _| Wishes::default()),
+            metrics: Metrics::off(),
         }));
         let registration = Registration {
             url: "m".into(),

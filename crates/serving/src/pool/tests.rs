@@ -7,6 +7,7 @@ use std::time::Duration;
 use servable::Input;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::testing::ScriptedLoader;
 use crate::{Code, Cores};
 
@@ -38,6 +39,7 @@ impl Setting {
             device_of: Box::new(|_| Device::Cpu),
             worker_ids: Arc::new(AtomicU64::new(9000)),
             patience: Duration::from_secs(300),
+            metrics: metrics(),
             batch: BatchPolicy {
                 size: NonZeroUsize::new(self.batch_size).expect("a batch holds a job"),
                 max_delay: Duration::from_millis(20),
@@ -50,6 +52,10 @@ impl Setting {
             loader,
         )
     }
+}
+
+fn metrics() -> ModelMetrics {
+    Metrics::off().for_model("m", "1.0")
 }
 
 async fn ask(pool: &Pool, text: &str) -> Result<String, Error> {

@@ -223,7 +223,10 @@ mod tests {
         let alone = "Prediction failed: odd shapes";
         check(None, (alone, None));
         check(Some("odd shapes\n"), (alone, None));
-        check(Some("3 rows"), ("Prediction failed: odd shapes: 3 rows", None));
+        check(
+            Some("3 rows"),
+            ("Prediction failed: odd shapes: 3 rows", None),
+        );
         let wall = "Traceback:\n  forward\nRuntimeError: odd shapes";
         check(Some(wall), (alone, Some(wall)));
     }

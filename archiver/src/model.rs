@@ -1,7 +1,9 @@
 //! `model`: packs a model. The flags are TorchServe's.
+//!
+//! What TorchServe's archiver packs is packed, but what this daemon could then never load is told on stderr.
 
-use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use archive::{ArchiveFormat, PackOptions, Plan, Runtime, pack, source_date};
@@ -25,8 +27,9 @@ pub(crate) struct Args {
     /// Python file with the model's class, for an eager model
     #[arg(long, value_name = "FILE")]
     model_file: Option<PathBuf>,
-    /// A default handler (base_handler, image_classifier, image_segmenter, object_detector, text_classifier,
-    /// dali_image_classifier, vllm_handler, trt_llm_handler), or a Python file as FILE or FILE:FUNCTION
+    /// One that this daemon serves natively: base_handler, image_classifier, image_segmenter, object_detector or
+    /// text_classifier. For TorchServe alone: dali_image_classifier, vllm_handler, trt_llm_handler, or a Python file as
+    /// FILE or FILE:FUNCTION
     #[arg(long)]
     handler: String,
     /// More files, separated by commas; wildcards are expanded, and a folder stands for what is in it
@@ -81,7 +84,16 @@ enum FormatName {
 const WORTH_A_BAR: u64 = 64 << 20;
 
 pub(crate) fn run(args: Args) -> anyhow::Result<String> {
-    let plan = Plan::check(args.into_options()?)?;
+    let options = args.into_options()?;
+    let weights_warning = weights_warning(&options);
+    let plan = Plan::check(options)?;
+    for warning in weights_warning
+        .into_iter()
+        .chain(date_warning(&plan).map(str::to_owned))
+    {
+        // With stderr gone, nobody is left to be warned.
+        let _ = writeln!(io::stderr(), "warning: {warning}");
+    }
     let bar = progress_bar(plan.size());
     let path = pack(&plan, &mut |bytes| bar.inc(bytes))?;
     bar.finish_and_clear();
@@ -125,6 +137,29 @@ impl Args {
             created_at,
         })
     }
+}
+
+/// Why the daemon would refuse the weights. Of other handlers than its own it is not known what they load.
+fn weights_warning(options: &PackOptions) -> Option<String> {
+    if !handlers::NAMES.contains(&options.handler.as_str()) {
+        return None;
+    }
+    let Some(weights) = options.serialized_file.as_deref() else {
+        let handler = &options.handler;
+        return Some(format!(
+            "there is no --serialized-file, so {handler} has no network to load"
+        ));
+    };
+    // Below no folder, so that it is named as on the command line.
+    let refused = handlers::weights::check(Path::new(""), Some(weights)).err()?;
+    Some(format!("the daemon would not load this: {refused}"))
+}
+
+fn date_warning(plan: &Plan) -> Option<&'static str> {
+    (!plan.is_dated()).then_some(
+        "no file is packed that could date the archive, so its createdOn is in 1970; \
+         SOURCE_DATE_EPOCH sets it",
+    )
 }
 
 /// A bar on stderr for somebody who watches, nothing otherwise.

@@ -1,15 +1,16 @@
 //! `verify`: opens an archive as the daemon would, up to loading the weights.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
-use archive::{Limits, Unpacked};
-use handlers::ModelContext;
+use anyhow::{Context, anyhow};
+use archive::{ArchiveError, Limits, Unpacked};
+use handlers::{ModelContext, weights};
+use servable::LoadError;
 
 /// Says whether the daemon would load an archive.
 ///
 /// The archive is unpacked under the daemon's limits into a temporary folder; manifest, configuration and handler are
-/// checked. The weights must be there, but are not loaded.
+/// checked. The weights must be there and be a TorchScript module, but are not loaded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// An archive file, or a packed folder
@@ -20,9 +21,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("temporary folder")?;
     let opened = archive::open(&args.file, folder.path(), &Limits::default())?;
     let shown = args.file.display();
-    check_weights(&args.file, &opened)?;
-    check_files(&opened)?;
-    check_handler(&args.file, &opened)?;
+    // In the daemon's order, so that the first complaint is the daemon's.
+    let weights = check_named_files(&opened)?;
+    let refused = |error: LoadError| anyhow!("{shown}: {error}");
+    check_handler(&opened).map_err(refused)?;
+    weights::check(opened.dir(), weights.as_deref()).map_err(refused)?;
 
     let model = &opened.manifest().model;
     let handler = model
@@ -37,34 +40,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     Ok(report)
 }
 
-fn check_weights(shown: &Path, opened: &Unpacked) -> anyhow::Result<()> {
-    let Some(weights) = &opened.manifest().model.serialized_file else {
-        let shown = shown.display();
-        bail!("{shown}: the manifest names no serializedFile, so there is no model to load");
-    };
-    opened.file(weights)?;
-    Ok(())
-}
-
-/// The other files that the manifest names.
-fn check_files(opened: &Unpacked) -> anyhow::Result<()> {
+/// The files that the manifest names have to be there. Returns the weights, if it names some.
+fn check_named_files(opened: &Unpacked) -> Result<Option<PathBuf>, ArchiveError> {
     let model = &opened.manifest().model;
+    let weights = model.serialized_file.as_deref();
+    let weights = weights.map(|name| opened.file(name)).transpose()?;
     for name in model.model_file.iter().chain(&model.requirements_file) {
         opened.file(name)?;
     }
-    Ok(())
+    Ok(weights)
 }
 
 /// Makes the handler, as a worker of the daemon does: its settings and files are read by that.
-fn check_handler(shown: &Path, opened: &Unpacked) -> anyhow::Result<()> {
+fn check_handler(opened: &Unpacked) -> Result<(), LoadError> {
     let name = opened.manifest().model.handler.as_deref();
     let context = ModelContext {
         dir: opened.dir(),
         settings: opened.config().and_then(|config| config.handler()),
         limit_max_image_pixels: true,
     };
-    if let Err(error) = handlers::by_name(name.unwrap_or_default(), &context) {
-        bail!("{}: {error}", shown.display());
-    }
-    Ok(())
+    handlers::by_name(name.unwrap_or_default(), &context).map(drop)
 }

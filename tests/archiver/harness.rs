@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use archive::{Limits, Unpacked};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
@@ -24,7 +27,7 @@ impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bench = Bench { folder };
-        bench.write("w.pt", "weights ".repeat(1000).as_bytes());
+        bench.write("w.pt", &module(&"weights ".repeat(1000)));
         bench.write("config.yaml", b"minWorkers: 2\nhandler:\n  topk: 3\n");
         bench.write("index_to_name.json", br#"{"0": "cat"}"#);
         bench.write("mine.py", b"def handle(data, context): return data\n");
@@ -70,6 +73,13 @@ impl Bench {
         ran.stdout
     }
 
+    /// Runs the archiver, which is to succeed with one warning.
+    pub(crate) fn warn(&self, arguments: &str, expected: &str) {
+        let ran = self.run(arguments);
+        let expected = format!("warning: {expected}\n");
+        assert_eq!((ran.code, ran.stderr), (Some(0), expected), "{arguments}");
+    }
+
     /// Runs the archiver, which is to fail with one line.
     pub(crate) fn fail(&self, arguments: &str, expected: &str) {
         let ran = self.run(arguments);
@@ -84,6 +94,21 @@ impl Bench {
     pub(crate) fn open(&self, name: &str) -> Unpacked {
         archive::open(&self.path(name), &self.path("into"), &Limits::default()).expect(name)
     }
+}
+
+/// What passes for a TorchScript module as long as nobody loads it, with this text as it is somewhere inside.
+pub(crate) fn module(weights: &str) -> Vec<u8> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let stored = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
+    for (name, content) in [
+        ("w/code/__torch__.py", "class M(Module):"),
+        ("w/constants.pkl", "pickle"),
+        ("w/data/0", weights),
+    ] {
+        zip.start_file(name, stored).expect("memory");
+        zip.write_all(content.as_bytes()).expect("memory");
+    }
+    zip.finish().expect("memory").into_inner()
 }
 
 /// All files below a folder but the manifest, by name.

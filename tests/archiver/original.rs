@@ -110,10 +110,10 @@ path = sys.argv[1]
 if path.endswith(".mar"):
     archive = zipfile.ZipFile(path)
     assert archive.testzip() is None
-    files = {name: archive.read(name).decode() for name in archive.namelist()}
+    files = {name: archive.read(name).decode("latin-1") for name in archive.namelist()}
 else:
     archive = tarfile.open(path, "r:gz")
-    files = {entry.name: archive.extractfile(entry).read().decode() for entry in archive}
+    files = {entry.name: archive.extractfile(entry).read().decode("latin-1") for entry in archive}
 json.dump(files, sys.stdout)
 "#;
 

@@ -104,6 +104,72 @@ fn mistakes_are_one_line() {
 }
 
 #[test]
+fn a_configuration_that_would_not_open_is_not_packed() {
+    let bench = Bench::new();
+    let check = |config: &[u8], expected: &str| {
+        bench.write("config.yaml", config);
+        let pack = format!("model {MODEL}");
+        bench.fail(&pack, &format!("--config-file config.yaml: {expected}"));
+        assert!(!bench.path("m.mar").exists());
+    };
+    check(b"- 1\n", "expected a mapping of keys, found a list");
+    check(
+        b"{",
+        "did not find expected node content at line 2 column 1, while parsing a flow node",
+    );
+    bench.write("config.yaml", b"");
+    bench.succeed(&format!("model {MODEL}"));
+}
+
+#[test]
+fn what_the_daemon_could_not_load_is_packed_with_a_warning() {
+    let bench = Bench::new();
+    let check = |flags: &str, expected: &str| {
+        bench.warn(
+            &format!("model --model-name m --version 1 -f {flags}"),
+            expected,
+        );
+        assert!(bench.path("m.mar").exists());
+    };
+    check(
+        "--handler image_classifier --extra-files extra",
+        "there is no --serialized-file, so image_classifier has no network to load",
+    );
+    check(
+        "--handler base_handler --serialized-file extra/x.txt",
+        "the daemon would not load this: extra/x.txt is no model file that is known here; \
+         expected a TorchScript module",
+    );
+    check(
+        "--handler vllm_handler",
+        "no file is packed that could date the archive, so its createdOn is in 1970; \
+         SOURCE_DATE_EPOCH sets it",
+    );
+    // What else loads such a file is its handler's to say.
+    bench.succeed(
+        "model --model-name m --version 1 -f --handler mine.py --serialized-file extra/x.txt",
+    );
+}
+
+#[test]
+fn help_names_the_handlers_that_are_served() {
+    let help = Bench::new().succeed("model --help");
+    let (_, handler) = help.split_once("--handler <HANDLER>").expect("the flag");
+    let (native, foreign) = handler
+        .split_once("For TorchServe alone:")
+        .expect("the others");
+    let (foreign, _) = foreign.split_once("--extra-files").expect("the next flag");
+    for name in archive::DEFAULT_HANDLERS {
+        let expected = if handlers::NAMES.contains(&name) {
+            native
+        } else {
+            foreign
+        };
+        assert!(expected.contains(name), "{name}: {handler}");
+    }
+}
+
+#[test]
 fn wrong_usage_has_its_own_exit_code() {
     let bench = Bench::new();
     for arguments in [

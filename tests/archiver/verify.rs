@@ -1,6 +1,7 @@
 use std::fs;
+use std::process::Command;
 
-use crate::harness::{Bench, FORMATS, MODEL};
+use crate::harness::{Bench, FORMATS, MODEL, module};
 
 #[test]
 fn a_sound_archive_is_ok_in_every_format() {
@@ -26,8 +27,15 @@ fn warnings_of_the_configuration_are_told() {
 
 /// What packs but would not be served is refused with one line that has these words.
 fn check_refused(flags: &str, expected: &[&str]) {
+    check_weights_refused(&module("weights"), flags, expected);
+}
+
+/// The same, with these bytes for weights.
+fn check_weights_refused(weights: &[u8], flags: &str, expected: &[&str]) {
     let bench = Bench::new();
-    bench.succeed(&format!("model --model-name m --version 1.0 {flags}"));
+    bench.write("w.pt", weights);
+    let packed = bench.run(&format!("model --model-name m --version 1.0 {flags}"));
+    assert_eq!(packed.code, Some(0), "{}", packed.stderr);
     let ran = bench.run("verify m.mar");
     assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""), "{flags}");
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
@@ -62,6 +70,44 @@ fn what_would_not_be_served_is_refused() {
 }
 
 #[test]
+fn weights_are_refused_for_what_they_are() {
+    let module = module("weights");
+    let native = "--handler base_handler --serialized-file w.pt";
+    let unknown =
+        ["error: m.mar: w.pt is no model file that is known here; expected a TorchScript module"];
+    check_weights_refused(b"\x89PNG\r\n\x1a\n", native, &unknown);
+    check_weights_refused(b"just text", native, &unknown);
+    check_weights_refused(&module[..module.len() / 2], native, &unknown);
+    check_weights_refused(b"", native, &["error: m.mar: w.pt is an empty file"]);
+    check_weights_refused(
+        b"\x80\x02}q\x00.",
+        native,
+        &["m.mar: w.pt is a bare pickle"],
+    );
+    // The daemon's order: that there is no Python explains whatever is strange about the weights.
+    let python = ["error: m.mar: handler `mine.py` is a Python file"];
+    check_weights_refused(b"", "--handler mine.py", &python);
+}
+
+#[test]
+fn a_tar_without_a_folder_is_told_apart_from_a_manifest_without_weights() {
+    let bench = Bench::new();
+    bench.succeed(&format!("model {MODEL} --archive-format no-archive"));
+    let output = Command::new("tar")
+        .args(["-czf", "flat.tar.gz", "-C", "m"])
+        .args(["MAR-INF", "w.pt", "config.yaml"])
+        .current_dir(bench.path("."))
+        .output()
+        .expect("tar starts");
+    assert!(output.status.success(), "{output:?}");
+    bench.fail(
+        "verify flat.tar.gz",
+        "flat.tar.gz: no MAR-INF/MANIFEST.json was found, so the archive names no serializedFile \
+         (in a .tar.gz, everything is expected below one folder)",
+    );
+}
+
+#[test]
 fn a_damaged_archive_is_refused() {
     let bench = Bench::new();
     bench.succeed(&format!("model {MODEL} --archive-format zip-store"));
@@ -76,6 +122,10 @@ fn a_damaged_archive_is_refused() {
         "verify m.mar",
         "m.mar: damaged archive: entry \"w.pt\": Invalid checksum",
     );
+    let cut = "m.mar: damaged archive: cut short, or not a zip";
+    bench.write("m.mar", &bytes[..bytes.len() / 2]);
+    bench.fail("verify m.mar", cut);
+    bench.fail("inspect m.mar", cut);
 }
 
 #[test]

@@ -115,6 +115,15 @@ fn make(wanted: &[&Part], cache: &Path, home: &Path, options: Options) -> Result
     machine::check_room(cache, &missing, &absent)?;
     if !absent.is_empty() {
         let pip = pip::Pip::find()?;
+        if absent
+            .iter()
+            .any(|wheel| wheel.package != wheels::TORCH.package)
+        {
+            println!(
+                "libtorch: two small NVIDIA packages come with it even where only the CPU serves, because \
+                 libtorch_cpu.so is linked against them"
+            );
+        }
         for wheel in absent {
             pip.download(wheel, &store)?;
         }

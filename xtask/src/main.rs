@@ -25,7 +25,7 @@ use crate::args::Args;
 const HELP: &str = "\
 cargo xtask <command>
 
-  libtorch    prepare target/libtorch, which the build links to (downloads about 550 MB, once per user)
+  libtorch    prepare target/libtorch, which the build links to (fetches 530 MB, once per user)
                 --cuda         add the CUDA libraries even though no NVIDIA device is seen here
                 --keep-wheels  keep the downloaded wheels after unpacking
   test        set up libtorch, then check formatting, lints, tests and documentation

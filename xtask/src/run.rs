@@ -1,6 +1,8 @@
 //! Running other programs: each is shown before it runs, and its failure is one sentence that names it.
 
 use std::env;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 
 use anyhow::{Context, Result, bail};
@@ -48,24 +50,22 @@ fn is_set_by_cargo_run(name: &str) -> bool {
         )
 }
 
-/// The command as one would type it: variables we set, the program's bare name, arguments.
+/// The command as one would type it in the folder it runs in: variables we set, the program, arguments.
+/// Paths below that folder are relative to it. Cargo goes by its bare name, since its path is rustup's affair.
 pub fn show(command: &Command) -> String {
-    let variables = command.get_envs().filter_map(|(name, value)| {
-        Some(format!(
-            "{}={}",
-            name.to_string_lossy(),
-            quote(&value?.to_string_lossy())
-        ))
-    });
-    let program = std::path::Path::new(command.get_program());
-    let program = program
-        .file_name()
-        .unwrap_or(command.get_program())
-        .to_string_lossy()
-        .into_owned();
-    let arguments = command
-        .get_args()
-        .map(|argument| quote(&argument.to_string_lossy()));
+    let folder = command.get_current_dir();
+    let word = |word: &OsStr| {
+        let below = folder.and_then(|folder| Path::new(word).strip_prefix(folder).ok());
+        quote(&below.map_or(word, Path::as_os_str).to_string_lossy())
+    };
+    let variables = command
+        .get_envs()
+        .filter_map(|(name, value)| Some(format!("{}={}", name.to_string_lossy(), word(value?))));
+    let program = match Path::new(command.get_program()).file_name() {
+        Some(name) if name == "cargo" => "cargo".to_owned(),
+        _ => word(command.get_program()),
+    };
+    let arguments = command.get_args().map(word);
     variables
         .chain([program])
         .chain(arguments)
@@ -103,6 +103,28 @@ mod tests {
         assert_eq!(
             show(&command),
             r"RUSTDOCFLAGS='-D warnings' cargo doc --no-deps 'it'\''s'"
+        );
+    }
+
+    #[test]
+    fn a_program_that_was_built_is_shown_so_that_it_can_be_pasted() {
+        let mut command = Command::new("/src/target/release/torchrelay");
+        command
+            .current_dir("/src")
+            .args([
+                "--model-store",
+                "model_store",
+                "/elsewhere/x",
+                "/src/config",
+            ])
+            .env("TEMP", "/src/target/demo");
+        assert_eq!(
+            show(&command),
+            "TEMP=target/demo target/release/torchrelay --model-store model_store /elsewhere/x config"
+        );
+        assert_eq!(
+            show(&Command::new("/built/release/torchrelay")),
+            "/built/release/torchrelay"
         );
     }
 

@@ -3,6 +3,7 @@
 //! kept as they are, for handlers.
 
 mod keys;
+mod strays;
 
 use serde_yaml::{Mapping, Value};
 
@@ -60,7 +61,8 @@ pub struct ModelConfig {
     pub use_venv: Option<bool>,
     /// The whole document, for handlers. Always a mapping.
     pub document: Value,
-    /// One line per key that was ignored, naming the key, what it should be and what it is.
+    /// One line per key that was ignored and was likely not meant to be: a wrong type, a misspelling, a handler's setting
+    /// outside `handler`. Each names the key and what was expected.
     pub warnings: Vec<String>,
 }
 
@@ -136,7 +138,10 @@ impl ModelConfig {
             document: Value::Null,
             warnings: Vec::new(),
         };
-        config.torchrun = keys.mapping("torchrun").map(|torchrun| {
+        let torchrun = keys.mapping("torchrun");
+        let mut known = keys.asked();
+        known.push("handler");
+        config.torchrun = torchrun.map(|torchrun| {
             let mut keys = Keys::new(torchrun, "torchrun.", &mut warnings);
             Torchrun {
                 nodes: keys.positive("nnodes").unwrap_or(1),
@@ -148,6 +153,7 @@ impl ModelConfig {
                 omp_threads: keys.positive("OMP_NUMBER_THREADS").unwrap_or(1),
             }
         });
+        warnings.extend(strays::warnings(&document, &known));
         config.document = document;
         config.warnings = warnings;
         Ok(config)

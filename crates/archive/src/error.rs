@@ -88,7 +88,17 @@ impl ArchiveError {
         if cause.kind() == io::ErrorKind::NotFound {
             return ArchiveError::NotFound { path };
         }
+        let cause = without_path(cause);
         ArchiveError::Io { path, cause }
+    }
+}
+
+/// The error without the path that the crate for temporary files puts behind it: our messages have one in front.
+pub(crate) fn without_path(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    match text.split_once(" at path \"") {
+        Some((reason, _)) => io::Error::new(error.kind(), reason),
+        None => error,
     }
 }
 
@@ -108,6 +118,17 @@ pub(crate) fn one_line(message: impl ToString) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_named_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let cause = tempfile::tempdir_in(&file).expect_err("no folder in a file");
+        let text = ArchiveError::io(&file, cause).to_string();
+        let expected = io::Error::from_raw_os_error(20);
+        assert_eq!(text, format!("{}: {expected}", file.display()));
+    }
 
     #[test]
     fn a_quoted_line_break_stays_in_the_line() {

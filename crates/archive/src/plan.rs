@@ -10,8 +10,10 @@ use std::time::UNIX_EPOCH;
 use thiserror::Error;
 
 use crate::date::created_on;
+use crate::error::without_path;
 use crate::name::Names;
-use crate::{MANIFEST, Manifest, Refusal, Runtime, is_default_handler, name};
+use crate::unpack::read_text;
+use crate::{MANIFEST, Manifest, ModelConfig, Refusal, Runtime, is_default_handler, name};
 
 mod files;
 
@@ -63,6 +65,7 @@ pub struct Plan {
     pub(crate) manifest: Manifest,
     /// Name in the archive to file, sorted, without the manifest.
     pub(crate) files: BTreeMap<String, Source>,
+    dated: bool,
     pub(crate) format: ArchiveFormat,
     pub(crate) target: PathBuf,
     pub(crate) force: bool,
@@ -89,7 +92,7 @@ pub enum PackError {
     Version,
     #[error("handler {handler:?}: {detail}")]
     Handler { handler: String, detail: String },
-    /// An option names a file that is not there.
+    /// An option names a file that is not there or cannot be what the option wants.
     #[error("{option} {path}: {detail}")]
     Option {
         option: &'static str,
@@ -121,7 +124,7 @@ impl PackError {
     pub(crate) fn io(path: &Path, cause: io::Error) -> Self {
         PackError::Io {
             path: path.display().to_string(),
-            cause,
+            cause: without_path(cause),
         }
     }
 }
@@ -155,14 +158,17 @@ impl Plan {
         let requirements_file =
             files.add_option("--requirements-file", &options.requirements_file)?;
         let config_file = files.add_option("--config-file", &options.config_file)?;
+        if let Some(path) = &options.config_file {
+            check_config(path)?;
+        }
         if let Some(list) = &options.extra_files {
             files::add_extra(list, &mut files)?;
         }
 
         let newest = files.by_name.values().map(|source| source.modified).max();
-        let created_at = options.created_at.or(newest).unwrap_or(0);
+        let created_at = options.created_at.or(newest);
         let mut manifest = Manifest::absent(options.model_name.clone());
-        manifest.created_on = Some(created_on(created_at));
+        manifest.created_on = Some(created_on(created_at.unwrap_or(0)));
         manifest.runtime = options.runtime;
         manifest.archiver_version = Some(env!("CARGO_PKG_VERSION").to_owned());
         manifest.model.serialized_file = serialized_file;
@@ -184,6 +190,7 @@ impl Plan {
             model_name: options.model_name,
             manifest,
             files: files.by_name,
+            dated: created_at.is_some(),
             format: options.format,
             target,
             force: options.force,
@@ -195,6 +202,11 @@ impl Plan {
     /// Where the archive will be.
     pub fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// Whether anything gave the manifest its date. Without [`PackOptions::created_at`] and without a file it is 1970.
+    pub fn is_dated(&self) -> bool {
+        self.dated
     }
 
     /// Bytes to pack, before compression.
@@ -231,6 +243,19 @@ fn check_model_name(name: &str) -> Result<(), PackError> {
         return Err(PackError::ModelName { name });
     }
     Ok(())
+}
+
+/// The archive would not open with a configuration that is no YAML mapping.
+fn check_config(path: &Path) -> Result<(), PackError> {
+    read_text(path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| ModelConfig::from_yaml(&text))
+        .map(drop)
+        .map_err(|detail| PackError::Option {
+            option: "--config-file",
+            path: path.display().to_string(),
+            detail,
+        })
 }
 
 /// What follows the last slash.

@@ -7,6 +7,7 @@ use std::io::{BufReader, Read, Seek};
 
 use zip::ZipArchive;
 use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipError;
 
 use crate::gate::Gate;
 use crate::reader::Walk;
@@ -75,7 +76,13 @@ fn open<R: Read + Seek>(
     let config = Config {
         archive_offset: ArchiveOffset::Known(0),
     };
-    let mut archive = ZipArchive::with_config(config, file).map_err(|error| walk.damaged(error))?;
+    let mut archive = ZipArchive::with_config(config, file).map_err(|error| {
+        if lacks_its_end(&error) {
+            walk.damaged("cut short, or not a zip")
+        } else {
+            walk.damaged(error)
+        }
+    })?;
     left.set(u64::MAX);
     if archive.len() as u64 > limits.entries {
         return Err(ArchiveError::Limit {
@@ -95,4 +102,10 @@ fn open<R: Read + Seek>(
         return Err(walk.damaged("entries overlap"));
     }
     Ok(archive)
+}
+
+/// Whether the end record, which the parser looks for first, is not there or is there in part.
+fn lacks_its_end(error: &ZipError) -> bool {
+    matches!(error, ZipError::InvalidArchive(detail)
+        if detail.contains("EOCD") || detail.contains("Unexpected end"))
 }

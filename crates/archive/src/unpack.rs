@@ -183,7 +183,8 @@ fn read_config(source: &Path, dir: &Path, file: &str) -> Result<ModelConfig, Arc
         })
 }
 
-fn read_text(path: &Path) -> io::Result<Vec<u8>> {
+/// A manifest or a model configuration, whole; more than [`TEXT`] bytes are an error.
+pub(crate) fn read_text(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     fs::File::open(path)?
         .take(TEXT as u64 + 1)

@@ -122,7 +122,22 @@ impl Stages for BaseHandler {
     fn merges(&self) -> bool {
         self.merge_requests
     }
+
+    /// Without a declared type, `[1, 2]` reaches the network as integers, which few networks take.
+    fn explain(&self, layout: &Layout, mut error: BatchError) -> BatchError {
+        // libtorch's names for int64, and the word it uses for element types.
+        let is_about_types = ["Long", "long int", "dtype"]
+            .iter()
+            .any(|word| error.message.contains(word));
+        if self.expected.dtype.is_none() && layout.dtype == DType::I64 && is_about_types {
+            error.message.push_str(INTEGERS);
+        }
+        error
+    }
 }
+
+const INTEGERS: &str =
+    " (integers were sent; send 1.0 rather than 1, or set `dtype: float32` in the handler section)";
 
 #[cfg(test)]
 mod tests;

@@ -33,6 +33,11 @@ pub(crate) trait Stages {
     fn merges(&self) -> bool {
         true
     }
+
+    /// The network's failure on rows of that layout, with whatever the handler knows about it.
+    fn explain(&self, _layout: &Layout, error: BatchError) -> BatchError {
+        error
+    }
 }
 
 /// The place that a row takes in a batch.
@@ -104,7 +109,9 @@ pub(crate) fn run<S: Stages>(
     for bucket in buckets {
         let total = bucket.iter().map(|placed| placed.layout.count()).sum();
         let batch = stack(stages, &bucket, total)?;
-        let result = network.forward(&[batch.into()], threads)?;
+        let result = network
+            .forward(&[batch.into()], threads)
+            .map_err(|error| stages.explain(&bucket[0].layout, error))?;
         check_rows(&result, total)?;
         let mut start = 0;
         for placed in bucket {

@@ -7,7 +7,8 @@
 //! A request's way through the files: [`by_name`] made the handler when the model was loaded; its file
 //! (`image_classifier.rs`, say) says how one request becomes one row; `batch.rs` stacks the rows, runs the
 //! [`Network`] and splits its result; the handler's file says how one row becomes one answer. `picture.rs`,
-//! `labels.rs`, `scores.rs` and `parameters.rs` hold what several handlers share.
+//! `labels.rs`, `scores.rs` and `parameters.rs` hold what several handlers share. [`weights`] tells, before any of
+//! that, whether a model's file is one that can be served.
 //!
 //! It is not an engine: whoever implements [`Network`] knows what runs it, and nothing here does, so everything here is
 //! tested with scripted networks. Called by the engines' servables.
@@ -27,6 +28,7 @@ mod preparation;
 mod scores;
 mod tensors;
 mod text_classifier;
+pub mod weights;
 
 #[cfg(test)]
 mod testing;

@@ -1,8 +1,9 @@
 //! From a request to a picture: encoded bytes, base64 text, or numbers that are taken as they are.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine as _};
 use image_ops::{DecodeLimits, Image};
+use serde::de::IgnoredAny;
 use serde_json::Value as Json;
 use servable::{DType, Input, JobError, Part, Tensor, Value};
 
@@ -81,7 +82,10 @@ fn not_numbers(reason: String) -> String {
 fn decode_bytes(bytes: &[u8], limits: &DecodeLimits) -> Result<Picture, String> {
     match image_ops::decode(bytes, limits) {
         Ok(image) => Ok(Picture::Image(image)),
-        Err(_) if looks_like_json(bytes) => Err(NOT_JSON.into()),
+        Err(_) if looks_like_json(bytes) => Err(match serde_json::from_slice(bytes) {
+            Ok(IgnoredAny) => NOT_JSON.into(),
+            Err(error) => format!("is neither a picture nor JSON ({error})"),
+        }),
         Err(error) => Err(format!("cannot be used: {error}")),
     }
 }
@@ -96,11 +100,33 @@ fn decode_base64(text: &str, limits: &DecodeLimits) -> Result<Picture, String> {
         Some((prefix, rest)) if prefix.starts_with("data:") => rest,
         Some(_) | None => text,
     };
-    let encoded: String = encoded.split_ascii_whitespace().collect();
-    let bytes = STANDARD
-        .decode(encoded)
-        .map_err(|error| format!("is text, but not base64 of a picture: {error}"))?;
+    let dense: String = encoded.split_ascii_whitespace().collect();
+    let bytes = STANDARD.decode(dense).map_err(|error| {
+        let start = text.len() - encoded.len();
+        let reason = not_base64(error, encoded, start);
+        format!("is text, but not base64 of a picture ({reason})")
+    })?;
     decode_bytes(&bytes, limits)
+}
+
+/// What is wrong with `encoded`, which stands at `start` in the text that the client sent. The decoder has seen it
+/// without its spaces.
+fn not_base64(error: DecodeError, encoded: &str, start: usize) -> String {
+    match error {
+        DecodeError::InvalidByte(place, _) | DecodeError::InvalidLastSymbol(place, _) => {
+            let sent = encoded
+                .bytes()
+                .enumerate()
+                .filter(|(_, byte)| !byte.is_ascii_whitespace())
+                .nth(place)
+                .map_or(place, |(sent, _)| sent);
+            format!("invalid character at offset {}", start + sent)
+        }
+        DecodeError::InvalidLength(length) => {
+            format!("cut short: {length} characters cannot be a whole number of bytes")
+        }
+        DecodeError::InvalidPadding => "the `=` at its end are missing or too many".into(),
+    }
 }
 
 /// A request with a picture of no particular size that is neither flat nor regular, so that a network trying it out has

@@ -19,8 +19,10 @@ pub enum ImageError {
     },
     #[error("a picture cannot be {width}x{height}: both sides must be at least 1")]
     ZeroSize { width: u32, height: u32 },
-    #[error("a picture of {width}x{height} exceeds the {limit} pixels this crate will allocate")]
+    #[error("a picture of {width}x{height} would exceed the limit of {limit} pixels")]
     TooLarge { width: u32, height: u32, limit: u64 },
+    #[error("resized to {width}x{height} it would exceed the limit of {limit} pixels")]
+    ResizedTooLarge { width: u32, height: u32, limit: u64 },
     #[error("unknown resize kernel {name:?}, expected one of {expected}")]
     UnknownKernel {
         name: String,
@@ -57,4 +59,24 @@ pub enum ImageError {
     },
     #[error("the output buffer holds {found} values, the window needs {expected}")]
     OutputLength { expected: usize, found: usize },
+}
+
+impl ImageError {
+    /// The same, of a picture that there is and that was to become so large.
+    pub(crate) fn of_resizing(self) -> Self {
+        if let ImageError::TooLarge {
+            width,
+            height,
+            limit,
+        } = self
+        {
+            ImageError::ResizedTooLarge {
+                width,
+                height,
+                limit,
+            }
+        } else {
+            self
+        }
+    }
 }

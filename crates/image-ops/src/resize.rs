@@ -90,7 +90,7 @@ impl fmt::Display for Kernel {
 ///
 /// Fails when a side is 0, or the result would exceed 178,956,970 pixels.
 pub fn resize(image: &Image, width: u32, height: u32, kernel: Kernel) -> Result<Image, ImageError> {
-    check_size(width, height)?;
+    check_size(width, height).map_err(ImageError::of_resizing)?;
     if (width, height) == (image.width(), image.height()) {
         return Ok(image.clone());
     }

@@ -44,11 +44,11 @@ pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
 pub use job::Reply;
 pub use lifecycle::State;
+use metrics::Metrics;
 pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus};
 pub use registry::{Model, Registry, Scale};
 pub use roster::WorkerStatus;
 pub use settings::{Settings, Wishes};
-use metrics::Metrics;
 pub use store::{ModelStore, StoreError};
 
 /// Makes loaders from archives: what stands between this crate and whatever runs a network.
@@ -145,17 +145,21 @@ impl Serving {
         };
         metrics.request_arrived();
         let deadline = Instant::now() + found.settings.response_timeout.min(LONGEST);
-        found.pool.submit(input, deadline, metrics).await.map_err(|error| {
-            metrics.refused(error.code());
-            match (error, version) {
-                (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
-                    model,
-                    version: Some(version.into()),
-                    why,
-                },
-                (error, _) => error,
-            }
-        })
+        found
+            .pool
+            .submit(input, deadline, metrics)
+            .await
+            .map_err(|error| {
+                metrics.refused(error.code());
+                match (error, version) {
+                    (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
+                        model,
+                        version: Some(version.into()),
+                        why,
+                    },
+                    (error, _) => error,
+                }
+            })
     }
 
     /// Unpacks, checks and registers a model. Its workers load in the background: see [`Pool::settled`].

@@ -291,7 +291,9 @@ impl PoolTask {
             }
         }
         for worker in self.roster.statuses() {
-            self.config.metrics.worker_gone(&self.worker_name(worker.id));
+            self.config
+                .metrics
+                .worker_gone(&self.worker_name(worker.id));
         }
         // Dropping the channels ends the workers; the servables go with their threads.
         self.roster = Roster::default();

@@ -89,7 +89,9 @@ impl Roster {
 
     /// Since when some worker has been idle; now, if none is.
     pub(crate) fn idle_since(&self) -> Instant {
-        self.idle_since.filter(|_| !self.idle.is_empty()).unwrap_or_else(Instant::now)
+        self.idle_since
+            .filter(|_| !self.idle.is_empty())
+            .unwrap_or_else(Instant::now)
     }
 
     fn count(&self, matching: impl Fn(&Phase) -> bool) -> usize {
@@ -142,7 +144,8 @@ impl Roster {
 
     /// Sends the newest worker away, at once or when it has answered its batch, and says which that was.
     pub(crate) fn dismiss_newest(&mut self) -> Option<WorkerId> {
-        let staying = |(_, member): &(&WorkerId, &mut Member)| !matches!(member.phase, Phase::Leaving);
+        let staying =
+            |(_, member): &(&WorkerId, &mut Member)| !matches!(member.phase, Phase::Leaving);
         let (&id, member) = self.members.iter_mut().rev().find(staying)?;
         if matches!(member.phase, Phase::Busy(_)) {
             member.phase = Phase::Leaving;

@@ -179,7 +179,9 @@ fn serve(
         // Fails when the client is gone; the answer has no other owner.
         let _ = reply.send(result);
     }
-    start.metrics.worker_time(began.elapsed().saturating_sub(predicting));
+    start
+        .metrics
+        .worker_time(began.elapsed().saturating_sub(predicting));
     Ok(())
 }
 

@@ -1,13 +1,12 @@
 //! The libtorch engine behind the servable waist: TorchScript files to servables.
 //!
-//! The way of a model: [`Format::of`] tells what its file is; [`TorchLoader`] (`loader.rs`) reads it once per device
+//! The way of a model: [`handlers::weights`] tells what its file is; [`TorchLoader`] (`loader.rs`) reads it once per device
 //! through `module.rs`, which freezes and optimises it and checks the outcome; a worker's servable (`servable.rs`)
 //! shares that module and wraps the handler around it. `values.rs` carries values to libtorch and back; `ffi.rs` is the
 //! only file that speaks to the C++ shim, and `cuda.rs` the only one that loads CUDA libraries.
 //!
 //! It knows nothing of queues, versions or wires. The server's wiring makes its loaders.
 
-mod format;
 mod message;
 
 #[cfg(feature = "libtorch")]
@@ -23,7 +22,6 @@ mod servable;
 #[cfg(feature = "libtorch")]
 mod values;
 
-pub use format::Format;
 pub use message::first_useful_line;
 
 #[cfg(feature = "libtorch")]

@@ -1,13 +1,12 @@
 //! From an unpacked archive to servables that share one module per device.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use handlers::{Handler, ModelContext};
+use handlers::{Handler, ModelContext, weights};
 use servable::{Device, LoadError, Loader, Servable};
 
-use crate::Format;
 use crate::module::Module;
 use crate::servable::TorchServable;
 
@@ -37,15 +36,10 @@ pub struct TorchLoader {
 
 impl TorchLoader {
     /// Checks all that can be checked without reading the weights: the kind of file, the handler and its parameters.
-    pub fn new(mut files: ModelFiles) -> Result<Self, LoadError> {
+    pub fn new(files: ModelFiles) -> Result<Self, LoadError> {
         // First, because a handler in Python explains whatever else is strange about an archive.
         make_handler(&files)?;
-        let weights = files.weights.take().ok_or_else(|| {
-            LoadError::Invalid(
-                "the manifest names no serializedFile, so there is no network to load".into(),
-            )
-        })?;
-        check_format(&files, &weights)?;
+        let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
@@ -76,32 +70,6 @@ impl Loader for TorchLoader {
             make_handler(&self.files)?,
             self.module(device)?,
         )))
-    }
-}
-
-fn check_format(files: &ModelFiles, weights: &Path) -> Result<(), LoadError> {
-    let file = weights
-        .strip_prefix(&files.dir)
-        .unwrap_or(weights)
-        .display();
-    let format =
-        Format::of(weights).map_err(|error| LoadError::Invalid(format!("{file}: {error}")))?;
-    match format {
-        Format::TorchScript => Ok(()),
-        Format::AotInductor => Err(LoadError::Unsupported(format!(
-            "{file} is {format}, which is not supported yet"
-        ))),
-        Format::Eager | Format::LegacyPickle => Err(LoadError::Unsupported(format!(
-            "{file} is {format}, which takes Python to load; save the model with torch.jit.trace or torch.jit.script"
-        ))),
-        Format::ExportedProgram | Format::Safetensors | Format::Onnx => {
-            Err(LoadError::Unsupported(format!(
-                "{file} is {format}; save the model as TorchScript, with torch.jit.trace or torch.jit.script"
-            )))
-        }
-        Format::Empty | Format::Unknown => Err(LoadError::Invalid(format!(
-            "{file} is {format}; expected a TorchScript module"
-        ))),
     }
 }
 

@@ -13,7 +13,15 @@ pub fn first_useful_line(error: &str) -> String {
         .unwrap_or("libtorch gave no reason");
     // `Exception raised from f at file.cpp:12` may stand on the same line.
     let line = line.split(" (Exception raised from").next().unwrap_or(line);
-    shorten(line)
+    shorten(without_pointer(line))
+}
+
+/// A parser ends its message with `here:` and draws the place below, where nobody who reads one line sees it.
+fn without_pointer(line: &str) -> &str {
+    match line.trim_end().strip_suffix(':') {
+        Some(line) => line.strip_suffix(" here").unwrap_or(line).trim_end(),
+        None => line,
+    }
 }
 
 /// The text behind a Python-like exception name, such as `RuntimeError: shapes cannot be multiplied`.
@@ -69,6 +77,17 @@ mod tests {
             "PytorchStreamReader failed reading zip archive: failed finding central directory",
         );
         check("", "libtorch gave no reason");
+    }
+
+    #[test]
+    fn a_pointer_to_lines_below_is_dropped() {
+        let below =
+            "\n  File \"code/m.py\", line 1\n    def forward(,\n                ~ <--- HERE\n";
+        check(
+            &format!("expected ident but found ',' here:{below}"),
+            "expected ident but found ','",
+        );
+        check(&format!("Unknown type name:{below}"), "Unknown type name");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use servable::{BatchError, Device, LoadError, Reason, Value};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::ffi::{ScriptModule, ScriptValue, Thrown};
 use crate::first_useful_line;
@@ -30,12 +30,8 @@ impl Module {
     pub(crate) fn load(path: &Path, name: String, device: Device) -> Result<Self, LoadError> {
         let module = ScriptModule::load(path, device).map_err(|thrown| {
             let line = first_useful_line(&thrown.text);
-            warn!(
-                model = name,
-                "libtorch on {}: {}",
-                path.display(),
-                thrown.text
-            );
+            warn!(model = name, "libtorch on {}: {line}", path.display());
+            debug!(model = name, "libtorch's words: {}", thrown.text);
             let file = path
                 .file_name()
                 .unwrap_or(path.as_os_str())

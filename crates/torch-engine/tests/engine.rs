@@ -154,8 +154,12 @@ fn what_a_loader_needs_is_checked_before_weights_are_read() {
         refused.expect("refused").to_string()
     };
     let mlp = fixtures().join("mlp.pt");
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("MAR-INF")).expect("a folder");
+    fs::write(folder.path().join("MAR-INF/MANIFEST.json"), "{}").expect("written");
     let without = ModelFiles {
         weights: None,
+        dir: folder.path().to_owned(),
         ..files(mlp.clone(), "base_handler", "{}")
     };
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -20,6 +20,9 @@ const STARTED: &str = "Model server started.";
 /// How long the daemon may drain.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// A log that is silent for this long has said what it had to say.
+const SILENCE: Duration = Duration::from_millis(150);
+
 pub struct Daemon {
     child: Child,
     log: Arc<Log>,
@@ -30,6 +33,7 @@ pub struct Daemon {
 struct Log {
     kept: Mutex<Vec<String>>,
     shown: AtomicBool,
+    lines: AtomicUsize,
 }
 
 impl Daemon {
@@ -77,6 +81,20 @@ impl Daemon {
             bail!("the daemon ended by itself ({})", describe(status));
         }
         Ok(())
+    }
+
+    /// Shows the log from now on, and returns when it has come to rest: what is printed next stands below it.
+    pub fn show_log(&self) {
+        self.log.show();
+        let begin = Instant::now();
+        let lines = || self.log.lines.load(Ordering::Relaxed);
+        loop {
+            let before = lines();
+            thread::sleep(SILENCE);
+            if lines() == before || begin.elapsed() > 10 * SILENCE {
+                return;
+            }
+        }
     }
 
     /// Asks the daemon to end and waits until it has.
@@ -159,6 +177,7 @@ impl Log {
 
     fn add(&self, line: String) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        self.lines.fetch_add(1, Ordering::Relaxed);
         if self.shown.load(Ordering::Relaxed) {
             println!("{line}");
         } else {

@@ -7,9 +7,12 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
+use super::progress::Progress;
 use super::wheels::Wheel;
 use crate::run::show;
 
@@ -67,11 +70,6 @@ impl Pip {
         // pip does not replace a file of that name without asking.
         let _ = fs::remove_file(store.join(wheel.file));
 
-        println!(
-            "downloading {} ({} MB)",
-            wheel.file,
-            wheel.size.div_ceil(1_000_000)
-        );
         let mut command = Command::new(self.python);
         command
             .args([
@@ -81,6 +79,7 @@ impl Pip {
                 "--disable-pip-version-check",
                 "--no-input",
                 "--no-cache-dir",
+                "--quiet",
             ])
             .args([
                 "--no-deps",
@@ -104,7 +103,13 @@ impl Pip {
             // Half a gigabyte goes where the room was checked, not into a small /tmp.
             .env("TMPDIR", &scratch)
             .stdin(Stdio::null());
-        let said = run(&mut command)?;
+        let mut progress = Progress::new(format!("fetching {}", wheel.package));
+        progress.expect(0, wheel.size);
+        let said = run(&mut command, || progress.reached(size_below(&scratch)))?;
+        if said.is_none() {
+            progress.reached(wheel.size);
+        }
+        progress.finish();
         let _ = fs::remove_dir_all(&scratch);
         let _ = fs::remove_file(&requirement);
 
@@ -133,23 +138,47 @@ fn platform(wheel: &Wheel) -> &'static str {
     tags.split('.').next().unwrap_or_default()
 }
 
-/// Runs pip with its progress bar on our standard output, and returns what it said on failing.
-fn run(command: &mut Command) -> Result<Option<String>> {
+/// The bytes of all files below `folder`: how far pip is, whose own progress bar goes with its chatter.
+fn size_below(folder: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0; // pip moves and removes as it likes
+    };
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(metadata) if metadata.is_dir() => size_below(&entry.path()),
+        Ok(metadata) => metadata.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// Runs pip, calls `watch` a few times a second, and returns what pip said on failing.
+fn run(command: &mut Command, mut watch: impl FnMut()) -> Result<Option<String>> {
     let shown = show(command);
     let mut child = command
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("`{shown}` could not be started"))?;
-    let mut said = String::new();
-    for line in BufReader::new(child.stderr.take().expect("piped above")).lines() {
-        let line = line.with_context(|| format!("`{shown}` could not be read"))?;
-        let _ = writeln!(io::stderr(), "{line}");
-        said += &line;
-        said.push('\n');
-    }
-    let status = child
-        .wait()
-        .with_context(|| format!("`{shown}` was lost"))?;
+    let stderr = child.stderr.take().expect("piped above");
+    let reader = thread::spawn(move || {
+        let mut said = String::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let _ = writeln!(io::stderr(), "{line}");
+            said += &line;
+            said.push('\n');
+        }
+        said
+    });
+    let status = loop {
+        let ended = child
+            .try_wait()
+            .with_context(|| format!("`{shown}` was lost"))?;
+        if let Some(status) = ended {
+            break status;
+        }
+        watch();
+        thread::sleep(Duration::from_millis(200));
+    };
+    let said = reader.join().unwrap_or_default();
     Ok((!status.success()).then_some(said))
 }
 

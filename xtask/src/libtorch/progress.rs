@@ -1,7 +1,10 @@
-//! How far unpacking is: one line that rewrites itself on a terminal, a few plain lines elsewhere.
+//! How far fetching and unpacking are: one line that rewrites itself on a terminal, a few plain lines elsewhere.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
+
+/// Below this many bytes, megabytes have a decimal and a log gets one line.
+const SMALL: u64 = 10_000_000;
 
 pub struct Progress {
     title: String,
@@ -10,6 +13,7 @@ pub struct Progress {
     bytes: u64,
     files_done: usize,
     bytes_done: u64,
+    begun: Instant,
     shown: Instant,
 }
 
@@ -35,6 +39,7 @@ impl Progress {
             bytes: 0,
             files_done: 0,
             bytes_done: 0,
+            begun: Instant::now(),
             shown: Instant::now(),
         }
     }
@@ -49,7 +54,16 @@ impl Progress {
 
     pub fn expect(&mut self, files: usize, bytes: u64) {
         (self.files, self.bytes) = (files, bytes);
-        self.show();
+        // A start that is its own end need not be told twice.
+        if self.style == Style::Line || bytes >= SMALL {
+            self.show();
+        }
+    }
+
+    /// For work that somebody else does: so many bytes are there by now.
+    pub fn reached(&mut self, bytes: u64) {
+        let news = bytes.saturating_sub(self.bytes_done);
+        self.add(news);
     }
 
     /// A writer that passes everything on to `output` and counts it.
@@ -96,15 +110,18 @@ impl Progress {
     }
 
     fn text(&self) -> String {
-        let megabytes = |bytes: u64| bytes / 1_000_000;
-        format!(
-            "{}: {}/{} files, {}/{} MB",
-            self.title,
-            self.files_done,
-            self.files,
-            megabytes(self.bytes_done),
-            megabytes(self.bytes)
-        )
+        let (done, total) = (self.bytes_done, self.bytes);
+        let megabytes = if total < SMALL {
+            format!("{:.1}/{:.1} MB", done as f64 / 1e6, total as f64 / 1e6)
+        } else {
+            format!("{}/{} MB", done / 1_000_000, total / 1_000_000)
+        };
+        let files = match self.files {
+            0 => String::new(), // it is one, and the title says which
+            files => format!("{}/{files} files, ", self.files_done),
+        };
+        let seconds = self.begun.elapsed().as_secs();
+        format!("{}: {files}{megabytes}, {seconds} s", self.title)
     }
 }
 
@@ -141,6 +158,18 @@ mod tests {
             .write_all(&vec![0; 3_000_000])
             .expect("a sink takes all");
         progress.file_done();
-        assert_eq!(progress.text(), "unpacking x: 1/2 files, 3/7 MB");
+        assert_eq!(progress.text(), "unpacking x: 1/2 files, 3.0/7.0 MB, 0 s");
+    }
+
+    #[test]
+    fn one_file_that_another_program_fetches_is_not_counted() {
+        let mut progress = Progress {
+            title: "fetching x".to_owned(),
+            ..Progress::silent()
+        };
+        progress.expect(0, 530_712_279);
+        progress.reached(40_000_000);
+        progress.reached(30_000_000); // it moved something away
+        assert_eq!(progress.text(), "fetching x: 40/530 MB, 0 s");
     }
 }

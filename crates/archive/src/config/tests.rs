@@ -123,6 +123,31 @@ fn a_wrong_type_is_a_warning_and_an_absent_key() {
 }
 
 #[test]
+fn a_key_in_the_wrong_place_or_misspelt_is_a_warning() {
+    check_warning(
+        "batchSzie: 4",
+        "key batchSzie ignored: did you mean `batchSize`?",
+    );
+    check_warning(
+        "max_batch_delay: 4",
+        "key max_batch_delay ignored: did you mean `maxBatchDelay`?",
+    );
+    check_warning(
+        "handlers: {topk: 1}",
+        "key handlers ignored: did you mean `handler`?",
+    );
+    for key in ["topk", "resize", "dtype"] {
+        check_warning(
+            &format!("{key}: 1\nhandler: {{{key}: 1}}"),
+            &format!("key {key} ignored: a handler's setting belongs into the section `handler`"),
+        );
+    }
+    let config =
+        ModelConfig::from_yaml(b"micro_batching: 1\n7: x\npippy: {chunks: 1}").expect("fine");
+    assert_eq!(config.warnings, [""; 0], "a key of somebody else's");
+}
+
+#[test]
 fn an_empty_document_sets_nothing() {
     for text in ["", "# nothing\n", "minWorkers:\n"] {
         let config = ModelConfig::from_yaml(text.as_bytes()).expect(text);

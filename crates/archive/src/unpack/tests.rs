@@ -186,6 +186,14 @@ fn encrypted_and_damaged_entries_are_refused() {
         &gzip(&tar[..1000]),
         "damaged archive: unexpected EOF during skip",
     );
+    let zip = RawZip::default().file("a", &[b'x'; 600]).finish();
+    for length in [4, zip.len() / 2, zip.len() - 10] {
+        check_refused(
+            "m.mar",
+            &zip[..length],
+            "damaged archive: cut short, or not a zip",
+        );
+    }
     let mut gz = gzip(&RawTar::default().file("m/a", b"content").finish());
     let crc = gz.len() - 8;
     gz[crc] ^= 1;

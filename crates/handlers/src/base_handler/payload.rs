@@ -31,15 +31,27 @@ pub(crate) fn part(input: &Input) -> Result<&Part, JobError> {
             .iter()
             .map(|part| format!("`{}`", part.name))
             .collect();
+        let found = match names.is_empty() {
+            true if is_form(input) => format!("none {EMPTY_FORM}"),
+            true => "none".into(),
+            false => names.join(", "),
+        };
         JobError::bad_input(format!(
-            "expected a request part `data` or `body`, found {}",
-            if names.is_empty() {
-                "none".into()
-            } else {
-                names.join(", ")
-            }
+            "expected a request part `data` or `body`, found {found}"
         ))
     })
+}
+
+/// curl's `-d` says that whatever it sends is a form.
+const EMPTY_FORM: &str =
+    "(an empty form was sent: with curl, add -H 'Content-Type: application/json')";
+
+fn is_form(input: &Input) -> bool {
+    let content_type = input.header("content-type").unwrap_or_default();
+    let mime = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/x-www-form-urlencoded", "multipart/form-data"]
+        .iter()
+        .any(|form| mime.eq_ignore_ascii_case(form))
 }
 
 fn decode(input: &Input, part: &Part, expected: &Expected) -> Result<Tensor, String> {

@@ -1,8 +1,8 @@
 use bytes::Bytes;
-use servable::{Input, Tensor, Value};
+use servable::{BatchError, Input, Reason, Tensor, Value};
 
 use crate::testing::{
-    batch_as_alone, body, handler, json_input, on_tensor, predict, refusal, tensor,
+    ONE, batch_as_alone, body, handler, json_input, on_tensor, predict, refusal, tensor,
 };
 
 /// Sends JSON bodies as one batch through a network that gives its argument back.
@@ -141,6 +141,65 @@ fn what_is_no_tensor_is_the_clients_fault() {
             "expected a request part `data` or `body`, found none",
             "request part `body` is empty",
         ]
+    );
+}
+
+#[test]
+fn an_empty_form_is_told_how_to_be_json() {
+    let check = |content_type: &str, expected: &str| {
+        let input = Input {
+            headers: vec![("Content-Type".into(), content_type.into())],
+            ..Input::default()
+        };
+        let mut network = on_tensor(|batch| batch.clone().into());
+        let answer = predict(&mut *handler("base_handler", "{}"), &mut network, &[input]).remove(0);
+        assert_eq!(body(answer), expected);
+    };
+    let hinted = "expected a request part `data` or `body`, found none \
+                  (an empty form was sent: with curl, add -H 'Content-Type: application/json')";
+    check("application/x-www-form-urlencoded", hinted);
+    check("Application/X-WWW-Form-Urlencoded; charset=utf-8", hinted);
+    check("multipart/form-data; boundary=x", hinted);
+    check(
+        "application/json",
+        "expected a request part `data` or `body`, found none",
+    );
+}
+
+#[test]
+fn integers_that_a_network_cannot_take_are_named() {
+    let check = |settings: &str, sent: &str, raised: &str, hinted: bool| {
+        let mut network =
+            |_: &[Value], _| -> Result<Value, _> { Err(BatchError::new(Reason::Failed, raised)) };
+        let error = handler("base_handler", settings)
+            .predict(&mut network, &[json_input(sent)], ONE)
+            .expect_err("the network fails");
+        let hint = " (integers were sent; send 1.0 rather than 1, \
+                    or set `dtype: float32` in the handler section)";
+        let expected = format!("{raised}{}", if hinted { hint } else { "" });
+        assert_eq!(error.message, expected, "{settings} {sent}");
+    };
+    let mismatch = "mat1 and mat2 must have the same dtype, but got Long and Float";
+    check("{}", "[1, 2]", mismatch, true);
+    check(
+        "{}",
+        "[1]",
+        "expected scalar type Float but found Long",
+        true,
+    );
+    check(
+        "{}",
+        "[1]",
+        "Input type (long int) and bias type (float) should be the same",
+        true,
+    );
+    check("{}", "[1.0, 2]", mismatch, false);
+    check("dtype: int64", "[1, 2]", mismatch, false);
+    check(
+        "{}",
+        "[1]",
+        "mat1 and mat2 shapes cannot be multiplied",
+        false,
     );
 }
 

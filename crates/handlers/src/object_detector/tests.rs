@@ -82,7 +82,7 @@ fn objects_that_score_high_enough_are_named() {
                 {"score (0)": [0., 0., 1., 1.], "score": 0.25},
             ]),
             json!(
-                "request part `body` is text, but not base64 of a picture: Invalid symbol 37, offset 0."
+                "request part `body` is text, but not base64 of a picture (invalid character at offset 0)"
             ),
         ],
     );

@@ -193,6 +193,28 @@ fn what_is_no_picture_is_the_clients_fault() {
         bytes("{\"a\": 1}"),
         "request part `body` is not a picture (found JSON)",
     );
+    for content_type in ["", "application/json"] {
+        check_payload(
+            content_type,
+            bytes("{oops"),
+            "request part `body` is neither a picture nor JSON (key must be a string at line 1 column 2)",
+        );
+    }
+    let not_base64 = |text: &str, reason: &str| {
+        let expected =
+            format!("request part `body` is text, but not base64 of a picture ({reason})");
+        check_payload("", text, &expected);
+    };
+    not_base64("!AAA", "invalid character at offset 0");
+    not_base64(
+        "data:image/png;base64,AA\n A!",
+        "invalid character at offset 27",
+    );
+    not_base64(
+        "AAAAA",
+        "cut short: 5 characters cannot be a whole number of bytes",
+    );
+    not_base64("AA", "the `=` at its end are missing or too many");
     check_payload(
         "application/json",
         bytes("[[1], [2, 3]]"),

@@ -191,7 +191,7 @@ fn impossible_sizes_are_refused() {
         0,
         "a picture cannot be 3x0: both sides must be at least 1",
     );
-    let vast = "a picture of 4294967295x2 exceeds the 178956970 pixels this crate will allocate";
+    let vast = "resized to 4294967295x2 it would exceed the limit of 178956970 pixels";
     check(u32::MAX, 2, vast);
 }
 

@@ -64,7 +64,7 @@ async fn ask(pool: &Pool, text: &str) -> Result<String, Error> {
 
 async fn ask_within(pool: &Pool, text: &str, time: Duration) -> Result<String, Error> {
     let output = pool
-        .submit(Input::body("", text), Instant::now() + time)
+        .submit(Input::body("", text), Instant::now() + time, &metrics())
         .await?;
     Ok(String::from_utf8_lossy(&output.value.into_body()).into_owned())
 }

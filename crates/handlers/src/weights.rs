@@ -1,11 +1,55 @@
-//! What a file of weights is, told by its content and never by its name.
+//! What a file of weights is, told by its content and never by its name, and whether the daemon serves that kind.
+//!
+//! It reads no weights and needs no engine, so that whoever packs or looks over a model says of its file what the
+//! daemon would say. Called by the engine's loader and by the archiver.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use servable::LoadError;
 use zip::ZipArchive;
+
+/// The file to load: `weights`, which lies below the unpacked archive's folder `dir`, once its content was looked at.
+/// `None` stands for a manifest that names no file.
+///
+/// # Errors
+///
+/// One line: no file, none that can be read, or one that is no TorchScript module.
+pub fn check<'a>(dir: &Path, weights: Option<&'a Path>) -> Result<&'a Path, LoadError> {
+    let weights = weights.ok_or_else(|| LoadError::Invalid(none_named(dir)))?;
+    let file = weights.strip_prefix(dir).unwrap_or(weights).display();
+    let format =
+        Format::of(weights).map_err(|error| LoadError::Invalid(format!("{file}: {error}")))?;
+    match format {
+        Format::TorchScript => Ok(weights),
+        Format::AotInductor => Err(LoadError::Unsupported(format!(
+            "{file} is {format}, which is not supported yet"
+        ))),
+        Format::Eager | Format::LegacyPickle => Err(LoadError::Unsupported(format!(
+            "{file} is {format}, which takes Python to load; save the model with torch.jit.trace or torch.jit.script"
+        ))),
+        Format::ExportedProgram | Format::Safetensors | Format::Onnx => {
+            Err(LoadError::Unsupported(format!(
+                "{file} is {format}; save the model as TorchScript, with torch.jit.trace or torch.jit.script"
+            )))
+        }
+        Format::Empty | Format::Unknown => Err(LoadError::Invalid(format!(
+            "{file} is {format}; expected a TorchScript module"
+        ))),
+    }
+}
+
+/// Without a manifest nothing names a file, which is another mistake: most often a `.tar.gz` that was packed without a
+/// folder around it, so that stripping the first segment of every name took `MAR-INF` away.
+fn none_named(dir: &Path) -> String {
+    if dir.join("MAR-INF/MANIFEST.json").is_file() {
+        return "the manifest names no serializedFile, so there is no network to load".to_owned();
+    }
+    "no MAR-INF/MANIFEST.json was found, so the archive names no serializedFile (in a .tar.gz, everything is expected below one folder)"
+        .to_owned()
+}
 
 /// The kinds of model file that reach a model server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -126,6 +170,10 @@ mod tests {
     }
 
     fn check_zip(names: &[&str], expected: Format) {
+        check_bytes(&zip_of(names), expected);
+    }
+
+    fn zip_of(names: &[&str]) -> Vec<u8> {
         let mut bytes = io::Cursor::new(Vec::new());
         let mut zip = ZipWriter::new(&mut bytes);
         for name in names {
@@ -134,7 +182,56 @@ mod tests {
             zip.write_all(b"x").expect("written");
         }
         zip.finish().expect("a zip");
-        check_bytes(bytes.get_ref(), expected);
+        bytes.into_inner()
+    }
+
+    /// What is said of a folder with these files, of which `w.pt` is the weights if it is there.
+    fn check_said(files: &[(&str, &[u8])], expected: Result<(), &str>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().expect("below the folder")).expect("a folder");
+            std::fs::write(path, content).expect("written");
+        }
+        let weights = folder.path().join("w.pt");
+        let found = check(folder.path(), weights.is_file().then_some(&weights));
+        let found = found.map(drop).map_err(|error| error.to_string());
+        assert_eq!(found, expected.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn only_a_torchscript_module_is_served() {
+        let module = zip_of(&["w/data.pkl", "w/code/__torch__.py", "w/constants.pkl"]);
+        check_said(&[("w.pt", &module)], Ok(()));
+        let unknown = "w.pt is no model file that is known here; expected a TorchScript module";
+        check_said(&[("w.pt", &module[..module.len() / 2])], Err(unknown));
+        check_said(&[("w.pt", b"\x89PNG\r\n\x1a\n")], Err(unknown));
+        check_said(
+            &[("w.pt", &zip_of(&["w/data.pkl"]))],
+            Err(
+                "w.pt is a pickled state dictionary or eager module, which takes Python to load; \
+                 save the model with torch.jit.trace or torch.jit.script",
+            ),
+        );
+        check_said(
+            &[("w.pt", &zip_of(&["w/data/aotinductor/model/x.so"]))],
+            Err("w.pt is an AOTInductor package, which is not supported yet"),
+        );
+    }
+
+    #[test]
+    fn weights_that_nobody_names_are_told_from_a_manifest_that_is_not_there() {
+        check_said(
+            &[("MAR-INF/MANIFEST.json", b"{}")],
+            Err("the manifest names no serializedFile, so there is no network to load"),
+        );
+        check_said(
+            &[("MANIFEST.json", b"{}")],
+            Err(
+                "no MAR-INF/MANIFEST.json was found, so the archive names no serializedFile \
+                 (in a .tar.gz, everything is expected below one folder)",
+            ),
+        );
     }
 
     #[test]

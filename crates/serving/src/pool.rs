@@ -395,7 +395,10 @@ impl PoolTask {
             return; // Dismissed while it loaded.
         };
         let now = Instant::now();
-        member.phase = match member.recovery.failed(now, self.config.patience) {
+        // What is wrong with the archive stays wrong; memory may come free again.
+        let may_pass = matches!(error, LoadError::OutOfMemory(_));
+        let rest = may_pass.then(|| member.recovery.failed(now, self.config.patience));
+        member.phase = match rest.flatten() {
             Some(rest) => {
                 warn!(
                     model = self.name,

@@ -4,6 +4,7 @@
 
 pub mod answer;
 mod body;
+mod health;
 mod inference;
 mod management;
 mod metrics;

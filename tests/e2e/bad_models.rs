@@ -190,5 +190,13 @@ fn weights_that_libtorch_refuses_leave_a_model_without_workers() {
     let health = daemon.get("/ping");
     assert_eq!(health.status, 500);
     assert_eq!(health.text(), "{\n  \"status\": \"Unhealthy\"\n}\n");
+    let ready = daemon.get("/ready");
+    assert_eq!(ready.status, 503);
+    let missing = &ready.json()["waitingFor"];
+    assert_eq!(missing.as_array().map(Vec::len), Some(1), "{missing}");
+    assert_eq!(
+        (&missing[0]["modelName"], &missing[0]["readyWorkers"]),
+        (&"broken".into(), &0.into())
+    );
     daemon.check_serves();
 }

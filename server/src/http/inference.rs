@@ -1,30 +1,30 @@
-//! The inference API: health, predictions, and the other spellings of a prediction that TorchServe's clients use.
+//! The inference API: predictions, and the other spellings of a prediction that TorchServe's clients use.
 
 use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::{Extension, FromRequestParts, Path, Query, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, request};
+use axum::http::{HeaderMap, Method, request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use servable::{Input, Part, Task, Value};
 
-use super::answer::{output_response, status_response};
-use super::{App, RequestId, body, openapi};
+use super::answer::output_response;
+use super::{App, RequestId, body, health, openapi};
 use crate::error::Failure;
 
-/// What tells about the API; it is open to everybody.
+/// What tells about the API and how it is; open to everybody.
 pub(super) fn descriptions() -> Router<App> {
     Router::new()
         .route("/", any(description))
         .route("/api-description", any(openapi::inference))
+        .merge(health::probes())
 }
 
 /// Everything else, down to the paths that do not exist.
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/ping", any(ping))
-        .route("/ping/{*rest}", any(ping))
+        .merge(health::routes())
         .route("/predictions/{model}", any(predictions))
         .route("/predictions/{model}/{version}", any(predictions))
         .route(
@@ -50,18 +50,6 @@ async fn description(method: Method) -> Response {
         openapi::inference().await
     } else {
         Failure::method_not_allowed().into_response()
-    }
-}
-
-/// Unhealthy exactly when some worker of a model's default version has been failing for so long that it is not started
-/// again.
-async fn ping(State(app): State<App>) -> Response {
-    let models = app.serving.registry.defaults();
-    let short = models.iter().any(|model| !model.pool.status().is_healthy());
-    if short {
-        status_response(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy")
-    } else {
-        status_response(StatusCode::OK, "Healthy")
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use archive::{Limits, ModelConfig, Unpacked};
 use axum::body::Body;
@@ -292,4 +292,16 @@ async fn descriptions_are_open_api() {
         assert_eq!(document["openapi"], "3.0.1");
         assert_eq!(document["info"]["title"], title);
     }
+}
+
+#[tokio::test]
+async fn probes_say_what_is_ready_and_need_no_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("keys.json");
+    let auth = Auth::on(&keys, Duration::from_secs(60), SystemTime::now());
+    let api = Api::guarded_by(auth.expect("keys")).await;
+    api.check("GET", "/ping", "", 400, "InvalidKeyException")
+        .await;
+    api.check("GET", "/live", "", 200, "\"live\": true").await;
+    api.check("GET", "/ready", "", 200, "\"ready\": true").await;
 }

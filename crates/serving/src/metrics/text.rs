@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Write as _};
 
 use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
 
-/// The `content-type` of [`encode`]'s text.
+/// The `content-type` of `encode`'s text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// The text of these families, in their order, labels in theirs.

@@ -322,7 +322,10 @@ impl PoolTask {
             }
             Event::Idle(id) => {
                 self.roster.became_idle(id);
-                return;
+                // Unless it was the last, and somebody waits for a worker that will not come.
+                if self.roster.wanted() > 0 {
+                    return;
+                }
             }
             Event::Loaded(id) => {
                 if let Some(member) = self.roster.get_mut(id) {
@@ -394,6 +397,9 @@ impl PoolTask {
         let Some(member) = self.roster.get_mut(id) else {
             return; // Dismissed while it loaded.
         };
+        if matches!(member.phase, Phase::Leaving) {
+            return self.roster.became_idle(id); // Gone a little sooner than its last batch would have let it.
+        }
         let now = Instant::now();
         // What is wrong with the archive stays wrong; memory may come free again.
         let may_pass = matches!(error, LoadError::OutOfMemory(_));

@@ -338,6 +338,20 @@ async fn a_worker_that_is_sent_away_finishes_its_batch() {
 }
 
 #[tokio::test]
+async fn who_waits_when_the_last_worker_leaves_is_told_at_once() {
+    let (pool, _) = Setting::default().start();
+    pool.settled().await;
+    let shrink = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        pool.scale(0, 0).await;
+    };
+    let (running, waiting, ()) = tokio::join!(ask(&pool, "wait 100"), ask(&pool, "echo"), shrink);
+    assert_eq!(running.as_deref(), Ok("wait 100"));
+    let error = waiting.expect_err("nobody is left to serve it");
+    assert_eq!(error.code(), Code::Unavailable, "{error}");
+}
+
+#[tokio::test]
 async fn a_worker_that_could_not_load_is_started_again() {
     let loader = ScriptedLoader::failing_first(1);
     let (pool, _) = Setting {

@@ -15,6 +15,7 @@ mod load;
 mod management;
 mod metrics;
 mod pictures;
+mod queueing;
 mod rest;
 mod routes;
 mod shutdown;

@@ -16,12 +16,8 @@ fn daemon(config: &str, properties: &str) -> Daemon {
         "minWorkers: 1\nmaxWorkers: 1\nhandler:\n  dtype: float32\n{config}"
     ));
     let daemon = bench.with(&cue).with(&Model::double()).start();
-    wait_ready(&daemon, "/ready");
+    daemon.wait_for_ok("/ready");
     daemon
-}
-
-fn wait_ready(daemon: &Daemon, path: &str) {
-    poll(path, || daemon.get(path).status == 200);
 }
 
 /// Longer than any test waits.
@@ -200,7 +196,7 @@ fn a_worker_that_hangs_is_replaced() {
     daemon
         .log()
         .wait_for("Auto recovery succeeded, reset recoveryStartTS");
-    wait_ready(&daemon, "/ready/cue");
+    daemon.wait_for_ok("/ready/cue");
     assert_eq!(daemon.send(&ask("[0, 1]")).prediction(), json!([0.0, 2.0]));
     daemon.check_serves();
 }

@@ -75,7 +75,7 @@ fn check_stops_gracefully(signal: Signal) {
 #[test]
 fn with_a_drain_delay_everything_goes_on_while_ready_says_no() {
     let daemon = daemon("drain_delay=60");
-    assert_eq!(daemon.get("/ready").status, 200);
+    daemon.wait_for_ok("/ready");
     assert_eq!(daemon.get("/ready/double").status, 200);
     assert_eq!(daemon.get("/ready/double/1.0").status, 200);
     let unknown = daemon.get("/ready/triple");

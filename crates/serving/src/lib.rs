@@ -144,6 +144,7 @@ impl Serving {
             None => &found.default_metrics,
         };
         metrics.request_arrived();
+        let _inside = metrics.inside();
         let deadline = Instant::now() + found.settings.response_timeout.min(LONGEST);
         found
             .pool

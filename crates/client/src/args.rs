@@ -22,6 +22,7 @@ pub enum Command {
     Scale(Scale),
     /// Unregister a model
     Unregister {
+        /// The model's name
         model: String,
         /// The default version if left out
         version: Option<String>,
@@ -30,7 +31,9 @@ pub enum Command {
     },
     /// Choose the version that answers where a request names none
     SetDefault {
+        /// The model's name
         model: String,
+        /// The version, which must be registered
         version: String,
         #[command(flatten)]
         options: Options,
@@ -69,6 +72,7 @@ pub enum Command {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Describe {
+    /// The model's name
     pub model: String,
     /// The default version if left out
     #[arg(conflicts_with = "all")]
@@ -117,6 +121,7 @@ pub struct Register {
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Scale {
+    /// The model's name
     pub model: String,
     /// The default version if left out
     pub version: Option<String>,
@@ -134,7 +139,9 @@ pub struct Scale {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(override_usage = "torchrelay predict [OPTIONS] <MODEL> [VERSION] [FILE|-]")]
 pub struct Predict {
+    /// The model's name
     pub model: String,
     /// The version, the default one if left out; and the file to send, or - for standard input
     ///

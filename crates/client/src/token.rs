@@ -106,8 +106,8 @@ impl Keys {
                         token.expires_text,
                     ),
                     None => format!(
-                        "the {name} key in {path} is not this server's: every start of a server makes new ones, in the \
-                         folder where it was started"
+                        "the {name} key in {path} is not what it asks for: either this is not the {name} address, or the key \
+                         is another server's; every start makes new ones, in the folder of the start"
                     ),
                 }
             }

@@ -47,7 +47,7 @@ fn print(session: &mut Session<'_>, before: &Sample, now: &Sample) -> Result<(),
         let rows: Vec<_> = rows.iter().map(Row::document).collect();
         return session.output.json(&serde_json::Value::Array(rows));
     }
-    let mut lines = view::summary(now, &rows, now.at - before.at);
+    let mut lines = view::summary(before, now, &rows);
     lines.extend(view::table(&rows).lines(None));
     session.output.lines(&lines)
 }

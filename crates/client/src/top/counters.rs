@@ -57,6 +57,11 @@ impl Counters {
         self.is_full
     }
 
+    /// Refused or failed in all, those included that named no model there is.
+    pub(super) fn refused(&self) -> f64 {
+        self.by_label.values().map(|counts| counts.refused).sum()
+    }
+
     /// What is counted for a version: under its own label, and as the default one under that label too.
     pub(super) fn of(&self, model: &str, version: &str, is_default: bool) -> Counts {
         let get = |label: &str| self.by_label.get(&(model.to_owned(), label.to_owned()));

@@ -47,6 +47,29 @@ pub(super) fn rows(before: &Sample, now: &Sample) -> Vec<Row> {
     now.versions.iter().map(row).collect()
 }
 
+/// Refused or failed in a second, those included that named no model there is. 0 without metrics.
+pub(super) fn refused_per_second(before: &Sample, now: &Sample) -> f64 {
+    match (&before.counters, &now.counters) {
+        (Ok(earlier), Ok(later)) => {
+            let count = grown(earlier.refused(), later.refused());
+            per_second(count, now.at.saturating_duration_since(before.at))
+        }
+        _ => 0.0,
+    }
+}
+
+/// By how much a count has grown. One that fell has started over from zero.
+fn grown(before: f64, now: f64) -> f64 {
+    if now < before { now } else { now - before }
+}
+
+fn per_second(count: f64, span: Duration) -> f64 {
+    match span.as_secs_f64() {
+        0.0 => 0.0,
+        span => count / span,
+    }
+}
+
 fn traffic(version: &Version, before: &Counters, now: &Counters, span: Duration) -> Traffic {
     let of = |counters: &Counters| -> Counts {
         let model = &version.description;
@@ -55,23 +78,13 @@ fn traffic(version: &Version, before: &Counters, now: &Counters, span: Duration)
     let (before, now) = (of(before), of(now));
     let requests = now.requests.since(&before.requests);
     let batches = now.batches.since(&before.batches);
-    // A count that fell has started over from zero.
-    let refused = if now.refused < before.refused {
-        now.refused
-    } else {
-        now.refused - before.refused
-    };
-    let per_second = |count: f64| match span.as_secs_f64() {
-        0.0 => 0.0,
-        span => count / span,
-    };
     Traffic {
         inside: now.inside.max(0.0) as u64,
-        rate: per_second(requests.count),
+        rate: per_second(requests.count, span),
         p50: requests.quantile(0.5),
         p99: requests.quantile(0.99),
         batch: batches.mean(),
-        refused: per_second(refused),
+        refused: per_second(grown(before.refused, now.refused), span),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::History;
-use super::rows::{Row, rows, time};
+use super::rows::{Row, refused_per_second, rows, time};
 use super::sample::Sample;
 use crate::commands::workers_cell;
 use crate::prometheus::Quantile;
@@ -33,8 +33,11 @@ impl View {
         let rows = rows(before, now);
         let mut lines = match &history.lost {
             Some((since, why)) => lost(*since, why),
-            None => summary(now, &rows, now.at - before.at),
+            None => summary(before, now, &rows),
         };
+        if height < 8 {
+            lines.retain(|line| *line != Line::default());
+        }
         let mut table = table(&rows).lines(Some(width)).into_iter();
         lines.extend(table.next());
         let mut body: Vec<Line> = table.collect();
@@ -70,7 +73,8 @@ fn lost(since: Instant, why: &str) -> Vec<Line> {
 }
 
 /// Two or three lines about the whole server, and a blank one.
-pub(super) fn summary(now: &Sample, rows: &[Row], span: Duration) -> Vec<Line> {
+pub(super) fn summary(before: &Sample, now: &Sample, rows: &[Row]) -> Vec<Line> {
+    let span = now.at.saturating_duration_since(before.at);
     let (mut ready, mut wanted) = (0, 0);
     for version in &now.versions {
         ready += version.description.ready() as u64;
@@ -103,16 +107,12 @@ pub(super) fn summary(now: &Sample, rows: &[Row], span: Duration) -> Vec<Line> {
         }
         Ok(_) if span.is_zero() => lines.push(Line::new("measuring")),
         Ok(_) => {
-            let sum = |of: fn(&super::rows::Traffic) -> f64| -> f64 {
-                rows.iter()
-                    .filter_map(|row| row.traffic.as_ref())
-                    .map(of)
-                    .sum()
-            };
+            let traffic = rows.iter().filter_map(|row| row.traffic.as_ref());
+            let answered: f64 = traffic.map(|traffic| traffic.rate).sum();
             lines.push(Line::new(format!(
                 "{} requests/s answered, {}/s refused or failed, over the last {} s",
-                units::rate(sum(|traffic| traffic.rate)),
-                units::rate(sum(|traffic| traffic.refused)),
+                units::rate(answered),
+                units::rate(refused_per_second(before, now)),
                 span.as_secs_f64().round()
             )));
         }
@@ -197,7 +197,8 @@ mod tests {
         torchrelay_batch_size_sum{model_name=\"mobilenet_v2\",model_version=\"1.0\"} 1010\n\
         torchrelay_batch_size_count{model_name=\"mobilenet_v2\",model_version=\"1.0\"} 202\n\
         torchrelay_requests_inside{model_name=\"mobilenet_v2\",model_version=\"default\"} 14\n\
-        torchrelay_refused_total{model_name=\"mobilenet_v2\",model_version=\"default\",reason=\"Overloaded\"} 25\n";
+        torchrelay_refused_total{model_name=\"mobilenet_v2\",model_version=\"default\",reason=\"Overloaded\"} 25\n\
+        torchrelay_refused_total{model_name=\"\",model_version=\"\",reason=\"ModelNotFound\"} 10\n";
 
     fn sample(at: Instant, counters: Result<&str, &str>) -> Sample {
         let version = |name: &str, waiting: u32| Version {
@@ -237,7 +238,7 @@ mod tests {
         let history = history(Ok("Requests2XX 1"), Ok(SCRAPE));
         let expected = "\
 http://127.0.0.1:8081  2 models, 4 of 4 workers ready
-101 requests/s answered, 2.5/s refused or failed, over the last 10 s
+101 requests/s answered, 3.5/s refused or failed, over the last 10 s
 
 MODEL         VERSION  READY  QUEUE  INSIDE  REQ/S     P50     P99  BATCH  REF/S
 mobilenet_v2  1.0*       2/2     12      14    101  17.6ms    25ms    5.0    2.5
@@ -273,22 +274,20 @@ q quits",
         let narrow = "\
 http://127.0.0.1:808
 101 requests/s answe
-
 MODEL     VERSION  R
 mobilen…  1.0*
 q quits; up and down";
-        check(&mut view, &history, (20, 6), narrow);
+        check(&mut view, &history, (20, 5), narrow);
         view.scroll(5);
         let scrolled = "\
 http://127.0.0.1:808
 101 requests/s answe
-
 MODEL     VERSION  R
 quadrat   1.0*
 q quits; up and down";
-        check(&mut view, &history, (20, 6), scrolled);
+        check(&mut view, &history, (20, 5), scrolled);
         view.scroll(-1);
-        check(&mut view, &history, (20, 6), narrow);
+        check(&mut view, &history, (20, 5), narrow);
         check(&mut view, &history, (1, 2), "h\n1");
         check(&mut view, &history, (0, 0), "");
     }
@@ -303,11 +302,10 @@ q quits; up and down";
         let expected = "\
 cannot reach http://127.0.0.1:8081 (management): Connection refused
 for 0 s; asking on. What follows is from before.
-
 MODEL         VERSION  READY  QUEUE  INSIDE  REQ/S     P50     P99  BATCH  REF/S
 mobilenet_v2  1.0*       2/2     12      14    101  17.6ms    25ms    5.0    2.5
 q quits; up and down scroll: 0 above, 1 below";
-        check(&mut View::default(), &history, (80, 6), expected);
+        check(&mut View::default(), &history, (80, 5), expected);
         // Back again, it is measured anew.
         history.take(Ok(sample(Instant::now(), Ok(SCRAPE))));
         assert_eq!((history.samples.len(), history.lost.is_some()), (1, false));

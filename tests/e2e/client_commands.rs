@@ -211,6 +211,14 @@ fn scripts_get_the_servers_json() {
         (&document["code"], &document["type"]),
         (&json!(404), &json!("ModelNotFoundException"))
     );
+    let inference = format!("http://{}", daemon.address);
+    let ran = daemon
+        .bench
+        .run(&["list", "--management", &inference, "--json"]);
+    let document: Value = serde_json::from_str(&ran.stdout.join("\n")).expect("JSON");
+    assert_eq!((ran.code, &document["code"]), (Some(1), &json!(404)));
+    let advice = format!("is {inference} the management address? --management names it");
+    assert_eq!(ran.stderr.last(), Some(&advice));
 }
 
 #[test]

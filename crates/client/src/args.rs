@@ -70,6 +70,25 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The options of all commands that ask a server.
+    pub(crate) fn options(&self) -> Option<&Options> {
+        match self {
+            Command::List { options }
+            | Command::Unregister { options, .. }
+            | Command::SetDefault { options, .. }
+            | Command::Health { options }
+            | Command::Top { options, .. }
+            | Command::RenewKey { options, .. } => Some(options),
+            Command::Describe(args) => Some(&args.options),
+            Command::Register(args) => Some(&args.options),
+            Command::Scale(args) => Some(&args.options),
+            Command::Predict(args) => Some(&args.options),
+            Command::Completions { .. } => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Describe {
     /// The model's name

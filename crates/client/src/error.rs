@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use thiserror::Error;
 
 use crate::text::printable;
@@ -15,8 +16,8 @@ pub(crate) enum Error {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     /// The server's own words, with advice where there is some.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{message}")]
+    Refused { message: String, document: Bytes },
     /// What came back is not what this API answers.
     #[error("{address} answered what was not expected: {what}")]
     Answer { address: String, what: String },
@@ -39,7 +40,7 @@ impl Error {
         match self {
             // Whoever reads has had enough, `head` say.
             Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Error::Refused(_)
+            Error::Refused { .. }
             | Error::Answer { .. }
             | Error::System { .. }
             | Error::Output(_)

@@ -172,7 +172,10 @@ impl Server {
         if answer.is_success() {
             return Ok(answer);
         }
-        Err(Error::Refused(self.refusal(call, &answer)))
+        Err(Error::Refused {
+            message: self.refusal(call, &answer),
+            document: answer.body,
+        })
     }
 
     /// What a failed answer says, and what to do about it.

@@ -158,7 +158,7 @@ pub(crate) async fn all_versions(server: &mut Server) -> Result<Vec<Version>, Er
     for model in list(server).await? {
         match versions(server, &model.model_name).await {
             Ok(versions) => found.extend(versions),
-            Err(Error::Refused(message)) if message.starts_with("Model not found") => {}
+            Err(Error::Refused { message, .. }) if message.starts_with("Model not found") => {}
             Err(error) => return Err(error),
         }
     }

@@ -38,17 +38,13 @@ impl Session<'_> {
         Ok(Server::new(place, keys, tls, patience))
     }
 
-    /// Sends a call. With `--json` the server's document is printed, be it a failure.
+    /// Sends a call that has to succeed. With `--json` the server's document is printed.
     pub(crate) async fn ask(&mut self, server: &mut Server, call: &Call) -> Result<Answer, Error> {
-        if !self.options.json {
-            return server.ask(call).await;
+        let answer = server.ask(call).await?;
+        if self.options.json {
+            self.output.bytes(&answer.body)?;
         }
-        let answer = server.send(call).await?;
-        self.output.bytes(&answer.body)?;
-        if answer.is_success() {
-            return Ok(answer);
-        }
-        Err(Error::Refused(server.refusal(call, &answer)))
+        Ok(answer)
     }
 
     /// Prints for people; with `--json` the document was printed already.

@@ -31,13 +31,7 @@ pub(super) async fn run(mut session: Session<'_>, args: &Predict) -> Result<(), 
     let mut server = session.server(Api::Inference, LONG)?;
     let call = Call::new(Api::Inference, Method::POST, path(&segments));
     let call = call.body(content_type, body);
-    let answer = server.send(&call).await?;
-    if !answer.is_success() {
-        if session.options.json {
-            session.output.bytes(&answer.body)?;
-        }
-        return Err(Error::Refused(server.refusal(&call, &answer)));
-    }
+    let answer = server.ask(&call).await?;
     match &args.output {
         Some(file) => std::fs::write(file, &answer.body).map_err(|source| Error::File {
             path: file.clone(),

@@ -103,12 +103,16 @@ fn key(event: &Event) -> Option<Key> {
         Event::Key(_) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) => return None,
     };
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
-    match key.code {
-        KeyCode::Char('c' | 'd') if control => Some(Key::Quit),
-        KeyCode::Char('q') | KeyCode::Esc => Some(Key::Quit),
-        KeyCode::Up | KeyCode::Char('k') => Some(Key::Up),
-        KeyCode::Down | KeyCode::Char('j') => Some(Key::Down),
-        _ => None,
+    let is_any = |codes: &[KeyCode]| codes.contains(&key.code);
+    let letter = KeyCode::Char;
+    if is_any(&[letter('q'), KeyCode::Esc]) || control && is_any(&[letter('c'), letter('d')]) {
+        Some(Key::Quit)
+    } else if is_any(&[KeyCode::Up, letter('k')]) {
+        Some(Key::Up)
+    } else if is_any(&[KeyCode::Down, letter('j')]) {
+        Some(Key::Down)
+    } else {
+        None
     }
 }
 

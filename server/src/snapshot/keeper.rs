@@ -1,0 +1,167 @@
+//! Writes snapshots while the server runs: one at its start, one for each change, one at its end.
+//!
+//! There is one writer, a task. A change asks it for a snapshot and waits until one that was begun after the change lies
+//! on the disk; changes that come while one is being written share the next. What is written is what is registered when
+//! the writing begins, so the newest state wins. A snapshot that cannot be written costs nothing but itself: the log says
+//! which and why, the change stays, and the next change, or the end, writes again.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use serving::{Keeper, Serving};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use super::disk::SystemDisk;
+use super::folder::Folder;
+use super::name::Kind;
+use super::{SnapshotModels, SnapshotSettings, WrittenSettings, to_text};
+use crate::config::Config;
+
+/// How long a change waits for a disk that does not answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The writer of one server. Dropping it leaves what is written as it is; [`Snapshots::finish`] writes the last one.
+pub struct Snapshots {
+    stop: CancellationToken,
+    task: JoinHandle<Option<Writer>>,
+}
+
+impl Snapshots {
+    /// Writes the first snapshot, and has `serving` ask for the next ones. `left_out` are versions that could not be
+    /// restored; they stay in every snapshot until they are registered again. `None`: the configuration wants none.
+    pub async fn start(
+        config: &Config,
+        serving: &Arc<Serving>,
+        left_out: SnapshotModels,
+    ) -> Option<Snapshots> {
+        let SnapshotSettings {
+            folder,
+            kept,
+            written,
+        } = config.snapshots.clone()?;
+        let folder = Folder::new(SystemDisk(folder), kept, config.file.as_deref());
+        let mut writer = Writer {
+            folder,
+            settings: written,
+            serving: Arc::downgrade(serving),
+            left_out,
+        };
+        writer.folder.remove_unfinished();
+        let writer = writer.write(Kind::Startup).await?;
+        let (ask, asked) = watch::channel(0);
+        let (tell, told) = watch::channel(0);
+        serving.keep_with(Arc::new(Asking { ask, told }));
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(writer, asked, tell, stop.clone()));
+        Some(Snapshots { stop, task })
+    }
+
+    /// Writes the last snapshot. Call it while the models are still registered; later changes are not written.
+    pub async fn finish(self) {
+        self.stop.cancel();
+        let last = async {
+            if let Ok(Some(writer)) = self.task.await {
+                writer.write(Kind::Shutdown).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, last).await.is_err() {
+            error!(
+                "the last snapshot is not written after {} s",
+                PATIENCE.as_secs()
+            );
+        }
+    }
+}
+
+/// What the serving core holds of the writer.
+struct Asking {
+    /// Counts the changes.
+    ask: watch::Sender<u64>,
+    /// The count of changes when the last snapshot was begun that is on the disk.
+    told: watch::Receiver<u64>,
+}
+
+impl Keeper for Asking {
+    fn changed(&self) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let mut change = 0;
+        self.ask.send_modify(|count| {
+            *count += 1;
+            change = *count;
+        });
+        let mut told = self.told.clone();
+        Box::pin(async move {
+            let durable = told.wait_for(|&count| count >= change);
+            match tokio::time::timeout(PATIENCE, durable).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => warn!("no snapshot of the last change: the server is stopping"),
+                Err(_) => error!(
+                    "no snapshot of the last change after {} s: the disk does not answer",
+                    PATIENCE.as_secs()
+                ),
+            }
+        })
+    }
+}
+
+async fn run(
+    mut writer: Writer,
+    mut asked: watch::Receiver<u64>,
+    tell: watch::Sender<u64>,
+    stop: CancellationToken,
+) -> Option<Writer> {
+    loop {
+        tokio::select! {
+            // Who asked before the end is served before it.
+            biased;
+            change = asked.changed() => if change.is_err() {
+                return Some(writer); // The serving core is gone.
+            },
+            () = stop.cancelled() => return Some(writer),
+        }
+        let count = *asked.borrow_and_update();
+        writer = writer.write(Kind::Snapshot).await?;
+        tell.send_replace(count);
+    }
+}
+
+struct Writer {
+    folder: Folder<SystemDisk>,
+    settings: WrittenSettings,
+    serving: Weak<Serving>,
+    left_out: SnapshotModels,
+}
+
+impl Writer {
+    /// Off the runtime's own threads. `None` if that panicked.
+    async fn write(mut self, kind: Kind) -> Option<Writer> {
+        let written = tokio::task::spawn_blocking(move || {
+            self.write_now(kind);
+            self
+        });
+        written
+            .await
+            .inspect_err(|panic| error!("snapshots are no longer written: {panic}"))
+            .ok()
+    }
+
+    fn write_now(&mut self, kind: Kind) {
+        let Some(serving) = self.serving.upgrade() else {
+            return;
+        };
+        let mut models = SnapshotModels::of(&serving.registry);
+        self.left_out.remove_all(&models);
+        models.merge(&self.left_out);
+        let now = SystemTime::now();
+        let text = |name: &str| to_text(&self.settings, &models, name, now);
+        match self.folder.write(kind, now, text) {
+            Ok(name) => debug!("snapshot {}", self.folder.path(&name).display()),
+            Err(failure) => error!(
+                "{failure}; what changed since the last one is lost if this server is killed"
+            ),
+        }
+    }
+}

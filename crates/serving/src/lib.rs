@@ -343,6 +343,10 @@ impl Serving {
             out_of_memory,
         };
         let limit = model.settings.startup_timeout;
+        if limit.is_zero() {
+            // No time is too little, however quick a worker may be.
+            return Err(failed("not within 0 s".into(), false));
+        }
         match tokio::time::timeout(limit, model.pool.settled()).await {
             Err(_) => Err(failed(format!("not within {} s", limit.as_secs()), false)),
             Ok(status) => match status.failure {

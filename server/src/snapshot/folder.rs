@@ -102,20 +102,29 @@ impl<D: Disk> Folder<D> {
         now: SystemTime,
         text: impl FnOnce(&str) -> String,
     ) -> Result<String, WriteError> {
-        let failed = |disk: &D, name: &str, source| WriteError {
-            path: disk.path(name),
-            source,
-        };
-        let present = names(&self.disk).map_err(|error| failed(&self.disk, "", error))?;
-        let last = self.last.max(present.last().copied());
-        let next = Name::next(kind, now, last);
+        let present = names(&self.disk);
+        let seen = present
+            .as_ref()
+            .ok()
+            .and_then(|names| names.last().copied());
+        let next = Name::next(kind, now, self.last.max(seen));
         self.last = Some(next);
         let name = next.to_string();
         let hidden = format!(".{name}{UNFINISHED}");
-        self.write_durably(&hidden, &name, text(&name).as_bytes())
-            .map_err(|error| failed(&self.disk, &name, error))?;
-        self.prune(present);
-        Ok(name)
+        let written = present.and_then(|present| {
+            self.write_durably(&hidden, &name, text(&name).as_bytes())?;
+            Ok(present)
+        });
+        match written {
+            Ok(present) => {
+                self.prune(present);
+                Ok(name)
+            }
+            Err(source) => {
+                let path = self.disk.path(&name);
+                Err(WriteError { path, source })
+            }
+        }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

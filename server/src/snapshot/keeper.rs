@@ -159,9 +159,9 @@ impl Writer {
         let text = |name: &str| to_text(&self.settings, &models, name, now);
         match self.folder.write(kind, now, text) {
             Ok(name) => debug!("snapshot {}", self.folder.path(&name).display()),
-            Err(failure) => error!(
-                "{failure}; what changed since the last one is lost if this server is killed"
-            ),
+            Err(failure) => {
+                error!("{failure}; until one can be, a restart knows nothing of what changes")
+            }
         }
     }
 }

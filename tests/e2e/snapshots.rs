@@ -282,6 +282,31 @@ fn a_restart_has_what_was_last_acknowledged() {
 }
 
 #[test]
+fn changes_at_once_are_all_written() {
+    let daemon = bench("").start_plain(&[]);
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let daemon = &daemon;
+            scope.spawn(move || {
+                let path = format!("/models?url=double.mar&model_name=m{number}&initial_workers=0");
+                check_status(&daemon.manage("POST", &path), 200);
+                let models = newest_models(&daemon.bench);
+                assert!(
+                    models["models"][format!("m{number}")].is_object(),
+                    "{models}"
+                );
+            });
+        }
+    });
+    let bench = daemon.end(Signal::KILL);
+    assert_eq!(newest_models(&bench)["modelCount"], 9);
+    // Some may have shared a file; the hidden ones of the writing are gone.
+    let names = snapshots(&bench);
+    assert!((2..=9).contains(&names.len()), "{names:?}");
+    assert!(names.iter().all(|name| !name.starts_with('.')), "{names:?}");
+}
+
+#[test]
 fn a_model_outside_the_store_is_found_again() {
     let bench = bench("");
     bench.write(

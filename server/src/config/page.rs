@@ -26,7 +26,7 @@ from the working directory, durations are in seconds unless the key says otherwi
 A snapshot is such a file, too, with every setting and all models. The server writes one to the folder `config` of the
 log location (the environment variable `LOG_LOCATION`, else `logs`) when it starts, before it answers a request that
 changed what is registered, and when it stops: `yyyyMMddHHmmssSSS-startup.cfg`, `-snapshot.cfg` and `-shutdown.cfg`, in
-UTC. So the next start from the same folder has the models and settings of the last one, and edits of `config.properties`
+UTC. Where a snapshot cannot be written, the log says why and the change stays. So the next start from the same folder has the models and settings of the last one, and edits of `config.properties`
 have no effect until `--ts-config` names it, `--no-config-snapshots` (`--ncs`) is given, or the folder is emptied. Values
 in a snapshot that is found this way are taken as they are, without replacing `$$NAME$$`.
 

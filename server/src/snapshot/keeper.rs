@@ -51,12 +51,13 @@ impl Snapshots {
             left_out,
         };
         writer.folder.remove_unfinished();
-        let writer = writer.write(Kind::Startup).await?;
-        let (ask, asked) = watch::channel(0);
+        // The start is the first change.
+        let (ask, asked) = watch::channel(1);
         let (tell, told) = watch::channel(0);
-        serving.keep_with(Arc::new(Asking { ask, told }));
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(writer, asked, tell, stop.clone()));
+        durable(told.clone(), 1).await;
+        serving.keep_with(Arc::new(Asking { ask, told }));
         Some(Snapshots { stop, task })
     }
 
@@ -81,7 +82,7 @@ impl Snapshots {
 struct Asking {
     /// Counts the changes.
     ask: watch::Sender<u64>,
-    /// The count of changes when the last snapshot was begun that is on the disk.
+    /// How many of them are on the disk, or could not be written there.
     told: watch::Receiver<u64>,
 }
 
@@ -92,18 +93,20 @@ impl Keeper for Asking {
             *count += 1;
             change = *count;
         });
-        let mut told = self.told.clone();
-        Box::pin(async move {
-            let durable = told.wait_for(|&count| count >= change);
-            match tokio::time::timeout(PATIENCE, durable).await {
-                Ok(Ok(_)) => {}
-                Ok(Err(_)) => warn!("no snapshot of the last change: the server is stopping"),
-                Err(_) => error!(
-                    "no snapshot of the last change after {} s: the disk does not answer",
-                    PATIENCE.as_secs()
-                ),
-            }
-        })
+        Box::pin(durable(self.told.clone(), change))
+    }
+}
+
+/// Waits until that change is on the disk, or will not be soon.
+async fn durable(mut told: watch::Receiver<u64>, change: u64) {
+    let written = told.wait_for(|&count| count >= change);
+    match tokio::time::timeout(PATIENCE, written).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) => warn!("no snapshot of the last change: the writer has ended"),
+        Err(_) => error!(
+            "no snapshot of the last change after {} s: the disk does not answer",
+            PATIENCE.as_secs()
+        ),
     }
 }
 
@@ -113,7 +116,12 @@ async fn run(
     tell: watch::Sender<u64>,
     stop: CancellationToken,
 ) -> Option<Writer> {
+    let mut kind = Kind::Startup;
     loop {
+        let count = *asked.borrow_and_update();
+        writer = writer.write(kind).await?;
+        tell.send_replace(count);
+        kind = Kind::Snapshot;
         tokio::select! {
             // Who asked before the end is served before it.
             biased;
@@ -122,9 +130,6 @@ async fn run(
             },
             () = stop.cancelled() => return Some(writer),
         }
-        let count = *asked.borrow_and_update();
-        writer = writer.write(Kind::Snapshot).await?;
-        tell.send_replace(count);
     }
 }
 

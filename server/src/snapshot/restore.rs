@@ -64,9 +64,8 @@ pub(crate) async fn restore(
         return Err(MissingArchives { file, missing });
     }
     if found.is_empty() {
-        warn!(
-            "{file}: the snapshot has no models; models are registered through the management API"
-        );
+        warn!("{file}: there are no models in the snapshot, so none is registered");
+        return Ok(SnapshotModels::default());
     }
     let (mut left_out, mut restored) = (SnapshotModels::default(), 0);
     for (name, version, state, url) in found {

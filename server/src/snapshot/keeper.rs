@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The writer of one server. Dropping it leaves what is written as it is; [`Snapshots::finish`] writes the last one.
 pub struct Snapshots {
     stop: CancellationToken,
-    task: JoinHandle<Option<Writer>>,
+    task: JoinHandle<Option<Writing>>,
 }
 
 impl Snapshots {
@@ -44,18 +44,22 @@ impl Snapshots {
             written,
         } = config.snapshots.clone()?;
         let folder = Folder::new(SystemDisk(folder), kept, config.file.as_deref());
-        let mut writer = Writer {
+        let writer = Writer {
             folder,
             settings: written,
             serving: Arc::downgrade(serving),
             left_out,
         };
-        writer.folder.remove_unfinished();
         // The start is the first change.
         let (ask, asked) = watch::channel(1);
         let (tell, told) = watch::channel(0);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(run(writer, asked, tell, stop.clone()));
+        let writing = Writing {
+            writer,
+            asked,
+            tell,
+        };
+        let task = tokio::spawn(writing.run(stop.clone()));
         durable(told.clone(), 1).await;
         serving.keep_with(Arc::new(Asking { ask, told }));
         Some(Snapshots { stop, task })
@@ -65,8 +69,8 @@ impl Snapshots {
     pub async fn finish(self) {
         self.stop.cancel();
         let last = async {
-            if let Ok(Some(writer)) = self.task.await {
-                writer.write(Kind::Shutdown).await;
+            if let Ok(Some(writing)) = self.task.await {
+                writing.write(Kind::Shutdown).await;
             }
         };
         if tokio::time::timeout(PATIENCE, last).await.is_err() {
@@ -110,26 +114,41 @@ async fn durable(mut told: watch::Receiver<u64>, change: u64) {
     }
 }
 
-async fn run(
-    mut writer: Writer,
-    mut asked: watch::Receiver<u64>,
+/// The writer, what it is asked, and whom it answers.
+struct Writing {
+    writer: Writer,
+    asked: watch::Receiver<u64>,
     tell: watch::Sender<u64>,
-    stop: CancellationToken,
-) -> Option<Writer> {
-    let mut kind = Kind::Startup;
-    loop {
-        let count = *asked.borrow_and_update();
-        writer = writer.write(kind).await?;
-        tell.send_replace(count);
-        kind = Kind::Snapshot;
-        tokio::select! {
-            // Who asked before the end is served before it.
-            biased;
-            change = asked.changed() => if change.is_err() {
-                return Some(writer); // The serving core is gone.
-            },
-            () = stop.cancelled() => return Some(writer),
+}
+
+impl Writing {
+    /// Until it is stopped, and then it writes one more if somebody waits for it. `None` after a panic.
+    async fn run(mut self, stop: CancellationToken) -> Option<Writing> {
+        self = self.write(Kind::Startup).await?;
+        loop {
+            tokio::select! {
+                biased;
+                change = self.asked.changed() => if change.is_err() {
+                    return Some(self); // The serving core is gone.
+                },
+                () = stop.cancelled() => return Some(self),
+            }
+            self = self.write(Kind::Snapshot).await?;
         }
+    }
+
+    /// Off the runtime's own threads.
+    async fn write(mut self, kind: Kind) -> Option<Writing> {
+        let written = tokio::task::spawn_blocking(move || {
+            let count = *self.asked.borrow_and_update();
+            self.writer.write(kind);
+            self.tell.send_replace(count);
+            self
+        });
+        written
+            .await
+            .inspect_err(|panic| error!("snapshots are no longer written: {panic}"))
+            .ok()
     }
 }
 
@@ -141,19 +160,10 @@ struct Writer {
 }
 
 impl Writer {
-    /// Off the runtime's own threads. `None` if that panicked.
-    async fn write(mut self, kind: Kind) -> Option<Writer> {
-        let written = tokio::task::spawn_blocking(move || {
-            self.write_now(kind);
-            self
-        });
-        written
-            .await
-            .inspect_err(|panic| error!("snapshots are no longer written: {panic}"))
-            .ok()
-    }
-
-    fn write_now(&mut self, kind: Kind) {
+    fn write(&mut self, kind: Kind) {
+        if kind == Kind::Startup {
+            self.folder.remove_unfinished();
+        }
         let Some(serving) = self.serving.upgrade() else {
             return;
         };

@@ -15,6 +15,7 @@ pub mod properties;
 mod raw;
 mod reader;
 pub mod report;
+mod source_file;
 #[cfg(test)]
 mod tests;
 
@@ -32,13 +33,14 @@ pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
 use crate::args::Args;
 use crate::auth::KEY_FILE;
 use crate::log_location::log_location;
-use crate::snapshot::{self, Newest, SnapshotModels, SnapshotSettings};
+use crate::snapshot::{self, SnapshotModels, SnapshotSettings};
 use keys::METRICS_MODES;
-use raw::{File, RawConfig};
+use raw::RawConfig;
 use reader::Reader;
 use report::Report;
 use serving::SequenceHeaders;
 use serving::metrics::Mode;
+use source_file::SourceFile;
 
 /// Reads an environment variable; [`process_env`], or a map in tests.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -138,10 +140,10 @@ impl Config {
         cwd: &Path,
     ) -> Result<(Config, Vec<Notice>), ConfigErrors> {
         let mut report = Report::default();
-        let chosen = config_file(args, env, cwd, &mut report);
+        let chosen = SourceFile::choose(args, env, cwd, &mut report);
         let file = chosen
             .as_ref()
-            .and_then(|chosen| read(chosen, env, cwd, &mut report));
+            .and_then(|chosen| chosen.read(env, cwd, &mut report));
         let path = chosen.map(|chosen| chosen.path);
         check_log_config(args, cwd, &mut report);
         let mut reader = Reader::new(RawConfig::new(args, env, file), cwd, report);
@@ -221,81 +223,6 @@ impl Config {
 /// The environment of this process. Values that are not Unicode come with replacement characters.
 pub fn process_env(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned())
-}
-
-/// The file to read.
-struct ConfigFile {
-    /// As named, relative to the working directory.
-    path: PathBuf,
-    /// Written by a server, which replaced variables when it read them.
-    is_plain: bool,
-}
-
-/// Which file to read: `TS_CONFIG_FILE`, `--ts-config`, the newest snapshot, or `config.properties` if it is there.
-fn config_file(args: &Args, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<ConfigFile> {
-    let named = env("TS_CONFIG_FILE").filter(|name| !name.is_empty());
-    if let Some(name) = named.or_else(|| args.ts_config.clone()) {
-        if !cwd.join(&name).is_file() {
-            let message = format!("--ts-config file not found: {name}");
-            report.error(&Origin::Command, None, message);
-            return None;
-        }
-        let path = PathBuf::from(name);
-        let is_plain = false;
-        return Some(ConfigFile { path, is_plain });
-    }
-    let implicit = PathBuf::from("config.properties");
-    let implicit = cwd.join(&implicit).is_file().then_some(implicit);
-    if !args.no_config_snapshots
-        && let Some(path) = newest_snapshot(env, cwd, report)
-    {
-        let instead = implicit.map(|file| format!(" in place of {}", file.display()));
-        report.remark(format!(
-            "settings and models are those of the snapshot {}{}; --no-config-snapshots starts without",
-            path.display(),
-            instead.unwrap_or_default()
-        ));
-        let is_plain = true;
-        return Some(ConfigFile { path, is_plain });
-    }
-    let is_plain = false;
-    implicit.map(|path| ConfigFile { path, is_plain })
-}
-
-/// Broken snapshots that are newer are warned about.
-fn newest_snapshot(env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<PathBuf> {
-    let folder = log_location(env).join(snapshot::FOLDER);
-    let origin = |path: PathBuf| Origin::File { path, line: None };
-    let consequence = "an older snapshot is looked for";
-    match snapshot::newest_in(&cwd.join(&folder)) {
-        Ok(Newest { name, broken }) => {
-            for (name, message) in broken {
-                let message = format!("not a whole snapshot: {message}");
-                report.warn(&origin(folder.join(name)), None, message, consequence);
-            }
-            name.map(|name| folder.join(name))
-        }
-        Err(error) => {
-            let message = format!("cannot be read: {error}");
-            report.warn(&origin(folder), None, message, "no snapshot is looked for");
-            None
-        }
-    }
-}
-
-fn read(chosen: &ConfigFile, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<File> {
-    let path = &chosen.path;
-    let unreplaced = |name: &str| Some(format!("$${name}$$"));
-    let env: &Env<'_> = if chosen.is_plain { &unreplaced } else { env };
-    match std::fs::read(cwd.join(path)) {
-        Ok(bytes) => Some(File::read(path, &bytes, env, report)),
-        Err(error) => {
-            let path = path.to_owned();
-            let origin = Origin::File { path, line: None };
-            report.error(&origin, None, format!("cannot be read: {error}"));
-            None
-        }
-    }
 }
 
 fn snapshots(reader: &mut Reader<'_>, env: &Env<'_>) -> SnapshotSettings {

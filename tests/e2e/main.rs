@@ -18,6 +18,7 @@ mod management;
 mod metrics;
 mod pictures;
 mod rest;
+mod restarts;
 mod routes;
 mod shutdown;
 mod snapshots;

@@ -239,8 +239,6 @@ fn a_step_that_fails_leaves_the_old_one_and_nothing_else() {
 
 #[test]
 fn what_a_killed_server_was_writing_is_removed_and_nothing_else() {
-    let mut disk = with_old(None, 1, true).disk;
-    disk.operations = 0;
     let mut folder = with_old(None, 1, true);
     folder
         .write(Kind::Snapshot, at(2), text("new"))

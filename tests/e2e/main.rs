@@ -17,6 +17,7 @@ mod load;
 mod management;
 mod metrics;
 mod pictures;
+mod queueing;
 mod rest;
 mod restarts;
 mod routes;

@@ -95,7 +95,7 @@ impl Desk {
         let DeskState { queue, roster, .. } = &mut *desk;
         queue
             .push(place, job, now, || roster.ready_ids())
-            .map_err(|(_, why)| NoWorker::Sequence(why))?;
+            .map_err(NoWorker::Sequence)?;
         desk.hand_over(now);
         let waits_for_time = desk.waits_for_time();
         drop(desk);

@@ -8,7 +8,8 @@ use super::address::Address;
 use super::raw::RawConfig;
 use super::reader::Reader;
 use super::report::Report;
-use super::{ConfigErrors, Env, config_file, read};
+use super::source_file::SourceFile;
+use super::{ConfigErrors, Env};
 use crate::args::Args;
 
 /// The addresses of one configuration. Fields are named after their keys.
@@ -37,10 +38,8 @@ impl Addresses {
             name => env(name),
         };
         let mut report = Report::default();
-        let path = config_file(&args, &named, cwd, &mut report);
-        let file = path
-            .as_deref()
-            .and_then(|path| read(path, &named, cwd, &mut report));
+        let chosen = SourceFile::choose(&args, &named, cwd, &mut report);
+        let file = chosen.and_then(|chosen| chosen.read(&named, cwd, &mut report));
         let mut reader = Reader::new(RawConfig::new(&args, &named, file), cwd, report);
         let [inference_address, management_address, metrics_address] =
             KEYS.map(|name| reader.address(name));

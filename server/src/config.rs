@@ -9,6 +9,7 @@ pub mod address;
 pub mod key_material;
 pub mod keys;
 pub mod load_models;
+mod logs;
 pub mod models;
 mod page;
 pub mod properties;
@@ -31,6 +32,7 @@ pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
 
 use crate::args::Args;
 use crate::auth::KEY_FILE;
+use crate::telemetry::LogSettings;
 use keys::METRICS_MODES;
 use raw::{File, RawConfig};
 use reader::Reader;
@@ -101,6 +103,8 @@ pub struct Config {
     /// `None`: all that the process is allowed.
     pub cores: Option<NonZeroUsize>,
 
+    pub logs: LogSettings,
+
     /// False under `--no-config-snapshots`: neither write nor read them.
     pub snapshots: bool,
 }
@@ -130,18 +134,16 @@ impl Config {
         let file = path
             .as_deref()
             .and_then(|path| read(path, env, cwd, &mut report));
-        check_log_config(args, cwd, &mut report);
         let mut reader = Reader::new(RawConfig::new(args, env, file), cwd, report);
-        let config = Config::read(&mut reader, path, args);
+        let config = Config::read(&mut reader, path, args, env);
         reader.check_rest();
-        let log_config = args.log_config.as_ref();
-        reader.remark_states(log_config.map(|_| "--log-config (there is no log4j)"));
+        reader.remark_states();
         let notices = reader.report.finish(args.strict)?;
         Ok((config, notices))
     }
 
     /// Where something is wrong, it is reported and the value is a stand-in; [`Config::load`] then hands out none.
-    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args) -> Config {
+    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args, env: &Env<'_>) -> Config {
         let model_store = model_store(reader);
         let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
         let addresses = ["inference_address", "management_address", "metrics_address"];
@@ -191,6 +193,7 @@ impl Config {
                 .number("number_of_gpu")
                 .map(|number| usize::try_from(number).unwrap_or(usize::MAX)),
             cores: reader.nonzero("cores"),
+            logs: logs::logs(reader, args.log_config.as_deref(), env),
             snapshots: !args.no_config_snapshots,
         }
     }
@@ -226,17 +229,6 @@ fn read(path: &Path, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<F
             };
             report.error(&origin, None, format!("cannot be read: {error}"));
             None
-        }
-    }
-}
-
-/// The file has no effect, but a launcher of TorchServe would have refused to start without it.
-fn check_log_config(args: &Args, cwd: &Path, report: &mut Report) {
-    if let Some(name) = &args.log_config {
-        let path = cwd.join(name);
-        if !path.is_file() {
-            let message = format!("--log-config file not found: {}", path.display());
-            report.error(&Origin::Command, None, message);
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod daemonize;
 pub mod error;
 pub mod http;
 pub mod listeners;
+pub mod log_location;
 pub mod metrics_config;
 pub mod shutdown;
 pub mod system_metrics;

@@ -80,7 +80,7 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         print_lines(lines);
         pid_file
     };
-    telemetry::init();
+    let telemetry = telemetry::init(&config.logs);
     info!("{}", version_line());
     for notice in notices {
         match notice.severity {
@@ -93,7 +93,7 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         .thread_name("torchrelay")
         .build()?;
     let outcome = runtime.block_on(async {
-        let stop = shutdown::on_signal()?;
+        let stop = shutdown::on_signal(telemetry.flush())?;
         let listeners = listeners::bind(&config).await?;
         let engine = wiring::engine(&config);
         // Launchers wait for this very line.

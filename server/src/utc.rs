@@ -1,4 +1,5 @@
-//! Times as dates and hours of UTC. No time zones and no parsing: the log and the key file only write them.
+//! Times as dates and hours of UTC. No time zones and no parsing: the log and the key file only write
+//! them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +12,25 @@ pub(crate) fn to_the_second(time: SystemTime) -> (String, u32) {
     let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     (text, since.subsec_nanos())
 }
+
+/// The day of that time, counted from 1970.
+pub(crate) fn day(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+        / 86_400
+}
+
+/// A day counted from 1970 as `21-Nov`.
+pub(crate) fn day_and_month(day: u64) -> String {
+    let (_, month, day) = civil(day);
+    let month = usize::try_from(month - 1).unwrap_or_default();
+    format!("{day:02}-{}", MONTHS[month % MONTHS.len()])
+}
+
+pub(crate) const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
 
 /// Days since 1970 to a date of the Gregorian calendar, counted in years that start in March so that the leap day is last.
 fn civil(days: u64) -> (u64, u64, u64) {
@@ -46,5 +66,17 @@ mod tests {
         check(1_795_297_975_324, "2026-11-21T21:52:55", 324_000_000);
         check(1_767_225_599_999, "2025-12-31T23:59:59", 999_000_000);
         check(253_402_300_799_000, "9999-12-31T23:59:59", 0);
+    }
+
+    #[test]
+    fn days_have_a_number_and_a_name() {
+        let check = |seconds: u64, number: u64, name: &str| {
+            let found = day(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!((found, day_and_month(found).as_str()), (number, name));
+        };
+        check(0, 0, "01-Jan");
+        check(1_795_305_599, 20_778, "21-Nov");
+        check(1_795_305_600, 20_779, "22-Nov");
+        check(951_782_400, 11_016, "29-Feb");
     }
 }

@@ -12,6 +12,7 @@ mod fixtures;
 mod harness;
 mod listeners;
 mod load;
+mod logs;
 mod management;
 mod metrics;
 mod pictures;

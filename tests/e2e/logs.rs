@@ -1,0 +1,511 @@
+//! What the daemon writes down: its files, their lines and levels, and traces for a collector.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::client::Request;
+use crate::fixtures::Model;
+use crate::harness::{Bench, Daemon, Process, Stream};
+
+/// Longer than anything here takes, however busy the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const FILES: [&str; 5] = [
+    "access_log.log",
+    "model_log.log",
+    "model_metrics.log",
+    "ts_log.log",
+    "ts_metrics.log",
+];
+
+const START: [&str; 9] = [
+    "--start",
+    "--foreground",
+    "--ncs",
+    "--ts-config",
+    "config.properties",
+    "--model-store",
+    "store",
+    "--models",
+    "all",
+];
+
+fn bench(config: &str) -> Bench {
+    Bench::new().config(config).with(&Model::double())
+}
+
+/// A daemon that serves `double`, with these variables in its environment.
+fn start(bench: Bench, variables: &[(&str, &Path)]) -> Daemon {
+    let mut command = bench.command(&START);
+    command.envs(variables.iter().copied());
+    let process = Process::start(command);
+    let address = process.log.address();
+    process.log.wait_for("Model server started.");
+    Daemon {
+        process,
+        address,
+        bench,
+    }
+}
+
+fn names(folder: &Path) -> BTreeSet<String> {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return BTreeSet::new();
+    };
+    entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
+/// The first line of the file that the expression matches whole, waited for.
+#[track_caller]
+fn wait_for_line(file: &Path, expression: &str) -> String {
+    let expression = Regex::new(&format!("^{expression}$")).expect("an expression");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        if let Some(line) = text.lines().find(|line| expression.is_match(line)) {
+            return line.to_owned();
+        }
+        assert!(Instant::now() < deadline, "no {expression} in {text}");
+        thread::yield_now();
+    }
+}
+
+fn stop(daemon: &mut Daemon) {
+    daemon.process.signal(Signal::TERM);
+    assert_eq!(daemon.process.wait().code(), Some(0));
+}
+
+const TIME: &str = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3}";
+
+#[test]
+fn files_have_their_lines() {
+    let mut daemon = bench("").start();
+    daemon.check_serves();
+    assert_eq!(daemon.get("/ping").status, 200);
+    let logs = daemon.bench.path("logs");
+    assert_eq!(names(&logs), FILES.map(str::to_owned).into());
+    let check = |file: &str, expression: &str| {
+        wait_for_line(&logs.join(file), &format!("{TIME}{expression}"));
+    };
+    check(
+        "access_log.log",
+        r#" - /127\.0\.0\.1:\d+ "GET /ping HTTP/1\.1" 200 \d+"#,
+    );
+    check(
+        "access_log.log",
+        r#" - /127\.0\.0\.1:\d+ "POST /predictions/double HTTP/1\.1" 200 \d+"#,
+    );
+    check(
+        "ts_log.log",
+        r" \[INFO \] \S+ server::listeners - inference_address: listening on .*",
+    );
+    check(
+        "ts_metrics.log",
+        r" - Requests2XX\.Count:1\.0\|#Level:Host\|#hostname:[^,|]+,timestamp:\d{10}",
+    );
+    check(
+        "ts_metrics.log",
+        r" - ts_inference_requests_total\.Count:1\.0\|#model_name:double,model_version:default\|#hostname:[^,|]+,timestamp:\d{10}",
+    );
+    check(
+        "model_metrics.log",
+        r" - PredictionTime\.ms:\d+\.\d+\|#ModelName:double,Level:Model\|#hostname:[^,|]+,timestamp:\d{10}",
+    );
+    check(
+        "model_log.log",
+        r" \[INFO \] W-9\d+-double_\S+ torch_engine\S* - .*",
+    );
+    stop(&mut daemon);
+    // The last line is written before the process ends, and standard output has what the files have, without metrics.
+    let text = fs::read_to_string(logs.join("ts_log.log")).expect("a file");
+    let last = text.lines().last().expect("a line");
+    assert!(last.ends_with(" server - stopped"), "{last}");
+    let out = daemon.log().of(Stream::Out);
+    assert!(out.iter().any(|line| line == last), "{out:#?}");
+    let access = Regex::new(&format!(
+        r#"^{TIME} \[INFO \] \S+ ACCESS_LOG - /127\.0\.0\.1:\d+ "GET /ping HTTP/1\.1" 200 \d+$"#
+    ))
+    .expect("an expression");
+    assert!(out.iter().any(|line| access.is_match(line)), "{out:#?}");
+    assert!(!out.iter().any(|line| line.contains("METRICS")), "{out:#?}");
+}
+
+#[test]
+fn the_environment_says_where_files_lie() {
+    let bench = bench("");
+    let (logs, metrics) = (bench.path("l/deep"), bench.path("m"));
+    let variables = [
+        ("LOG_LOCATION", logs.as_path()),
+        ("METRICS_LOCATION", &metrics),
+    ];
+    let daemon = start(bench, &variables);
+    daemon.check_serves();
+    wait_for_line(&logs.join("access_log.log"), ".* 200 .*");
+    wait_for_line(&metrics.join("ts_metrics.log"), ".* - Requests2XX.*");
+    let (in_logs, in_metrics) = (names(&logs), names(&metrics));
+    assert_eq!(
+        in_logs.into_iter().collect::<Vec<_>>(),
+        ["access_log.log", "model_log.log", "ts_log.log"]
+    );
+    assert_eq!(
+        in_metrics.into_iter().collect::<Vec<_>>(),
+        ["model_metrics.log", "ts_metrics.log"]
+    );
+    assert!(!daemon.bench.path("logs").exists());
+}
+
+#[test]
+fn a_place_that_cannot_be_written_costs_the_files_and_nothing_else() {
+    let bench = bench("");
+    bench.write("file", b"no folder");
+    let below = bench.path("file/logs");
+    let daemon = start(
+        bench,
+        &[("LOG_LOCATION", &below), ("METRICS_LOCATION", &below)],
+    );
+    daemon.log().wait_for(&format!(
+        "{}: no log files can be written there: Not a directory (os error 20); the log goes on without them",
+        below.display()
+    ));
+    daemon.check_serves();
+    daemon
+        .log()
+        .wait_for("\"POST /predictions/double HTTP/1.1\" 200");
+    let out = daemon.log().of(Stream::Out);
+    let warnings = out.iter().filter(|line| line.contains("[WARN ]")).count();
+    assert_eq!(warnings, 1, "{out:#?}");
+}
+
+#[test]
+fn a_full_disk_costs_lines_and_nothing_else() {
+    let bench = bench("");
+    fs::create_dir(bench.path("logs")).expect("a new folder");
+    std::os::unix::fs::symlink("/dev/full", bench.path("logs/access_log.log")).expect("a link");
+    let daemon = bench.start();
+    for _ in 0..3 {
+        daemon.check_serves();
+    }
+    let line = daemon
+        .log()
+        .wait_for("log lines cannot be written and are lost");
+    assert!(line.contains("logs/access_log.log: "), "{line}");
+    assert!(
+        line.ends_with("No space left on device (os error 28)"),
+        "{line}"
+    );
+    daemon.check_serves();
+    let text = "log lines cannot be written";
+    let out = daemon.log().of(Stream::Out);
+    assert_eq!(out.iter().filter(|line| line.contains(text)).count(), 1);
+}
+
+#[test]
+fn json_lines_carry_the_id_of_their_request() {
+    let mut daemon = bench("log_format=json").start();
+    let request = Request::post("/predictions/double", "[1.5]");
+    let answer = daemon.send(&request);
+    let id = answer.header("x-request-id").expect("an id").to_owned();
+    let failed = daemon.post("/predictions/double", b"not JSON");
+    let failed_id = failed.header("x-request-id").expect("an id").to_owned();
+    stop(&mut daemon);
+    let objects = |file: &str| -> Vec<Value> {
+        let text = fs::read_to_string(daemon.bench.path("logs").join(file)).expect("a file");
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
+            .collect()
+    };
+    let of = |objects: &[Value], id: &str, target: &str| -> Vec<String> {
+        let of_request = objects
+            .iter()
+            .filter(|object| object["spans"]["request"]["id"] == id && object["target"] == target);
+        of_request
+            .map(|object| object["message"].as_str().expect("a text").to_owned())
+            .collect()
+    };
+    for id in [&id, &failed_id] {
+        let lines = of(&objects("access_log.log"), id, "ACCESS_LOG");
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines[0].contains("\"POST /predictions/double HTTP/1.1\" "),
+            "{lines:?}"
+        );
+    }
+    // Said by the worker, on its own thread.
+    let metrics = objects("ts_metrics.log");
+    let of_worker = metrics.iter().find(|object| {
+        let message = object["message"].as_str().unwrap_or_default();
+        object["spans"]["request"]["id"] == id.as_str() && message.starts_with("QueueTime.")
+    });
+    let thread = of_worker.expect("a line of the worker")["thread"].as_str();
+    assert!(
+        thread.is_some_and(|thread| thread.starts_with("W-9")),
+        "{thread:?}"
+    );
+    // Standard output has objects, too, beside the line that launchers wait for.
+    for line in daemon.log().of(Stream::Out) {
+        if line != "Model server started." {
+            let object: Value =
+                serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+            for name in ["timestamp", "level", "thread", "target", "message"] {
+                assert!(object[name].is_string(), "{name}: {line}");
+            }
+        }
+    }
+}
+
+#[test]
+fn levels_and_files_come_from_a_log4j_configuration() {
+    let bench = bench("");
+    bench.write(
+        "log4j2.xml",
+        br#"<?xml version="1.0" encoding="UTF-8"?>
+        <Configuration>
+          <Appenders>
+            <Console name="out"><PatternLayout pattern="%m%n"/></Console>
+            <RollingFile name="server" fileName="${env:LOG_LOCATION:-logs}/server.log" filePattern="s.%d.gz"/>
+          </Appenders>
+          <Loggers>
+            <Logger name="ACCESS_LOG" level="off"/>
+            <Logger name="TS_METRICS" level="error"/>
+            <Logger name="org.pytorch.serve" level="info"><AppenderRef ref="server"/></Logger>
+            <Root level="warn"><AppenderRef ref="out"/></Root>
+          </Loggers>
+        </Configuration>"#,
+    );
+    let arguments = [
+        "--model-store",
+        "store",
+        "--models",
+        "all",
+        "--log-config",
+        "log4j2.xml",
+    ];
+    let mut daemon = bench.start_with(&arguments);
+    daemon.check_serves();
+    daemon.log().wait_for(
+        "log4j2.xml: levels and files are honoured; without effect here: PatternLayout, filePattern",
+    );
+    stop(&mut daemon);
+    let logs = daemon.bench.path("logs");
+    let size = |name: &str| fs::metadata(logs.join(name)).map(|file| file.len()).ok();
+    assert!(size("server.log") > Some(0));
+    assert_eq!(size("ts_log.log"), None);
+    for silent in [
+        "access_log.log",
+        "ts_metrics.log",
+        "model_metrics.log",
+        "model_log.log",
+    ] {
+        assert_eq!(size(silent), Some(0), "{silent}");
+    }
+    let out = daemon.log().of(Stream::Out);
+    assert!(
+        !out.iter().any(|line| line.contains("ACCESS_LOG")),
+        "{out:#?}"
+    );
+}
+
+#[test]
+fn a_log4j_configuration_that_is_none_is_named() {
+    let bench = bench("");
+    bench.write(
+        "log4j2.xml",
+        b"<Configuration>\n  <Loggers\n</Configuration>",
+    );
+    let arguments = [
+        "--model-store",
+        "store",
+        "--models",
+        "all",
+        "--log-config",
+        "log4j2.xml",
+    ];
+    let daemon = bench.start_with(&arguments);
+    let line = daemon.log().wait_for("log4j2.xml:3: not XML: ");
+    assert!(
+        line.ends_with("; the log is as without --log-config"),
+        "{line}"
+    );
+    daemon.check_serves();
+}
+
+/// A collector: says where it is, and hands out the bodies that are posted to it.
+fn collector() -> (String, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, bodies) = sync_channel(64);
+    // Ends with the test's process.
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut reader = BufReader::new(stream);
+            while let Some(body) = next_body(&mut reader) {
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                if reader.get_mut().write_all(answer).is_err() || sender.send(body).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    (format!("http://{address}"), bodies)
+}
+
+fn next_body(reader: &mut impl BufRead) -> Option<Vec<u8>> {
+    let mut length = 0;
+    let mut line = String::new();
+    loop {
+        line.clear();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if line == "\r\n" {
+            break;
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+/// Fields of a protobuf message that are bytes, by number: enough to walk down to a span.
+fn parts(message: &[u8], number: u64) -> Vec<&[u8]> {
+    fn varint(message: &[u8], at: &mut usize) -> u64 {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = message[*at];
+            *at += 1;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                break;
+            }
+        }
+        value
+    }
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < message.len() {
+        let tag = varint(message, &mut at);
+        match tag & 7 {
+            0 => drop(varint(message, &mut at)),
+            1 => at += 8,
+            2 => {
+                let length = usize::try_from(varint(message, &mut at)).expect("short");
+                if tag >> 3 == number {
+                    found.push(&message[at..at + length]);
+                }
+                at += length;
+            }
+            5 => at += 4,
+            kind => panic!("wire type {kind}"),
+        }
+    }
+    found
+}
+
+/// Name, trace, parent and attributes of the spans in a body that was exported.
+fn spans(body: &[u8]) -> Vec<(String, String, String, BTreeSet<String>)> {
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let one = |span: &[u8], number| {
+        parts(span, number)
+            .first()
+            .copied()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    parts(body, 1)
+        .into_iter()
+        .flat_map(|resource| parts(resource, 2))
+        .flat_map(|scope| parts(scope, 2))
+        .map(|span| {
+            let attributes = parts(span, 9).into_iter();
+            let names = attributes.map(|attribute| text(&one(attribute, 1)));
+            (
+                text(&one(span, 5)),
+                hex(&one(span, 1)),
+                hex(&one(span, 4)),
+                names.collect(),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn traces_of_requests_reach_a_collector() {
+    let (endpoint, bodies) = collector();
+    let mut daemon = bench(&format!("otlp_endpoint={endpoint}")).start();
+    let (trace, parent) = ("0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331");
+    let request = Request::post("/predictions/double", "[1.5]")
+        .header("traceparent", &format!("00-{trace}-{parent}-01"));
+    assert_eq!(daemon.send(&request).status, 200);
+    assert_eq!(daemon.get("/ping").status, 200);
+    // What is left is sent at the end.
+    stop(&mut daemon);
+    let spans: Vec<_> = bodies.try_iter().flat_map(|body| spans(&body)).collect();
+    let of = |name: &str| {
+        let found = spans.iter().find(|(found, ..)| found == name);
+        found.unwrap_or_else(|| panic!("no {name}: {spans:#?}"))
+    };
+    let (_, found, its_parent, attributes) = of("POST /predictions/{model}");
+    assert_eq!((found.as_str(), its_parent.as_str()), (trace, parent));
+    for name in [
+        "id",
+        "http.request.method",
+        "http.route",
+        "url.path",
+        "http.response.status_code",
+    ] {
+        assert!(attributes.contains(name), "{name}: {attributes:?}");
+    }
+    let (_, other, its_parent, _) = of("GET /ping");
+    assert!(
+        other.len() == 32 && other != trace && its_parent.is_empty(),
+        "{other} {its_parent}"
+    );
+}
+
+#[test]
+fn a_collector_that_is_not_there_costs_a_warning() {
+    let nobody = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.local_addr().expect("bound")
+    };
+    let bench = bench(&format!("otlp_endpoint=http://{nobody}"));
+    let quick: PathBuf = "20".into();
+    let mut daemon = start(bench, &[("OTEL_BSP_SCHEDULE_DELAY", &quick)]);
+    for _ in 0..20 {
+        daemon.check_serves();
+    }
+    let text = format!("otlp_endpoint: http://{nobody}/v1/traces takes no traces: ");
+    daemon.log().wait_for(&text);
+    daemon.check_serves();
+    stop(&mut daemon);
+    let out = daemon.log().of(Stream::Out);
+    assert_eq!(
+        out.iter().filter(|line| line.contains(&text)).count(),
+        1,
+        "{out:#?}"
+    );
+}

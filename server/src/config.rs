@@ -37,6 +37,7 @@ use keys::METRICS_MODES;
 use raw::{File, RawConfig};
 use reader::Reader;
 use report::Report;
+use serving::SequenceHeaders;
 use serving::metrics::Mode;
 
 /// Reads an environment variable; [`process_env`], or a map in tests.
@@ -75,6 +76,10 @@ pub struct Config {
     pub default_startup_timeout: Duration,
     pub unregister_model_timeout: Duration,
     pub job_queue_size: NonZeroUsize,
+    /// Bytes.
+    pub job_queue_bytes: NonZeroUsize,
+    /// `ts_header_key_sequence_id`, `_start` and `_end`.
+    pub sequence_headers: SequenceHeaders,
     pub default_service_handler: Option<String>,
     pub limit_max_image_pixels: bool,
 
@@ -91,10 +96,13 @@ pub struct Config {
     pub max_request_size: usize,
     /// Bytes.
     pub max_response_size: usize,
+    /// Bytes.
+    pub request_memory: NonZeroUsize,
     pub header_timeout: Duration,
     pub body_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_connections: NonZeroUsize,
+    pub drain_delay: Duration,
     pub grace_period: Duration,
     pub prediction_content_type: bool,
 
@@ -174,6 +182,8 @@ impl Config {
             default_startup_timeout: reader.seconds("default_startup_timeout"),
             unregister_model_timeout: reader.seconds("unregister_model_timeout"),
             job_queue_size: positive(reader.nonzero("job_queue_size")),
+            job_queue_bytes: positive(reader.nonzero("job_queue_bytes")),
+            sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
             limit_max_image_pixels: reader.bool("limit_max_image_pixels"),
             enable_model_api: reader.bool("enable_model_api"),
@@ -183,10 +193,12 @@ impl Config {
             cors: cors(reader),
             max_request_size: reader.size("max_request_size"),
             max_response_size: reader.size("max_response_size"),
+            request_memory: positive(reader.nonzero("request_memory")),
             header_timeout: reader.seconds("header_timeout"),
             body_timeout: reader.seconds("body_timeout"),
             idle_timeout: reader.seconds("idle_timeout"),
             max_connections: positive(reader.nonzero("max_connections")),
+            drain_delay: reader.seconds("drain_delay"),
             grace_period: reader.seconds("grace_period"),
             prediction_content_type: reader.bool("prediction_content_type"),
             number_of_gpu: reader
@@ -295,6 +307,15 @@ fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
         Some("prometheus") => Mode::Prometheus,
         Some("legacy") => Mode::Legacy,
         _ => Mode::Log,
+    }
+}
+
+fn sequence_headers(reader: &mut Reader<'_>) -> SequenceHeaders {
+    let mut name = |key| reader.text(key).unwrap_or_default();
+    SequenceHeaders {
+        id: name("ts_header_key_sequence_id"),
+        start: name("ts_header_key_sequence_start"),
+        end: name("ts_header_key_sequence_end"),
     }
 }
 

@@ -23,7 +23,7 @@ mod utc;
 pub mod wiring;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use serving::{Engine, Registration, Serving, Wishes};
@@ -66,6 +66,7 @@ pub async fn serve(
         settings: Arc::new(HttpSettings::new(config)),
         auth,
         metrics: metrics.clone(),
+        stop: stop.clone(),
     };
     let limits = ConnectionLimits {
         connections: config.max_connections.get(),
@@ -73,8 +74,10 @@ pub async fn serve(
         idle_timeout: config.idle_timeout,
     };
     let connections = TaskTracker::new();
+    // Later than `stop` by the drain delay: until then everything goes on.
+    let close = CancellationToken::new();
     let accept = |listener, router| {
-        let (stop, connections) = (stop.clone(), connections.clone());
+        let (stop, connections) = (close.clone(), connections.clone());
         tokio::spawn(connection::accept(
             listener,
             router,
@@ -116,9 +119,16 @@ pub async fn serve(
         // Ends at once on `stop`.
         tokio::spawn(system_metrics::run(metrics, sampling, stop.clone()));
     }
+    tokio::spawn(watch_cores(Arc::clone(&serving), stop.clone()));
     ready();
 
     stop.cancelled().await;
+    if !config.drain_delay.is_zero() {
+        let seconds = config.drain_delay.as_secs();
+        info!("not ready any more; serving on for {seconds} s");
+        tokio::time::sleep(config.drain_delay).await;
+    }
+    close.cancel();
     info!(
         "stopping: {} requests inside, {} s of grace",
         serving.admission.inside(),
@@ -144,6 +154,17 @@ pub async fn serve(
         .await;
     info!("stopped");
     Ok(())
+}
+
+/// Follows changes of the process's share of the machine, until `stop`.
+async fn watch_cores(serving: Arc<Serving>, stop: CancellationToken) {
+    const INTERVAL: Duration = Duration::from_secs(5);
+    while tokio::time::timeout(INTERVAL, stop.cancelled())
+        .await
+        .is_err()
+    {
+        serving.refresh_cores();
+    }
 }
 
 fn auth(config: &Config) -> Result<Auth, AuthError> {

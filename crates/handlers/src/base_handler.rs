@@ -24,7 +24,6 @@ pub(crate) struct BaseHandler {
     expected: Expected,
     /// Whether a request's first dimension is a batch of its own.
     batched: bool,
-    merge_requests: bool,
     /// The key under which the answer stands, if it is to be an object.
     answer_key: Option<String>,
 }
@@ -45,7 +44,6 @@ impl BaseHandler {
                 shape: parameters.shape("shape")?,
             },
             batched: parameters.flag("batched")?.unwrap_or(false),
-            merge_requests: parameters.flag("merge_requests")?.unwrap_or(true),
             answer_key: parameters.text("answer_key")?.map(Into::into),
         };
         parameters.finish()?;
@@ -117,10 +115,6 @@ impl Stages for BaseHandler {
             Some(key) => Value::map([(key.as_str(), result)]),
             None => result,
         }))
-    }
-
-    fn merges(&self) -> bool {
-        self.merge_requests
     }
 
     /// Without a declared type, `[1, 2]` reaches the network as integers, which few networks take.

@@ -3,6 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use archive::ModelConfig;
+
+use crate::sequences::SequencePolicy;
+
 /// The wishes of one source. What is `None` is left to the next source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wishes {
@@ -31,6 +35,63 @@ pub struct Settings {
     pub retry_timeout: Duration,
     /// The most requests that may wait.
     pub queue_size: usize,
+    /// The most bytes that they may hold.
+    pub queue_bytes: usize,
+    pub manner: Manner,
+}
+
+/// What only the archive's own `model-config.yaml` can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// `merge`: whether different requests may share a batch.
+    pub merge: bool,
+    /// `threads`: how many a batch gets, in place of what the load suggests.
+    pub threads: Option<NonZeroUsize>,
+    /// `clientTimeoutInMills`: how long a client waits for its answer.
+    pub client_timeout: Option<Duration>,
+    /// `useJobTicket`: whether a request is taken only if a worker is idle.
+    pub job_tickets: bool,
+    /// Set where requests come in sequences.
+    pub sequences: Option<SequencePolicy>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Manner {
+            merge: true,
+            threads: None,
+            client_timeout: None,
+            job_tickets: false,
+            sequences: None,
+        }
+    }
+}
+
+impl Manner {
+    /// `batch_size` and `workers` bound the number of sequences from below, as TorchServe has it.
+    pub(crate) fn read(config: &ModelConfig, batch_size: NonZeroUsize, workers: usize) -> Self {
+        let millis = |value: Option<u32>| {
+            let set = value.filter(|&value| value > 0);
+            set.map(|value| Duration::from_millis(value.into()))
+        };
+        let count = |value: Option<u32>| value.map_or(1, |value| value as usize);
+        let max_idle = millis(config.sequence_max_idle);
+        let in_sequences = max_idle.is_some() || config.sequence_batching == Some(true);
+        Manner {
+            merge: config.merge.unwrap_or(true),
+            threads: config
+                .threads
+                .and_then(|threads| NonZeroUsize::new(threads as usize)),
+            client_timeout: millis(config.client_timeout),
+            job_tickets: config.use_job_ticket.unwrap_or(false),
+            sequences: in_sequences.then(|| SequencePolicy {
+                max_idle,
+                timeout: millis(config.sequence_timeout),
+                queue_size: count(config.max_sequence_job_queue_size),
+                most: count(config.max_num_sequence).max(batch_size.get().saturating_mul(workers)),
+            }),
+        }
+    }
 }
 
 impl Settings {
@@ -89,7 +150,17 @@ impl Settings {
                 .or(file.queue_size)
                 .or(configured.queue_size)
                 .unwrap_or(defaults.queue_size),
+            queue_bytes: defaults.queue_bytes,
+            manner: defaults.manner,
         }
+    }
+
+    /// How long a request may take that gives itself `patience`.
+    pub fn time_limit(&self, patience: Option<Duration>) -> Duration {
+        [self.manner.client_timeout, patience]
+            .into_iter()
+            .flatten()
+            .fold(self.response_timeout, Duration::min)
     }
 
     /// The most workers: never fewer than there are at first.
@@ -110,6 +181,8 @@ impl Default for Settings {
             startup_timeout: Duration::from_secs(120),
             retry_timeout: Duration::from_secs(300),
             queue_size: 100,
+            queue_bytes: 1 << 30,
+            manner: Manner::default(),
         }
     }
 }

@@ -74,7 +74,7 @@ async fn models(
         Method::POST => {
             register(
                 &app,
-                Parameters::read(query.0, request, app.settings.body).await?,
+                Parameters::read(query.0, request, &app.settings.body).await?,
             )
             .await
         }

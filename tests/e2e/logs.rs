@@ -5,15 +5,16 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use regex::Regex;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::client::Request;
+use crate::client::{Connection, Request};
 use crate::fixtures::Model;
 use crate::harness::{Bench, Daemon, Process, Stream};
 
@@ -342,6 +343,42 @@ fn a_log4j_configuration_that_is_none_is_named() {
     daemon.check_serves();
 }
 
+#[test]
+fn a_reader_of_the_log_that_stalls_holds_nobody_up() {
+    let bench = bench("");
+    let mut command = bench.command(&START);
+    command.stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut daemon = command.spawn().expect("the daemon");
+    let mut output = BufReader::new(daemon.stdout.take().expect("piped")).lines();
+    let mut address = None;
+    for line in output.by_ref().map_while(Result::ok) {
+        if let Some((_, rest)) = line.split_once("inference_address: listening on http://") {
+            address = rest.trim().parse().ok();
+        }
+        if line == "Model server started." {
+            break;
+        }
+    }
+    // From here on nobody reads, and a pipe holds 64 KiB.
+    let mut connection = Connection::open(address.expect("the daemon says where it listens"));
+    for _ in 0..2000 {
+        assert_eq!(
+            connection.request(&Request::new("GET", "/ping")).status,
+            200
+        );
+    }
+    let file = bench.path("logs/access_log.log");
+    let deadline = Instant::now() + PATIENCE;
+    let count = || fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+    while count() < 2000 {
+        assert!(Instant::now() < deadline, "{} lines", count());
+        thread::yield_now();
+    }
+    let pid = Pid::from_child(&daemon);
+    kill_process(pid, Signal::TERM).expect("it lives");
+    assert_eq!(daemon.wait().expect("a child").code(), Some(0));
+}
+
 /// A collector: says where it is, and hands out the bodies that are posted to it.
 fn collector() -> (String, Receiver<Vec<u8>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -419,35 +456,40 @@ fn parts(message: &[u8], number: u64) -> Vec<&[u8]> {
     found
 }
 
-/// Name, trace, parent and attributes of the spans in a body that was exported.
-fn spans(body: &[u8]) -> Vec<(String, String, String, BTreeSet<String>)> {
-    let hex = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
+/// What a test looks for in a span; ids in hexadecimal.
+#[derive(Debug)]
+struct Span {
+    name: String,
+    trace: String,
+    id: String,
+    parent: String,
+    attributes: BTreeSet<String>,
+}
+
+/// The spans in a body that was exported.
+fn spans(body: &[u8]) -> Vec<Span> {
+    let one = |message: &[u8], number| -> Vec<u8> {
+        let parts = parts(message, number);
+        parts.first().copied().unwrap_or_default().to_owned()
     };
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let one = |span: &[u8], number| {
-        parts(span, number)
-            .first()
-            .copied()
-            .unwrap_or_default()
-            .to_owned()
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a text");
+    let hex = |bytes: Vec<u8>| -> String {
+        let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+        digits.collect()
     };
-    parts(body, 1)
-        .into_iter()
-        .flat_map(|resource| parts(resource, 2))
+    let resources = parts(body, 1).into_iter();
+    let scopes = resources.flat_map(|resource| parts(resource, 2));
+    scopes
         .flat_map(|scope| parts(scope, 2))
-        .map(|span| {
-            let attributes = parts(span, 9).into_iter();
-            let names = attributes.map(|attribute| text(&one(attribute, 1)));
-            (
-                text(&one(span, 5)),
-                hex(&one(span, 1)),
-                hex(&one(span, 4)),
-                names.collect(),
-            )
+        .map(|span| Span {
+            trace: hex(one(span, 1)),
+            id: hex(one(span, 2)),
+            parent: hex(one(span, 4)),
+            name: text(one(span, 5)),
+            attributes: parts(span, 9)
+                .into_iter()
+                .map(|attribute| text(one(attribute, 1)))
+                .collect(),
         })
         .collect()
 }
@@ -463,13 +505,13 @@ fn traces_of_requests_reach_a_collector() {
     assert_eq!(daemon.get("/ping").status, 200);
     // What is left is sent at the end.
     stop(&mut daemon);
-    let spans: Vec<_> = bodies.try_iter().flat_map(|body| spans(&body)).collect();
+    let spans: Vec<Span> = bodies.try_iter().flat_map(|body| spans(&body)).collect();
     let of = |name: &str| {
-        let found = spans.iter().find(|(found, ..)| found == name);
+        let found = spans.iter().find(|span| span.name == name);
         found.unwrap_or_else(|| panic!("no {name}: {spans:#?}"))
     };
-    let (_, found, its_parent, attributes) = of("POST /predictions/{model}");
-    assert_eq!((found.as_str(), its_parent.as_str()), (trace, parent));
+    let request = of("POST /predictions/{model}");
+    assert_eq!((&*request.trace, &*request.parent), (trace, parent));
     for name in [
         "id",
         "http.request.method",
@@ -477,13 +519,16 @@ fn traces_of_requests_reach_a_collector() {
         "url.path",
         "http.response.status_code",
     ] {
-        assert!(attributes.contains(name), "{name}: {attributes:?}");
+        assert!(request.attributes.contains(name), "{name}: {request:?}");
     }
-    let (_, other, its_parent, _) = of("GET /ping");
-    assert!(
-        other.len() == 32 && other != trace && its_parent.is_empty(),
-        "{other} {its_parent}"
-    );
+    for name in ["queue", "inference"] {
+        let part = of(name);
+        assert_eq!((&*part.trace, &part.parent), (trace, &request.id), "{name}");
+    }
+    let ping = of("GET /ping");
+    assert!(ping.trace.len() == 32 && ping.trace != trace, "{ping:?}");
+    assert_eq!(ping.parent, "");
+    assert_eq!(spans.len(), 4, "{spans:#?}");
 }
 
 #[test]

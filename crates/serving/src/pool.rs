@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use servable::{Device, Input, LoadError, Loader};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{Span, error, info, warn};
+use tracing::{Span, error, info, trace_span, warn};
 
 use crate::batcher::BatchPolicy;
 use crate::cores::Cores;
@@ -210,6 +210,7 @@ impl Pool {
             deadline,
             reply,
             span: Span::current(),
+            _queued: trace_span!("queue"),
         };
         self.desk
             .submit(place, job)

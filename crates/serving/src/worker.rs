@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
 use tokio::sync::mpsc::WeakSender;
-use tracing::{debug, error, warn};
+use tracing::{Span, debug, error, trace_span, warn};
 
 use crate::cores::Share;
 use crate::desk::Desk;
@@ -124,11 +124,20 @@ fn serve(
             reply,
             span,
             deadline: _,
+            _queued: _,
             _weight: _,
         } = job;
         inputs.push(input);
         waiting.push((reply, span, arrival, metrics));
     }
+    // What is logged meanwhile belongs to the request, where there is but one.
+    let alone = match &waiting[..] {
+        [(_, span, ..)] => Some(span.clone()),
+        _ => None,
+    };
+    let _entered = alone.as_ref().map(Span::enter);
+    let of_batch = |(_, span, ..): &(_, Span, _, _)| trace_span!(parent: span, "inference", batch = inputs.len());
+    let inference: Vec<Span> = waiting.iter().map(of_batch).collect();
     let threads = cores.threads();
     let mut predicting = Duration::ZERO;
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
@@ -185,6 +194,7 @@ fn serve(
             results
         }
     };
+    drop(inference);
     start.metrics.predicted(predicting);
     let mut ended = Vec::new();
     for ((reply, span, arrival, metrics), result) in waiting.into_iter().zip(results) {

@@ -87,7 +87,15 @@ where
         .with_target(false)
         .with_tracked_inactivity(false)
         .with_context_activation(false)
-        .with_filter(filter_fn(|metadata| metadata.is_span()))
+        .with_filter(filter_fn(|metadata| {
+            metadata.is_span() && is_ours(metadata.target())
+        }))
+}
+
+/// Whether it comes from this program rather than from a library, whose spans are many.
+fn is_ours(target: &str) -> bool {
+    let (root, _) = target.split_once("::").unwrap_or((target, ""));
+    matches!(root, "server" | "serving" | "torch_engine" | "handlers")
 }
 
 /// The trace that the client began, as its header `traceparent` says.

@@ -19,14 +19,16 @@ mod text;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing::{error, warn};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing::{Level, Metadata, Subscriber, error, warn};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::{EnvFilter, Layer};
 
 pub use files::LogFile;
 use files::Outlets;
 use lines::Lines;
 pub(crate) use otel::endpoint;
+use request::REQUEST;
 pub use request::{request_span, response_sent};
 pub use settings::{DEFAULT_LEVELS, LogFormat, LogSettings};
 
@@ -37,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// prevents nothing.
 pub fn init(settings: &LogSettings) -> Telemetry {
     let mut complaints = Vec::new();
-    let filter = filter(settings, &mut complaints);
+    let filter = line_filter(settings, &mut complaints);
     let outlets = Outlets::open(settings, &mut complaints);
     let traces = settings.otlp_endpoint.as_deref().and_then(|endpoint| {
         otel::provider(endpoint)
@@ -86,16 +88,22 @@ impl Drop for Telemetry {
     }
 }
 
-/// `RUST_LOG`, else the levels of the settings.
-fn filter(settings: &LogSettings, complaints: &mut Vec<String>) -> EnvFilter {
-    if let Some(text) = &settings.rust_log {
-        match EnvFilter::try_new(text) {
-            Ok(filter) => return filter,
-            Err(error) => complaints.push(format!(
-                "RUST_LOG: {error}; the levels are {}",
-                settings.levels
-            )),
-        }
-    }
-    EnvFilter::new(&settings.levels)
+/// `RUST_LOG`, else the levels of the settings; and the spans of requests in any case, so that no choice of levels takes
+/// the id away from the lines that remain.
+fn line_filter<S: Subscriber>(
+    settings: &LogSettings,
+    complaints: &mut Vec<String>,
+) -> impl Filter<S> + use<S> {
+    let of_rust_log = settings.rust_log.as_ref().and_then(|text| {
+        EnvFilter::try_new(text)
+            .inspect_err(|error| {
+                let levels = &settings.levels;
+                complaints.push(format!("RUST_LOG: {error}; the levels are {levels}"));
+            })
+            .ok()
+    });
+    let levels = of_rust_log.unwrap_or_else(|| EnvFilter::new(&settings.levels));
+    let request = |metadata: &Metadata<'_>| metadata.is_span() && metadata.name() == REQUEST;
+    let requests = filter_fn(request).with_max_level_hint(Level::ERROR);
+    levels.or(requests)
 }

@@ -458,7 +458,7 @@ fn the_log_is_set_by_keys_the_environment_and_a_file() {
     let mut expected = LogSettings::new(&here.join("l"), Path::new("/m"));
     expected.format = LogFormat::Json;
     expected.rust_log = Some("debug".to_owned());
-    expected.levels = "access_log=off".to_owned();
+    expected.levels = "error,access_log=off".to_owned();
     expected.files[LogFile::Access as usize] = here.join("l/a.log");
     expected.otlp_endpoint = Some("http://c:4318/v1/traces".to_owned());
     assert_eq!(start.config().logs, expected);

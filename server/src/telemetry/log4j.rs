@@ -106,6 +106,9 @@ impl<'a> Reading<'a> {
     fn read(&mut self) -> Result<Log4j, Log4jError> {
         let mut found = Log4j::default();
         let mut levels = Vec::new();
+        // What a root logger has in log4j that is told nothing.
+        let mut root = "error";
+        let mut loggers = 0;
         for section in elements(self.root) {
             if is(section, "Appenders") {
                 self.ignore_parts_of_appenders(section);
@@ -113,8 +116,9 @@ impl<'a> Reading<'a> {
                 self.ignore(section.tag_name().name());
             }
         }
-        let loggers = elements(self.root).filter(|section| is(*section, "Loggers"));
-        for logger in loggers.flat_map(elements) {
+        let sections = elements(self.root).filter(|section| is(*section, "Loggers"));
+        for logger in sections.flat_map(elements) {
+            loggers += 1;
             let of_root = is(logger, "Root") || is(logger, "AsyncRoot");
             let name = attribute(logger, "name").unwrap_or_default();
             let known = LOGGERS.iter().find(|(known, _, _)| *known == name);
@@ -129,7 +133,7 @@ impl<'a> Reading<'a> {
                 }
             };
             match (targets, level) {
-                (None, level) => levels.insert(0, level.unwrap_or("error").to_owned()),
+                (None, level) => root = level.unwrap_or(root),
                 (Some(targets), Some(level)) => {
                     levels.extend(targets.iter().map(|target| format!("{target}={level}")));
                 }
@@ -150,7 +154,8 @@ impl<'a> Reading<'a> {
                 }
             }
         }
-        found.levels = (!levels.is_empty()).then(|| levels.join(","));
+        levels.insert(0, root.to_owned());
+        found.levels = (loggers > 0).then(|| levels.join(","));
         found.ignored = std::mem::take(&mut self.ignored).into_iter().collect();
         Ok(found)
     }

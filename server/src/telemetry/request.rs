@@ -8,12 +8,14 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::otel;
 
+/// The name of that span.
+pub(super) const REQUEST: &str = "request";
+
 /// The span of a request that was just received. With `traces` it takes up the trace that the client began, if any, and
 /// carries what a reader of traces looks for.
 pub fn request_span(id: &str, request: &Request, traces: bool) -> Span {
-    // At this level, no choice of levels takes the id away from the lines that remain.
     let span = error_span!(
-        "request",
+        REQUEST,
         id = %id,
         otel.name = field::Empty,
         otel.kind = field::Empty,

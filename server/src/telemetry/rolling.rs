@@ -146,7 +146,7 @@ impl Tidier {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
+    use std::time::{Duration, Instant, UNIX_EPOCH};
 
     use super::*;
 
@@ -213,6 +213,24 @@ mod tests {
         );
         // A clock that is set back.
         check(&[NEXT, 0], &[("ts_log.log", "0 1")]);
+    }
+
+    #[test]
+    fn what_is_put_aside_is_compressed_in_the_background() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ts_log.log");
+        let at = |second: u64| UNIX_EPOCH + Duration::from_secs(DAY + second);
+        let mut file = RollingFile::open_at(&path, Tidier::start(), 5, at(0)).unwrap();
+        for line in ["a\n", "b\n", "c\n", "d\n"] {
+            file.write(line.as_bytes(), at(0)).unwrap();
+        }
+        let compressed = folder.path().join("ts_log.21-Nov.log.gz");
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !compressed.exists() || folder.path().join("ts_log.21-Nov.log").exists() {
+            assert!(Instant::now() < patience, "it is not compressed");
+            thread::yield_now();
+        }
+        assert_eq!(fs::read_to_string(&path).unwrap(), "c\nd\n");
     }
 
     #[test]

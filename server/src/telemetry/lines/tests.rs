@@ -9,12 +9,18 @@ use tracing::{debug, error, error_span, info, warn};
 use tracing_subscriber::layer::SubscriberExt;
 
 use super::*;
+use crate::telemetry::line_filter;
 use crate::telemetry::settings::LogSettings;
 
 /// What these events leave in the file.
 fn logged(format: LogFormat, file: &str, events: impl FnOnce()) -> Vec<String> {
     let folder = tempfile::tempdir().unwrap();
-    let settings = LogSettings::new(folder.path(), Path::new("/dev/null/nowhere"));
+    let mut settings = LogSettings::new(folder.path(), Path::new("/dev/null/nowhere"));
+    settings.rust_log = Some(
+        "server=info,serving=info,torch_engine=debug,model_log=info,access_log=info".to_owned(),
+    );
+    // Two logs in one file.
+    settings.files[LogFile::Model as usize] = folder.path().join("ts_log.log");
     let mut complaints = Vec::new();
     let outlets = Outlets::open(&settings, &mut complaints).quiet();
     assert_eq!(
@@ -24,7 +30,8 @@ fn logged(format: LogFormat, file: &str, events: impl FnOnce()) -> Vec<String> {
              without them"
         ]
     );
-    let lines = Lines::new(format, outlets.clone());
+    let filter = line_filter(&settings, &mut complaints);
+    let lines = Lines::new(format, outlets.clone()).with_filter(filter);
     let subscriber = tracing_subscriber::registry().with(lines);
     tracing::subscriber::with_default(subscriber, events);
     outlets.close(Duration::from_secs(60));
@@ -61,11 +68,11 @@ fn lines_have_the_form_of_torchserve() {
         },
     );
     check(
-        "model_log.log",
+        "ts_log.log",
         " [DEBUG] THREAD torch_engine::module - said",
         || debug!(target: "torch_engine::module", "said"),
     );
-    check("model_log.log", " [ERROR] THREAD MODEL_LOG - said", || {
+    check("ts_log.log", " [ERROR] THREAD MODEL_LOG - said", || {
         error!(target: "model_log", "said");
     });
 }
@@ -132,5 +139,21 @@ fn a_json_line_is_an_object() {
                 "spans": {"inner": {}, "request": {"id": "x", "more": 3}},
             }),
         ]
+    );
+}
+
+#[test]
+fn the_id_of_a_request_survives_any_choice_of_levels() {
+    // No level is said for the part that makes the span.
+    check(
+        "ts_log.log",
+        " [INFO ] THREAD torch_engine - said id=x",
+        || {
+            let span = error_span!(target: "elsewhere", "request", id = %"x");
+            let _entered = span.entered();
+            let _other = error_span!(target: "elsewhere", "other", of = 1).entered();
+            info!(target: "torch_engine", "said");
+            info!(target: "elsewhere", "not said");
+        },
     );
 }

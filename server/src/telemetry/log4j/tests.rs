@@ -68,11 +68,11 @@ fn little_is_enough_and_more_is_ignored() {
     check("<loggers><root/></loggers>", "levels error");
     check(
         "<Loggers><AsyncLogger name=\"ACCESS_LOG\" level=\" Off \"><Filters/></AsyncLogger></Loggers>",
-        "levels access_log=off\nignored Filters",
+        "levels error,access_log=off\nignored Filters",
     );
     check(
         "<CustomLevels/><Loggers><Logger name=\"a.b\"/></Loggers>",
-        "ignored CustomLevels, Logger a.b",
+        "levels error\nignored CustomLevels, Logger a.b",
     );
 }
 
@@ -87,13 +87,16 @@ fn names_of_files_may_be_looked_up() {
         );
         check(&text, expected);
     };
-    check("${dir}/m.log", "model_log.log /var/log/ts/d/m.log");
+    check(
+        "${dir}/m.log",
+        "levels error\nmodel_log.log /var/log/ts/d/m.log",
+    );
     check(
         "a-${env:NO:-${env:NEITHER:-b}}.log",
-        "model_log.log a-b.log",
+        "levels error\nmodel_log.log a-b.log",
     );
     for unknown in ["${env:NO}/m.log", "${sys:home}/m.log", "${self}", "${dir"] {
-        check(unknown, "ignored fileName of f");
+        check(unknown, "levels error\nignored fileName of f");
     }
 }
 

@@ -202,6 +202,7 @@ impl Pool {
             }),
         };
         let (reply, answer) = oneshot::channel();
+        let queued = trace_span!("queue");
         let job = Job {
             _weight: self.held.add(input.bytes()),
             input,
@@ -210,7 +211,7 @@ impl Pool {
             deadline,
             reply,
             span: Span::current(),
-            _queued: trace_span!("queue"),
+            _queued: (!queued.is_disabled()).then(|| Box::new(queued)),
         };
         self.desk
             .submit(place, job)

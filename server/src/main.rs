@@ -11,7 +11,7 @@ use server::args::{Args, Task, version_line};
 use server::config::{Config, Severity, process_env};
 use server::daemonize::{self, PidFile};
 use server::{listeners, serve, shutdown, telemetry, wiring};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 fn main() -> ExitCode {
     match run(&Args::parse()) {
@@ -104,6 +104,10 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
     });
     // A worker that hangs in a model must not keep the process: its thread ends with it.
     runtime.shutdown_background();
+    if let Err(error) = &outcome {
+        // In the background nobody may see what is printed.
+        error!("{error:#}");
+    }
     outcome
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 use tracing::field::{Field, Visit};
 
-use super::lines::Head;
+use super::lines::{Head, THREAD};
 use super::text::level;
 use crate::utc;
 
@@ -89,7 +89,7 @@ impl Visit for Object<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             self.message = value.to_owned();
-        } else {
+        } else if field.name() != THREAD {
             Members::new(&mut self.fields).record_str(field, value);
         }
     }
@@ -97,7 +97,7 @@ impl Visit for Object<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
             self.message = text_of(value);
-        } else {
+        } else if field.name() != THREAD {
             Members::new(&mut self.fields).record_debug(field, value);
         }
     }

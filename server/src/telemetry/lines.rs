@@ -30,6 +30,10 @@ impl Lines {
     }
 }
 
+/// A field of an event that names the thread in place of the one that speaks: for lines that a worker's process printed
+/// (`info!(target: "model_log", thread = "W-9000-m_1.0-stdout", "…")`).
+pub(super) const THREAD: &str = "thread";
+
 /// What every line begins with.
 pub(super) struct Head<'a> {
     pub(super) time: SystemTime,
@@ -69,14 +73,15 @@ where
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata: &Metadata<'_> = event.metadata();
+        let file = LogFile::of(metadata.target());
         let thread = std::thread::current();
+        let named = named_thread(event);
         let head = Head {
             time: SystemTime::now(),
             level: *metadata.level(),
-            thread: thread.name().unwrap_or("unnamed"),
+            thread: named.as_deref().or(thread.name()).unwrap_or("unnamed"),
             logger: logger(metadata.target()),
         };
-        let file = LogFile::of(metadata.target());
         let mut line = LINE.try_with(Cell::take).unwrap_or_default();
         line.clear();
         let skipped = match self.format {
@@ -109,6 +114,28 @@ where
         self.outlets.put(file, &line, skipped);
         let _ = LINE.try_with(|place| place.set(line));
     }
+}
+
+/// What the field [`THREAD`] says. Few events have one, and only those are looked through.
+fn named_thread(event: &Event<'_>) -> Option<String> {
+    struct Named(Option<String>);
+    impl Visit for Named {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == THREAD {
+                self.0 = Some(value.to_owned());
+            }
+        }
+
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            if field.name() == THREAD {
+                self.0 = Some(format!("{value:?}"));
+            }
+        }
+    }
+    event.metadata().fields().field(THREAD)?;
+    let mut named = Named(None);
+    event.record(&mut named);
+    named.0
 }
 
 impl LogFormat {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
-use super::lines::Head;
+use super::lines::{Head, THREAD};
 use crate::utc;
 
 /// Everything in front of the message. Returns the part that bare files leave out, which have ` - ` behind the time.
@@ -63,6 +63,9 @@ impl Visit for Fields<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == THREAD {
+            return;
+        }
         if !std::mem::take(&mut self.first) {
             self.out.push(b' ');
         }

@@ -75,6 +75,11 @@ fn lines_have_the_form_of_torchserve() {
     check("ts_log.log", " [ERROR] THREAD MODEL_LOG - said", || {
         error!(target: "model_log", "said");
     });
+    check(
+        "ts_log.log",
+        " [INFO ] W-9000-m_1.0-stdout MODEL_LOG - printed",
+        || info!(target: "model_log", thread = "W-9000-m_1.0-stdout", "printed"),
+    );
 }
 
 #[test]

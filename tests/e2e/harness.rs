@@ -194,6 +194,20 @@ impl Daemon {
         &self.process.log
     }
 
+    /// Waits until the answer to a question is 200.
+    #[track_caller]
+    pub(crate) fn wait_for_ok(&self, path: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = self.get(path);
+            if answer.status == 200 {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{path}: {}", answer.text());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Fails unless the model `double` still doubles.
     #[track_caller]
     pub(crate) fn check_serves(&self) {

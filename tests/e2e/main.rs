@@ -16,6 +16,7 @@ mod logs;
 mod management;
 mod metrics;
 mod pictures;
+mod queueing;
 mod rest;
 mod routes;
 mod shutdown;

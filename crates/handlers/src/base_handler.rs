@@ -14,9 +14,10 @@ use servable::{BatchError, DType, Input, JobError, LoadError, Output, Tensor, Va
 
 use crate::batch::{self, Layout, Stages};
 use crate::parameters::Parameters;
-use crate::{Handler, ModelContext, Network};
+use crate::{Bucketing, Handler, ModelContext, Network};
 use expected::Expected;
 
+pub(crate) use binary::{DTYPE_HEADER, SHAPE_HEADER, npy_header};
 pub(crate) use numbers::from_value;
 pub(crate) use payload::{json_tensor, part};
 
@@ -59,6 +60,12 @@ impl Handler for BaseHandler {
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         batch::run(self, network, inputs, threads)
+    }
+
+    fn bucketing(&self) -> Bucketing {
+        Bucketing::ByTensor {
+            batched: self.batched,
+        }
     }
 
     fn example(&self) -> Option<Input> {

@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
 use tokio::sync::mpsc::WeakSender;
+use tokio::sync::oneshot;
 use tracing::{Span, debug, error, trace_span, warn};
 
 use crate::cores::Share;
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::job::Job;
+use crate::job::{Job, Reply};
 use crate::metrics::ModelMetrics;
 use crate::pool::Event;
 
@@ -71,15 +72,21 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
     report(start, Event::Loaded(start.id, start.turn));
     while let Ok(batch) = batches.recv() {
         let jobs = batch.jobs.len();
-        let Ok(ended) = serve(start, &mut servable, batch) else {
+        let Ok(answers) = serve(start, &mut servable, batch) else {
             return; // Reported where it happened.
         };
+        let ended = ended_sequences(&answers);
+        if servable.is_some() {
+            // Before the answers go out: whoever gets one finds this worker idle.
+            start.desk.answered(start.id, start.turn, jobs, &ended);
+            answers.into_iter().for_each(Answer::send);
+            continue;
+        }
         // After a panic: now, rather than when the next request waits for it.
-        if servable.is_none() {
-            match load(start) {
-                Ok(loaded) => servable = Some(loaded),
-                Err(error) => return report(start, Event::LoadFailed(start.id, start.turn, error)),
-            }
+        answers.into_iter().for_each(Answer::send);
+        match load(start) {
+            Ok(loaded) => servable = Some(loaded),
+            Err(error) => return report(start, Event::LoadFailed(start.id, start.turn, error)),
         }
         start.desk.answered(start.id, start.turn, jobs, &ended);
     }
@@ -104,13 +111,13 @@ fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
 /// The model could not be loaded again after a panic; the worker ends.
 struct Lost;
 
-/// Runs one batch and answers every job in it. When a batch of several fails as a whole, its jobs are run one by one, so
-/// that a failure costs the request that causes it and no other. Returns the sequences that the handler has ended.
+/// Runs one batch and makes an answer to every job in it. When a batch of several fails as a whole, its jobs are run one by one, so
+/// that a failure costs the request that causes it and no other.
 fn serve(
     start: &Start,
     servable: &mut Option<Box<dyn Servable>>,
     batch: Batch,
-) -> Result<Vec<String>, Lost> {
+) -> Result<Vec<Answer>, Lost> {
     let began = Instant::now();
     let Batch { jobs, cores } = batch;
     let mut inputs = Vec::with_capacity(jobs.len());
@@ -136,8 +143,9 @@ fn serve(
         _ => None,
     };
     let _entered = alone.as_ref().map(Span::enter);
-    let of_batch = |(_, span, ..): &(_, Span, _, _)| trace_span!(parent: span, "inference", batch = inputs.len());
-    let inference: Vec<Span> = waiting.iter().map(of_batch).collect();
+    let size = inputs.len();
+    let part = |span: &Span| trace_span!(parent: span, "inference", batch = size);
+    let inference: Vec<Span> = waiting.iter().map(|(_, span, ..)| part(span)).collect();
     let threads = cores.threads();
     let mut predicting = Duration::ZERO;
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
@@ -196,24 +204,52 @@ fn serve(
     };
     drop(inference);
     start.metrics.predicted(predicting);
-    let mut ended = Vec::new();
-    for ((reply, span, arrival, metrics), result) in waiting.into_iter().zip(results) {
-        let _entered = span.enter();
-        metrics.answered(began.duration_since(arrival), arrival.elapsed());
-        ended.extend(result.iter().flat_map(ended_sequences));
-        // Fails when the client is gone; the answer has no other owner.
-        let _ = reply.send(result);
-    }
     start
         .metrics
         .worker_time(began.elapsed().saturating_sub(predicting));
-    Ok(ended)
+    let answers = waiting.into_iter().zip(results);
+    Ok(answers
+        .map(|((reply, span, arrival, metrics), result)| Answer {
+            reply,
+            span,
+            arrival,
+            began,
+            metrics,
+            result,
+        })
+        .collect())
 }
 
-fn ended_sequences(output: &Output) -> impl Iterator<Item = String> + '_ {
-    let named = |(name, _): &&(String, String)| name.eq_ignore_ascii_case(ENDED_SEQUENCES);
-    let values = output.headers.iter().filter(named);
-    values.flat_map(|(_, value)| value.split(';').map(|id| id.trim().to_owned()))
+/// What is said to one client.
+struct Answer {
+    reply: oneshot::Sender<Reply>,
+    span: Span,
+    arrival: Instant,
+    /// When the batch was begun.
+    began: Instant,
+    metrics: ModelMetrics,
+    result: Reply,
+}
+
+impl Answer {
+    fn send(self) {
+        let _entered = self.span.enter();
+        let queued = self.began.duration_since(self.arrival);
+        self.metrics.answered(queued, self.arrival.elapsed());
+        // Fails when the client is gone; the answer has no other owner.
+        let _ = self.reply.send(self.result);
+    }
+}
+
+/// The sequences that the handler has ended.
+fn ended_sequences(answers: &[Answer]) -> Vec<String> {
+    let outputs = answers.iter().flat_map(|answer| &answer.result);
+    let headers = outputs.flat_map(|output| &output.headers);
+    let named = headers.filter(|(name, _)| name.eq_ignore_ascii_case(ENDED_SEQUENCES));
+    named
+        .flat_map(|(_, value)| value.split(';'))
+        .map(|id| id.trim().to_owned())
+        .collect()
 }
 
 enum Attempt {

@@ -96,9 +96,11 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         let stop = shutdown::on_signal(telemetry.flush())?;
         let listeners = listeners::bind(&config).await?;
         let engine = wiring::engine(&config);
-        // Launchers wait for this very line.
+        let flush = telemetry.flush();
+        // Launchers wait for this very line; what was said before it, such as addresses, stands before it.
         serve(&config, engine, listeners, stop, || {
-            say("Model server started.")
+            flush();
+            say("Model server started.");
         })
         .await
     });

@@ -6,6 +6,7 @@
 //! then hands each part of the server its own settings.
 
 pub mod address;
+mod addresses;
 pub mod key_material;
 pub mod keys;
 pub mod load_models;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use address::Address;
+pub use addresses::Addresses;
 pub use key_material::{KeyMaterial, Secret};
 pub use load_models::{LoadModels, ModelSource};
 pub use models::{ModelSettings, Models};

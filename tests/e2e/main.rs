@@ -8,6 +8,7 @@ mod background;
 mod bad_input;
 mod bad_models;
 mod client;
+mod client_commands;
 mod fixtures;
 mod harness;
 mod listeners;

@@ -215,6 +215,7 @@ impl Serving {
             None => &found.default_metrics,
         };
         metrics.request_arrived();
+        let _inside = metrics.inside();
         let limit = found.settings.time_limit(patience).min(LONGEST);
         let step = found
             .settings

@@ -24,12 +24,13 @@ use serving::Serving;
 use serving::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, ServiceExt};
-use tracing::{Instrument, info, info_span};
+use tracing::{Instrument, info};
 use uuid::Uuid;
 
 use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
 use crate::error::Failure;
+use crate::telemetry;
 pub use body::BodyLimits;
 pub use management::ManagementSettings;
 pub use memory::Memory;
@@ -52,6 +53,8 @@ pub struct HttpSettings {
     /// Whether JSON answers of models carry a content type, which TorchServe's do not.
     pub prediction_content_type: bool,
     pub management: ManagementSettings,
+    /// Whether somebody collects traces.
+    traces: bool,
     cors: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -69,6 +72,7 @@ impl HttpSettings {
                 initial_workers: config.default_workers_per_model.map_or(0, Into::into),
                 unregister_timeout: config.unregister_model_timeout,
             },
+            traces: config.logs.otlp_endpoint.is_some(),
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
         }
     }
@@ -157,8 +161,9 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
         .map(ToString::to_string)
         .unwrap_or_default();
     let stays = keeps_connection(&request);
-    let span = info_span!("request", id = %id);
-    let mut response = next.run(request).instrument(span).await;
+    let traces = app.settings.traces;
+    let span = telemetry::request_span(&id, &request, traces);
+    let mut response = next.run(request).instrument(span.clone()).await;
 
     let status = response.status();
     app.metrics.response(status.as_u16());
@@ -186,7 +191,11 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     for (name, value) in &app.settings.cors {
         headers.insert(name.clone(), value.clone());
     }
-    info!(target: "access_log", "{peer} {line} {} {}", status.as_u16(), start.elapsed().as_millis());
+    telemetry::response_sent(&span, status, traces);
+    span.in_scope(|| {
+        let (status, millis) = (status.as_u16(), start.elapsed().as_millis());
+        info!(target: "access_log", "{peer} {line} {status} {millis}");
+    });
     response
 }
 

@@ -370,6 +370,8 @@ impl Log {
         let text = format!("{key}: listening on http://");
         let line = self.wait_for(&text);
         let (_, address) = line.split_once(&text).expect("just found");
+        // In a line of JSON more follows.
+        let address = address.trim_end_matches(['"', '}']);
         address.trim().parse().expect("an address with a port")
     }
 

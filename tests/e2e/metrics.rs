@@ -98,10 +98,10 @@ fn by_default_metrics_are_lines_of_the_log() {
     daemon.check_serves();
     let host = "|#Level:Host|#hostname:";
     for line in [
-        format!("ts_metrics - Requests2XX.Count:1.0{host}"),
-        "ts_metrics - ts_inference_requests_total.Count:1.0|#model_name:double,model_version:default|#hostname:".into(),
-        "ts_metrics - QueueTime.Milliseconds:".into(),
-        "ts_metrics - MemoryUtilization.Percent:".into(),
+        format!("TS_METRICS - Requests2XX.Count:1.0{host}"),
+        "TS_METRICS - ts_inference_requests_total.Count:1.0|#model_name:double,model_version:default|#hostname:".into(),
+        "TS_METRICS - QueueTime.Milliseconds:".into(),
+        "TS_METRICS - MemoryUtilization.Percent:".into(),
     ] {
         daemon.log().wait_for(&line);
     }

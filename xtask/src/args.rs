@@ -40,6 +40,11 @@ impl Args {
             .map_err(|_| anyhow!("{name} does not take {text:?}"))
     }
 
+    /// What has not been taken, for a program that reads it itself.
+    pub fn rest(self) -> Vec<String> {
+        self.0
+    }
+
     pub fn finish(self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),

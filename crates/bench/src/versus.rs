@@ -1,0 +1,171 @@
+//! The comparison: for each model a daemon under load and libtorch alone, in turn, slice by slice, so that a machine
+//! that is slower for a while is slower for both.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::bare::Bare;
+use crate::daemon::{Daemon, Start};
+use crate::load::{Load, Slice};
+use crate::machine;
+use crate::plan::{CONCURRENCIES, Configuration, Plan, configurations, fastest};
+use crate::process;
+use crate::report::{BareFigures, Model, Row};
+use crate::stats::{Ratio, median, quantile};
+use crate::store;
+use crate::subject::Subject;
+
+/// How many of the bare loop's configurations are measured a second time before one is chosen.
+const FINALISTS: usize = 3;
+
+/// Measures one model at every concurrency. `progress` is told what is at hand.
+pub fn measure(
+    subject: &Subject,
+    folder: &Path,
+    plan: Plan,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Model> {
+    let mut bare = Bare::start(subject, folder)?;
+    let expected = bare.answer()?;
+    let mut daemon = start(subject, folder, machine::cores())?;
+    let first_right = daemon.first_right(&subject.path(), &subject.body, |body| {
+        subject.is_right(body, &expected)
+    })?;
+    progress(&format!(
+        "{}: libtorch alone, every configuration",
+        subject.name
+    ));
+    let mut found = Vec::new();
+    for configuration in configurations(machine::cores()) {
+        let run = bare.run(configuration, plan.search)?;
+        found.push((configuration, run.per_second));
+    }
+    let mut rows = Vec::new();
+    for concurrency in CONCURRENCIES {
+        let configuration = choose(&mut bare, &found, concurrency, plan)?;
+        progress(&format!(
+            "{}: {concurrency} connections, beside {configuration}",
+            subject.name
+        ));
+        rows.push(row(
+            subject,
+            &daemon,
+            &mut bare,
+            concurrency,
+            configuration,
+            plan,
+        )?);
+    }
+    let peak = process::memory(daemon.id())?.peak;
+    daemon.check_alive()?;
+    Ok(Model {
+        name: subject.name.into(),
+        title: subject.title.into(),
+        first_right,
+        peak,
+        rows,
+    })
+}
+
+/// A daemon that serves this model alone, with that many workers.
+pub(crate) fn start(subject: &Subject, folder: &Path, workers: usize) -> Result<Daemon> {
+    let store = folder.join("store");
+    fs::create_dir_all(&store).with_context(|| format!("cannot create {}", store.display()))?;
+    let config = subject.config(workers);
+    store::pack(&store, &subject.packed(&config))?;
+    Daemon::start(&Start {
+        folder: &store,
+        models: &format!("{0}={0}.mar", subject.name),
+        config: "",
+        log: None,
+    })
+}
+
+/// The fastest configuration that this many requests could feed; the first few of the search run once more, so that a
+/// lucky moment does not decide.
+fn choose(
+    bare: &mut Bare,
+    found: &[(Configuration, f64)],
+    concurrency: usize,
+    plan: Plan,
+) -> Result<Configuration> {
+    let mut best = None;
+    for configuration in fastest(found, concurrency, FINALISTS) {
+        let speed = bare.run(configuration, plan.search)?.per_second;
+        if best.is_none_or(|(_, so_far)| speed > so_far) {
+            best = Some((configuration, speed));
+        }
+    }
+    let (configuration, _) = best.context("no configuration for a single request")?;
+    Ok(configuration)
+}
+
+fn row(
+    subject: &Subject,
+    daemon: &Daemon,
+    bare: &mut Bare,
+    concurrency: usize,
+    configuration: Configuration,
+    plan: Plan,
+) -> Result<Row> {
+    let mut load = Load::open(daemon.address, concurrency, &subject.path(), &subject.body)?;
+    let id = daemon.id();
+    let mut pairs = Vec::with_capacity(plan.pairs);
+    for turn in 0..plan.pairs {
+        let mut slice = || load.run(plan.slice, || process::cpu_seconds(id));
+        // Neither side always has what the other has warmed or left behind.
+        let pair = if turn % 2 == 0 {
+            let bare = bare.run(configuration, plan.slice)?;
+            (slice()?, bare)
+        } else {
+            (slice()?, bare.run(configuration, plan.slice)?)
+        };
+        pairs.push(pair);
+    }
+    let ratio = Ratio::of_pairs(
+        pairs
+            .iter()
+            .map(|(slice, bare)| (slice.per_second(), bare.per_second)),
+    );
+    let of_bare = |figure: fn(&crate::bare::Run) -> f64| {
+        median(&pairs.iter().map(|(_, run)| figure(run)).collect::<Vec<_>>())
+    };
+    let bare = BareFigures {
+        configuration,
+        per_second: of_bare(|run| run.per_second),
+        median_ms: of_bare(|run| f64::from(run.median) / 1e3),
+    };
+    let slices: Vec<&mut Slice> = pairs.iter_mut().map(|(slice, _)| slice).collect();
+    Ok(figures(concurrency, slices, ratio, bare))
+}
+
+fn figures(
+    concurrency: usize,
+    mut slices: Vec<&mut Slice>,
+    ratio: Ratio,
+    bare: BareFigures,
+) -> Row {
+    let mut of = |figure: &mut dyn FnMut(&mut Slice) -> f64| {
+        median(
+            &slices
+                .iter_mut()
+                .map(|slice| figure(slice))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let latency = |q: f64| {
+        move |slice: &mut Slice| quantile(&mut slice.latencies, q).map_or(f64::NAN, f64::from) / 1e3
+    };
+    Row {
+        concurrency,
+        per_second: of(&mut |slice| slice.per_second()),
+        median_ms: of(&mut latency(0.5)),
+        p99_ms: of(&mut latency(0.99)),
+        cpu_ms: of(&mut |slice| 1e3 * slice.metered / slice.answers as f64),
+        client_share: of(&mut |slice| slice.own_cpu / slice.seconds),
+        ratio,
+        bare,
+    }
+}

@@ -127,6 +127,19 @@ impl Daemon {
         }
     }
 
+    /// Waits until every model has all its workers.
+    pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
+        let mut client = Client::new(self.address);
+        while client.send("GET", "/ready", b"")?.status != 200 {
+            self.check_alive()?;
+            if self.started.elapsed() > PATIENCE {
+                bail!("not every worker loaded within {} s", PATIENCE.as_secs());
+            }
+            thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+
     pub(crate) fn check_alive(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!(

@@ -93,8 +93,8 @@ impl Load {
         })
     }
 
-    /// Asks on all connections, counts for `time` once each has been answered, and returns when nothing is under way any
-    /// more. `meter` is read at both ends of that time. Any answer but a 200 is an error.
+    /// Asks on all connections, counts for `time` or a little longer once each has been answered, and returns when nothing
+    /// is under way any more. `meter` is read at both ends of that time. Any answer but a 200 is an error.
     pub fn run(&mut self, time: Duration, mut meter: impl FnMut() -> Result<f64>) -> Result<Slice> {
         let mut latencies = Vec::new();
         let mut answered = 0;
@@ -107,9 +107,8 @@ impl Load {
         latencies.clear();
         let (metered, own) = (meter()?, own_cpu());
         let start = Instant::now();
-        while let Some(left) = time.checked_sub(start.elapsed()) {
-            self.turn(Next::Ask, left, &mut latencies)?;
-        }
+        // From answers to answers: where they come in batches, the end must not fall between two of them.
+        while self.turn(Next::Ask, PATIENCE, &mut latencies)? == 0 || start.elapsed() < time {}
         let seconds = start.elapsed().as_secs_f64();
         let slice = Slice {
             seconds,

@@ -25,15 +25,16 @@ pub fn weigh(subject: &Subject, folder: &Path, time: Duration) -> Result<Vec<Wei
             let first_right = daemon.first_right(&subject.path(), &subject.body, |body| {
                 subject.is_right(body, &expected)
             })?;
+            daemon.wait_until_ready()?;
+            let idle = process::memory(daemon.id())?.resident;
             // Enough at once that every worker has had its batches.
             let mut load = Load::open(daemon.address, 8 * workers, &subject.path(), &subject.body)?;
             load.run(time, || Ok(0.0))?;
-            let memory = process::memory(daemon.id())?;
             Ok(Weight {
                 workers,
                 first_right,
-                resident: memory.resident,
-                peak: memory.peak,
+                idle,
+                loaded: process::memory(daemon.id())?.resident,
             })
         })
         .collect()

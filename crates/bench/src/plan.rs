@@ -22,7 +22,18 @@ pub struct Plan {
     pub search: Duration,
 }
 
+/// A slice holds as many answers as this, if it can: networks answer in batches, and half a batch is a large share of few.
+const ANSWERS: f64 = 240.0;
+/// But it takes at most this many times as long as planned.
+const STRETCH: u32 = 4;
+
 impl Plan {
+    /// The length of a slice for a network that answers about so many requests a second.
+    pub fn slice_for(&self, per_second: f64) -> Duration {
+        let wanted = (ANSWERS / per_second).clamp(0.0, 1e6);
+        Duration::from_secs_f64(wanted).clamp(self.slice, STRETCH * self.slice)
+    }
+
     pub const FULL: Plan = Plan {
         slice: Duration::from_secs(2),
         pairs: 7,
@@ -107,6 +118,15 @@ pub fn fastest(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slices_are_longer_for_slow_networks() {
+        let seconds = |per_second| Plan::FULL.slice_for(per_second).as_secs_f64();
+        assert_eq!(seconds(10_000.0), 2.0);
+        assert_eq!(seconds(60.0), 4.0);
+        assert_eq!(seconds(1.0), 8.0);
+        assert_eq!(seconds(0.0), 8.0);
+    }
 
     fn check_configurations(cores: usize, expected: &[(usize, usize)]) {
         let found: Vec<_> = configurations(cores)

@@ -203,6 +203,12 @@ mod tests {
                 least: 0.0,
                 most: 0.0,
             },
+            latency: Ratio {
+                median: 1.0,
+                least: 1.0,
+                most: 1.0,
+            },
+            added_ms: 0.0,
             bare: BareFigures {
                 configuration: Configuration {
                     workers: 1,

@@ -25,28 +25,20 @@ pub fn by_thread(
     concurrency: usize,
     time: Duration,
 ) -> Result<Shares> {
-    let daemon = versus::start(subject, folder, machine::cores())?;
+    let mut daemon = versus::start(subject, folder, machine::cores())?;
+    daemon.wait_until_ready()?;
     let mut load = Load::open(daemon.address, concurrency, &subject.path(), &subject.body)?;
     let mut readings = Vec::new();
-    // Warm, and so that a daemon that still loads does not count.
-    while load.run(time / 4, || Ok(0.0)).is_err() {
-        load = Load::open(daemon.address, concurrency, &subject.path(), &subject.body)?;
-    }
+    load.run(time / 4, || Ok(0.0))?;
     let slice = load.run(time, || {
-        readings.push(process::threads(daemon.id())?);
+        let threads = [daemon.id(), std::process::id()].map(process::threads);
+        readings.push(threads.into_iter().collect::<Result<Vec<_>>>()?.concat());
         Ok(0.0)
     })?;
     let [before, after] = readings.as_slice() else {
         anyhow::bail!("threads are read at both ends of a slice");
     };
-    let answers = slice.answers as f64;
-    let mut kinds = shares(before, after, answers);
-    kinds.push(Share {
-        kind: "the load itself (not the daemon)".into(),
-        user_us: 1e6 * slice.own_cpu / answers,
-        system_us: 0.0,
-        sleeps: 0.0,
-    });
+    let kinds = shares(before, after, slice.answers as f64);
     Ok(Shares {
         model: subject.name.into(),
         concurrency,
@@ -63,7 +55,7 @@ pub fn by_function(
     time: Duration,
 ) -> Result<Option<String>> {
     let mut daemon = versus::start(subject, folder, machine::cores())?;
-    daemon.first_right(&subject.path(), &subject.body, |_| true)?;
+    daemon.wait_until_ready()?;
     let mut load = Load::open(daemon.address, concurrency, &subject.path(), &subject.body)?;
     let record = folder.join("perf.data");
     let recording = Command::new("perf")
@@ -130,12 +122,14 @@ fn shares(before: &[ThreadUse], after: &[ThreadUse], requests: f64) -> Vec<Share
     kinds.into_values().collect()
 }
 
-/// What a thread of the daemon is there for.
+/// What a thread is there for: the daemon's, or our own.
 fn kind(name: &str) -> &'static str {
     if name.starts_with("W-") {
         "workers: handler and network"
     } else if name.starts_with("torchrelay") {
         "sockets, HTTP, queues"
+    } else if name == "bench" {
+        "the load itself (not the daemon)"
     } else {
         "others"
     }

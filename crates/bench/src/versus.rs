@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::bare::Bare;
+use crate::bare::{Bare, Run};
 use crate::daemon::{Daemon, Start};
 use crate::load::{Load, Slice};
 use crate::machine;
@@ -44,7 +44,7 @@ pub fn measure(
     }
     let mut rows = Vec::new();
     for concurrency in CONCURRENCIES {
-        let configuration = choose(&mut bare, &found, concurrency, plan)?;
+        let (configuration, speed) = choose(&mut bare, &found, concurrency, plan)?;
         progress(&format!(
             "{}: {concurrency} connections, beside {configuration}",
             subject.name
@@ -55,7 +55,10 @@ pub fn measure(
             &mut bare,
             concurrency,
             configuration,
-            plan,
+            Plan {
+                slice: plan.slice_for(speed),
+                ..plan
+            },
         )?);
     }
     let peak = process::memory(daemon.id())?.peak;
@@ -90,7 +93,7 @@ fn choose(
     found: &[(Configuration, f64)],
     concurrency: usize,
     plan: Plan,
-) -> Result<Configuration> {
+) -> Result<(Configuration, f64)> {
     let mut best = None;
     for configuration in fastest(found, concurrency, FINALISTS) {
         let speed = bare.run(configuration, plan.search)?.per_second;
@@ -98,8 +101,7 @@ fn choose(
             best = Some((configuration, speed));
         }
     }
-    let (configuration, _) = best.context("no configuration for a single request")?;
-    Ok(configuration)
+    best.context("no configuration for a single request")
 }
 
 fn row(
@@ -124,48 +126,55 @@ fn row(
         };
         pairs.push(pair);
     }
-    let ratio = Ratio::of_pairs(
-        pairs
-            .iter()
-            .map(|(slice, bare)| (slice.per_second(), bare.per_second)),
-    );
-    let of_bare = |figure: fn(&crate::bare::Run) -> f64| {
-        median(&pairs.iter().map(|(_, run)| figure(run)).collect::<Vec<_>>())
-    };
-    let bare = BareFigures {
-        configuration,
-        per_second: of_bare(|run| run.per_second),
-        median_ms: of_bare(|run| f64::from(run.median) / 1e3),
-    };
-    let slices: Vec<&mut Slice> = pairs.iter_mut().map(|(slice, _)| slice).collect();
-    Ok(figures(concurrency, slices, ratio, bare))
+    Ok(figures(concurrency, configuration, &mut pairs))
 }
 
-fn figures(
-    concurrency: usize,
-    mut slices: Vec<&mut Slice>,
-    ratio: Ratio,
-    bare: BareFigures,
-) -> Row {
-    let mut of = |figure: &mut dyn FnMut(&mut Slice) -> f64| {
+fn figures(concurrency: usize, configuration: Configuration, pairs: &mut [(Slice, Run)]) -> Row {
+    let millis = |micros: u32| f64::from(micros) / 1e3;
+    let medians: Vec<f64> = pairs
+        .iter_mut()
+        .map(|(slice, _)| quantile(&mut slice.latencies, 0.5).map_or(f64::NAN, millis))
+        .collect();
+    let p99s: Vec<f64> = pairs
+        .iter_mut()
+        .map(|(slice, _)| quantile(&mut slice.latencies, 0.99).map_or(f64::NAN, millis))
+        .collect();
+    let of_slices = |figure: fn(&Slice) -> f64| {
         median(
-            &slices
-                .iter_mut()
-                .map(|slice| figure(slice))
+            &pairs
+                .iter()
+                .map(|(slice, _)| figure(slice))
                 .collect::<Vec<_>>(),
         )
     };
-    let latency = |q: f64| {
-        move |slice: &mut Slice| quantile(&mut slice.latencies, q).map_or(f64::NAN, f64::from) / 1e3
+    let of_runs = |figure: fn(&Run) -> f64| {
+        median(&pairs.iter().map(|(_, run)| figure(run)).collect::<Vec<_>>())
     };
+    let both = || {
+        medians
+            .iter()
+            .zip(pairs.iter())
+            .map(|(ours, (_, run))| (*ours, millis(run.median)))
+    };
+    let added: Vec<f64> = both().map(|(ours, theirs)| ours - theirs).collect();
     Row {
         concurrency,
-        per_second: of(&mut |slice| slice.per_second()),
-        median_ms: of(&mut latency(0.5)),
-        p99_ms: of(&mut latency(0.99)),
-        cpu_ms: of(&mut |slice| 1e3 * slice.metered / slice.answers as f64),
-        client_share: of(&mut |slice| slice.own_cpu / slice.seconds),
-        ratio,
-        bare,
+        per_second: of_slices(Slice::per_second),
+        median_ms: median(&medians),
+        p99_ms: median(&p99s),
+        cpu_ms: of_slices(|slice| 1e3 * slice.metered / slice.answers as f64),
+        client_share: of_slices(|slice| slice.own_cpu / slice.seconds),
+        ratio: Ratio::of_pairs(
+            pairs
+                .iter()
+                .map(|(slice, run)| (slice.per_second(), run.per_second)),
+        ),
+        latency: Ratio::of_pairs(both()),
+        added_ms: median(&added),
+        bare: BareFigures {
+            configuration,
+            per_second: of_runs(|run| run.per_second),
+            median_ms: of_runs(|run| f64::from(run.median) / 1e3),
+        },
     }
 }

@@ -39,6 +39,9 @@ pub struct Compare {
     /// Say where the time of the echo model goes, by thread and, if perf is there, by function; nothing else
     #[arg(long)]
     pub profile: bool,
+    /// Compare with another build of the daemon rather than with libtorch alone: what did a change bring? Writes nothing
+    #[arg(long, value_name = "PROGRAM", conflicts_with = "profile")]
+    pub against: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Args)]
@@ -84,6 +87,7 @@ mod tests {
             quick: false,
             only: Vec::new(),
             profile: false,
+            against: None,
         };
         check("compare", Command::Compare(all.clone()));
         check(
@@ -98,9 +102,17 @@ mod tests {
             "compare --profile",
             Command::Compare(Compare {
                 profile: true,
+                ..all.clone()
+            }),
+        );
+        check(
+            "compare --against /old/torchrelay",
+            Command::Compare(Compare {
+                against: Some("/old/torchrelay".into()),
                 ..all
             }),
         );
+        check_refused("compare --profile --against x", "cannot be used with");
     }
 
     #[test]

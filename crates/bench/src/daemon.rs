@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 /// How a daemon is started.
 pub(crate) struct Start<'a> {
+    /// The daemon's program, if not the one beside our own.
+    pub(crate) program: Option<&'a Path>,
     /// Holds the model store, and gets the daemon's files.
     pub(crate) folder: &'a Path,
     /// The models to load, as `--models` takes them.
@@ -43,11 +45,14 @@ const CONFIG: &str = "inference_address=http://127.0.0.1:0\nmanagement_address=h
                       metrics_address=http://127.0.0.1:0\ndisable_token_authorization=true\nmetrics_mode=prometheus\n";
 
 impl Daemon {
-    /// Starts the program beside our own, and waits until it listens.
+    /// Starts the program and waits until it listens.
     pub(crate) fn start(start: &Start<'_>) -> Result<Self> {
-        let program = std::env::current_exe()
-            .context("the path of this program")?
-            .with_file_name("torchrelay");
+        let program = match start.program {
+            Some(program) => program.to_owned(),
+            None => std::env::current_exe()
+                .context("the path of this program")?
+                .with_file_name("torchrelay"),
+        };
         let folder = start.folder;
         let config = folder.join("config.properties");
         fs::write(&config, format!("{CONFIG}{}", start.config))

@@ -16,7 +16,7 @@ use bench::args::{Cli, Command, Compare, Soak};
 use bench::plan::Plan;
 use bench::report::{Findings, of_model, of_shares, page};
 use bench::subject::{NAMES, Subject};
-use bench::{bare, machine, memory, plot, profile, soak, versus};
+use bench::{against, bare, machine, memory, plot, profile, soak, versus};
 use clap::Parser;
 
 /// What is weighed, and what is profiled.
@@ -51,12 +51,18 @@ fn compare(options: &Compare) -> Result<()> {
     if options.profile {
         return show_profile(&folder, plan);
     }
-    let names: Vec<&str> = match options.only.as_slice() {
-        [] => NAMES.to_vec(),
-        only => only.iter().map(String::as_str).collect(),
-    };
-    let subjects = names
-        .iter()
+    if let Some(other) = &options.against {
+        let other = other
+            .canonicalize()
+            .with_context(|| format!("cannot use {}", other.display()))?;
+        for name in either(&options.only, &[IDLE]) {
+            let subject = Subject::new(name, &folder)?;
+            println!("{}", against::table(&subject, &folder, &other, plan)?);
+        }
+        return Ok(());
+    }
+    let subjects = either(&options.only, &NAMES)
+        .into_iter()
         .map(|name| Subject::new(name, &folder))
         .collect::<Result<Vec<_>>>()?;
     let mut findings = Findings {
@@ -85,6 +91,14 @@ fn compare(options: &Compare) -> Result<()> {
         folder
     };
     write(&docs, &findings)
+}
+
+/// The models that were asked for, or these.
+fn either<'a>(asked: &'a [String], all: &[&'a str]) -> Vec<&'a str> {
+    if asked.is_empty() {
+        return all.to_vec();
+    }
+    asked.iter().map(String::as_str).collect()
 }
 
 /// Writes the page and its picture.

@@ -75,27 +75,35 @@ pub fn by_function(
     if !recording.wait()?.success() {
         return Ok(None);
     }
-    let output = Command::new("perf")
-        .args([
-            "report",
-            "--stdio",
-            "--no-children",
-            "--percent-limit",
-            "0.3",
-        ])
-        .args(["--sort", "comm,dso,symbol", "--input"])
-        .arg(&record)
-        .stderr(Stdio::null())
-        .output()?;
+    let sorted_by = |keys: &str| -> Result<Vec<String>> {
+        let output = Command::new("perf")
+            .args(["report", "--stdio", "--no-children", "--field-separator=|"])
+            .args(["--percent-limit", "0.3", "--sort", keys, "--input"])
+            .arg(&record)
+            .stderr(Stdio::null())
+            .output()?;
+        Ok(listed(&String::from_utf8_lossy(&output.stdout)))
+    };
+    let (libraries, functions) = (sorted_by("dso")?, sorted_by("dso,symbol")?);
     let _ = fs::remove_file(&record);
-    let text = String::from_utf8_lossy(&output.stdout);
-    let lines: Vec<&str> = text
+    let lines = [libraries, vec![String::new()], functions].concat();
+    Ok((lines.len() > 1).then(|| lines.join("\n")))
+}
+
+/// The lines of a report of perf, share first, without what it says about itself.
+fn listed(report: &str) -> Vec<String> {
+    let lines = report
         .lines()
-        .filter(|line| !line.starts_with('#') && !line.trim().is_empty())
-        .take(FUNCTIONS)
-        .map(str::trim_end)
-        .collect();
-    Ok((!lines.is_empty()).then(|| lines.join("\n")))
+        .filter(|line| !line.starts_with('#') && !line.trim().is_empty());
+    let columns = |line: &str| {
+        let columns: Vec<&str> = line.split('|').map(str::trim).collect();
+        match columns.as_slice() {
+            [share, object, symbol, ..] => format!("{share:>8}  {object:<20} {symbol}"),
+            [share, object] => format!("{share:>8}  {object}"),
+            _ => line.to_owned(),
+        }
+    };
+    lines.take(FUNCTIONS).map(columns).collect()
 }
 
 /// What threads of one kind used between two readings, for each of so many requests.
@@ -138,6 +146,19 @@ fn kind(name: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_of_perf_is_read_by_column() {
+        let report = "# To display\n#\n 4.90%|libc.so.6|[.] malloc  |-  |-\n 0.81%|torchrelay|[.] <A as B>::c\n\n";
+        assert_eq!(
+            listed(report),
+            [
+                "   4.90%  libc.so.6            [.] malloc",
+                "   0.81%  torchrelay           [.] <A as B>::c",
+            ]
+        );
+        assert_eq!(listed("12.00%|libc.so.6\n"), ["  12.00%  libc.so.6"]);
+    }
 
     fn thread(id: u32, name: &str, user: f64, system: f64, sleeps: u64) -> ThreadUse {
         ThreadUse {

@@ -46,6 +46,7 @@ pub fn run(folder: &Path, time: Duration, progress: &mut dyn FnMut(&str)) -> Res
     fs::create_dir_all(&store).with_context(|| format!("cannot create {}", store.display()))?;
     pack(&store)?;
     let mut daemon = Daemon::start(&Start {
+        program: None,
         folder: &store,
         models: "double=double.mar,keyed=keyed.mar,substrate=substrate.mar",
         config: "enable_model_api=true\n",

@@ -74,12 +74,22 @@ pub fn measure(
 
 /// A daemon that serves this model alone, with that many workers.
 pub(crate) fn start(subject: &Subject, folder: &Path, workers: usize) -> Result<Daemon> {
-    let store = folder.join("store");
-    fs::create_dir_all(&store).with_context(|| format!("cannot create {}", store.display()))?;
+    start_program(None, subject, &folder.join("store"), workers)
+}
+
+/// The same, of whichever program, in a folder of its own.
+pub(crate) fn start_program(
+    program: Option<&Path>,
+    subject: &Subject,
+    store: &Path,
+    workers: usize,
+) -> Result<Daemon> {
+    fs::create_dir_all(store).with_context(|| format!("cannot create {}", store.display()))?;
     let config = subject.config(workers);
-    store::pack(&store, &subject.packed(&config))?;
+    store::pack(store, &subject.packed(&config))?;
     Daemon::start(&Start {
-        folder: &store,
+        program,
+        folder: store,
         models: &format!("{0}={0}.mar", subject.name),
         config: "",
         log: None,

@@ -21,7 +21,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use serving::Serving;
 use serving::metrics::Metrics;
-use tower::{Layer, ServiceExt};
+use tower::ServiceExt;
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
 
@@ -105,16 +105,11 @@ fn finish(routes: Router<App>, app: App) -> Router {
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(app, around_each_request));
     // Outermost, because routing must see the path without its trailing slashes.
-    let trimmed = middleware::from_fn(trim_path).layer(
-        routes
-            .into_service()
-            .map_request(|request: Request| request),
-    );
-    Router::new().fallback_service(trimmed)
+    Router::new().fallback_service(routes.into_service().map_request(trim_path))
 }
 
 /// Trailing empty segments of a path do not count.
-async fn trim_path(mut request: Request, next: Next) -> Response {
+fn trim_path(mut request: Request) -> Request {
     let path = request.uri().path();
     let trimmed = path.trim_end_matches('/');
     if trimmed.len() != path.len() && path.len() > 1 {
@@ -131,7 +126,7 @@ async fn trim_path(mut request: Request, next: Next) -> Response {
             }
         }
     }
-    next.run(request).await
+    request
 }
 
 /// Gives the request its id and span, the answer its common headers, and the access log its line.

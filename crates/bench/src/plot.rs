@@ -64,25 +64,22 @@ fn legend(svg: &mut String) {
 
 fn panel(svg: &mut String, model: &Model) {
     let rows = &model.rows;
-    let most = rows
-        .iter()
-        .map(|row| row.per_second.max(row.bare.per_second));
-    let top = ceiling(most.fold(0.0, f64::max));
+    let scale = Scale::of(rows);
     let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
     let x_of = |index: usize| {
         let steps = rows.len().saturating_sub(1).max(1) as f64;
         LEFT + 16.0 + (right - LEFT - 32.0) * index as f64 / steps
     };
-    let y_of = |value: f64| bottom - (bottom - TOP) * value / top;
+    let y_of = |value: f64| bottom - (bottom - TOP) * scale.place(value);
 
     let _ = writeln!(
         svg,
         "<text x=\"{LEFT}\" y=\"18\" font-weight=\"bold\" font-size=\"13\">{}</text>\
-         <text x=\"{LEFT}\" y=\"34\" fill=\"{BARE}\">requests per second</text>",
-        escaped(&model.title)
+         <text x=\"{LEFT}\" y=\"34\" fill=\"{BARE}\">requests per second{}</text>",
+        escaped(&model.title),
+        scale.remark()
     );
-    for quarter in 0..=4 {
-        let value = top * f64::from(quarter) / 4.0;
+    for value in scale.ticks() {
         let y = y_of(value);
         let _ = writeln!(
             svg,
@@ -145,6 +142,58 @@ fn panel(svg: &mut String, model: &Model) {
     }
 }
 
+/// From values to heights, 0 to 1.
+enum Scale {
+    /// From nothing to this.
+    Linear(f64),
+    /// From a power of ten to another, where the values are too far apart for anything else.
+    Decades(i32, i32),
+}
+
+/// From where on values are too far apart.
+const FAR: f64 = 10.0;
+
+impl Scale {
+    fn of(rows: &[Row]) -> Self {
+        let values = || {
+            rows.iter()
+                .flat_map(|row| [row.per_second, row.bare.per_second])
+        };
+        let most = values().fold(0.0, f64::max);
+        let least = values().fold(most, f64::min);
+        if least > 0.0 && most > FAR * least {
+            Scale::Decades(least.log10().floor() as i32, most.log10().ceil() as i32)
+        } else {
+            Scale::Linear(ceiling(most))
+        }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        match *self {
+            Scale::Linear(top) => value / top,
+            Scale::Decades(low, high) => {
+                (value.log10() - f64::from(low)) / f64::from((high - low).max(1))
+            }
+        }
+    }
+
+    fn ticks(&self) -> Vec<f64> {
+        match *self {
+            Scale::Linear(top) => (0..=4)
+                .map(|quarter| top * f64::from(quarter) / 4.0)
+                .collect(),
+            Scale::Decades(low, high) => (low..=high).map(|power| 10f64.powi(power)).collect(),
+        }
+    }
+
+    fn remark(&self) -> &'static str {
+        match self {
+            Scale::Linear(_) => "",
+            Scale::Decades(..) => ", in powers of ten",
+        }
+    }
+}
+
 /// The next round number, so that quarters of it are round too.
 fn ceiling(value: f64) -> f64 {
     if value <= 0.0 {
@@ -157,8 +206,10 @@ fn ceiling(value: f64) -> f64 {
 }
 
 fn tick(value: f64) -> String {
-    if value >= 1000.0 {
-        format!("{} k", trimmed(value / 1000.0))
+    if value >= 1e6 {
+        format!("{} M", trimmed(value / 1e6))
+    } else if value >= 1e3 {
+        format!("{} k", trimmed(value / 1e3))
     } else {
         trimmed(value)
     }
@@ -262,6 +313,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn values_far_apart_stand_on_powers_of_ten() {
+        let far = svg(&[model(
+            "a",
+            &[(1, 20_000.0, 500_000.0), (32, 40_000.0, 2_000_000.0)],
+        )]);
+        for text in [
+            ">requests per second, in powers of ten<",
+            ">10 k<",
+            ">100 k<",
+            ">10 M<",
+        ] {
+            assert!(far.contains(text), "{text} in {far}");
+        }
+        assert!(!svg(&[model("a", &[(1, 20.0, 40.0)])]).contains("powers"));
+        let scale = Scale::Decades(4, 7);
+        assert_eq!([1e4, 1e7].map(|value| scale.place(value)), [0.0, 1.0]);
+    }
+
     fn check_scale(value: f64, top: f64, text: &str) {
         assert!(
             (ceiling(value) - top).abs() < 1e-9 * top,
@@ -279,6 +349,6 @@ mod tests {
         check_scale(101.0, 120.0, "120");
         check_scale(14_100.0, 16_000.0, "16 k");
         check_scale(1_300.0, 1_600.0, "1.6 k");
-        check_scale(9_500_000.0, 10_000_000.0, "10000 k");
+        check_scale(9_500_000.0, 10_000_000.0, "10 M");
     }
 }

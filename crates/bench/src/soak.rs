@@ -53,11 +53,8 @@ pub fn run(folder: &Path, time: Duration, progress: &mut dyn FnMut(&str)) -> Res
         // A line for every request would fill the disk.
         log: Some("info,access_log=off,ts_metrics=off,serving=warn"),
     })?;
-    for path in ["/predictions/double", "/predictions/keyed"] {
-        daemon.first_right(path, b"[1.0]", |_| true)?;
-    }
+    daemon.wait_until_ready()?;
     let pictures = clients::pictures()?;
-    daemon.first_right("/predictions/substrate", &pictures[0].bytes, |_| true)?;
 
     let stop = AtomicBool::new(false);
     let (address, management, id) = (daemon.address, daemon.management, daemon.id());

@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
+use crate::connection::Peer;
 use crate::error::Failure;
 pub use body::BodyLimits;
 pub use management::ManagementSettings;
@@ -134,17 +135,9 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     let start = Instant::now();
     let id: Arc<str> = Uuid::new_v4().to_string().into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let line = format!(
-        "\"{} {} {:?}\"",
-        request.method(),
-        request.uri(),
-        request.version()
-    );
-    let peer = request
-        .extensions()
-        .get::<crate::connection::Peer>()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let version = request.version();
+    let peer = request.extensions().get::<Peer>().copied();
     let stays = keeps_connection(&request);
     let span = info_span!("request", id = %id);
     let mut response = next.run(request).instrument(span).await;
@@ -175,7 +168,9 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     for (name, value) in &app.settings.cors {
         headers.insert(name.clone(), value.clone());
     }
-    info!(target: "access_log", "{peer} {line} {} {}", status.as_u16(), start.elapsed().as_millis());
+    let (status, millis) = (status.as_u16(), start.elapsed().as_millis());
+    let peer = peer.unwrap_or(Peer::Unix(None));
+    info!(target: "access_log", "{peer} \"{method} {uri} {version:?}\" {status} {millis}");
     response
 }
 

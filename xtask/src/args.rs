@@ -79,6 +79,12 @@ mod tests {
     }
 
     #[test]
+    fn what_another_program_reads_is_passed_on_as_it_came() {
+        let line = ["--quick", "--only", "echo", "--only=mlp"].map(str::to_owned);
+        assert_eq!(Args::new(line.clone()).rest(), line);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         check("--port", Err("--port needs a value"));
         check("--port many", Err("--port does not take \"many\""));

@@ -131,7 +131,7 @@ const METHOD: &str = "\
   server, no queue, no JSON and no load generator beside it. For pictures it decodes, resizes and normalises as the daemon
   does. Its configuration, workers × threads for each × batch, is the fastest that was found in this run among those that
   have no more requests in hand than there are connections; for one connection that is one worker with one request at a
-  time.
+  time. Its threads wait for work as the daemon's do, asleep (`OMP_WAIT_POLICY=passive`).
 - Loop and daemon take turns in short slices, and change who begins. A ratio is the daemon's requests per second divided
   by the loop's within one pair of slices; given is the median of the pairs, with the least and the most. Everything else
   is the median of the slices.

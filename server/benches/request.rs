@@ -33,6 +33,7 @@ use server::wiring;
 use serving::Registration;
 use serving::metrics::Metrics;
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 use torch_engine::{ModelFiles, TorchLoader};
 use tower::ServiceExt;
 
@@ -130,6 +131,7 @@ impl Served {
                 settings: Arc::new(HttpSettings::new(&config)),
                 auth: Auth::off(),
                 metrics: Metrics::off(),
+                stop: CancellationToken::new(),
             })
         });
         Served {

@@ -1,5 +1,7 @@
 //! The one table from failure to status, and the body that carries it.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serving::Code;
@@ -13,6 +15,8 @@ pub struct Failure {
     /// The `type` member: the name of TorchServe's exception.
     pub kind: &'static str,
     pub message: String,
+    /// After how long it is worth trying again, for the header `Retry-After`.
+    pub retry_after: Option<Duration>,
 }
 
 /// The only place where a code becomes a status. No wildcard arm, so a new code must choose.
@@ -44,6 +48,14 @@ impl Failure {
             status,
             kind,
             message: message.into(),
+            retry_after: None,
+        }
+    }
+
+    pub fn retry_after(self, after: Duration) -> Self {
+        Failure {
+            retry_after: Some(after),
+            ..self
         }
     }
 
@@ -103,7 +115,10 @@ impl Failure {
 impl From<serving::Error> for Failure {
     fn from(error: serving::Error) -> Self {
         let (status, kind) = status(error.code());
-        Failure::new(status, kind, error.to_string())
+        Failure {
+            retry_after: error.retry_after(),
+            ..Failure::new(status, kind, error.to_string())
+        }
     }
 }
 
@@ -121,7 +136,12 @@ impl IntoResponse for Failure {
             "type": self.kind,
             "message": self.message,
         });
-        json_response(self.status, &body)
+        let mut response = json_response(self.status, &body);
+        if let Some(after) = self.retry_after {
+            let seconds = HeaderValue::from(after.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
     }
 }
 

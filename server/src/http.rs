@@ -7,6 +7,7 @@ mod body;
 mod health;
 mod inference;
 mod management;
+mod memory;
 mod metrics;
 mod openapi;
 mod token;
@@ -21,6 +22,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use serving::Serving;
 use serving::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, info, info_span};
 use uuid::Uuid;
@@ -31,6 +33,7 @@ use crate::connection::Peer;
 use crate::error::Failure;
 pub use body::BodyLimits;
 pub use management::ManagementSettings;
+pub use memory::Memory;
 
 /// What every endpoint may use.
 #[derive(Clone)]
@@ -39,6 +42,8 @@ pub struct App {
     pub settings: Arc<HttpSettings>,
     pub auth: Auth,
     pub metrics: Metrics,
+    /// Cancelled when the server is told to stop.
+    pub stop: CancellationToken,
 }
 
 /// What the configuration says to the HTTP side.
@@ -57,6 +62,7 @@ impl HttpSettings {
             body: BodyLimits {
                 size: config.max_request_size,
                 stall: config.body_timeout,
+                memory: Memory::new(config.request_memory.get()),
             },
             prediction_content_type: config.prediction_content_type,
             management: ManagementSettings {

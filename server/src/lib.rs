@@ -13,16 +13,19 @@ pub mod daemonize;
 pub mod error;
 pub mod http;
 pub mod listeners;
+pub mod log_location;
 pub mod metrics_config;
 pub mod shutdown;
+pub mod snapshot;
 pub mod system_metrics;
 pub mod telemetry;
 mod unpacked;
 mod utc;
 pub mod wiring;
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
 use serving::{Engine, Registration, Serving, Wishes};
@@ -35,12 +38,14 @@ use config::{Config, LoadModels, ModelSource};
 use connection::ConnectionLimits;
 use http::{App, HttpSettings};
 pub use listeners::{Listeners, Management};
+use snapshot::{SnapshotModels, Snapshots};
 use system_metrics::Sampling;
 use unpacked::UnpackFolder;
 
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
-/// Registers the start-up models first (they load in the background), then accepts, then calls `ready`.
+/// Registers the models of the snapshot, or else the start-up models (they load in the background), writes the first
+/// snapshot, then accepts, then calls `ready`.
 pub async fn serve(
     config: &Config,
     engine: Arc<dyn Engine>,
@@ -58,13 +63,25 @@ pub async fn serve(
         unpacked.path(),
         metrics.clone(),
     )?);
-    load_at_start(&serving, config).await?;
+    let left_out = match &config.model_snapshot {
+        Some(snapshot) => {
+            let file = config.file.as_deref().unwrap_or(Path::new(""));
+            snapshot::restore(&serving, snapshot, &file.display().to_string()).await?
+        }
+        None => {
+            load_at_start(&serving, config).await?;
+            SnapshotModels::default()
+        }
+    };
+    // Before anybody can change what is registered.
+    let snapshots = Snapshots::start(config, &serving, left_out).await;
 
     let app = App {
         serving: Arc::clone(&serving),
         settings: Arc::new(HttpSettings::new(config)),
         auth,
         metrics: metrics.clone(),
+        stop: stop.clone(),
     };
     let limits = ConnectionLimits {
         connections: config.max_connections.get(),
@@ -72,8 +89,10 @@ pub async fn serve(
         idle_timeout: config.idle_timeout,
     };
     let connections = TaskTracker::new();
+    // Later than `stop` by the drain delay: until then everything goes on.
+    let close = CancellationToken::new();
     let accept = |listener, router| {
-        let (stop, connections) = (stop.clone(), connections.clone());
+        let (stop, connections) = (close.clone(), connections.clone());
         tokio::spawn(connection::accept(
             listener,
             router,
@@ -115,9 +134,16 @@ pub async fn serve(
         // Ends at once on `stop`.
         tokio::spawn(system_metrics::run(metrics, sampling, stop.clone()));
     }
+    tokio::spawn(watch_cores(Arc::clone(&serving), stop.clone()));
     ready();
 
     stop.cancelled().await;
+    if !config.drain_delay.is_zero() {
+        let seconds = config.drain_delay.as_secs();
+        info!("not ready any more; serving on for {seconds} s");
+        tokio::time::sleep(config.drain_delay).await;
+    }
+    close.cancel();
     info!(
         "stopping: {} requests inside, {} s of grace",
         serving.admission.inside(),
@@ -138,11 +164,25 @@ pub async fn serve(
             connections.len()
         );
     }
+    if let Some(snapshots) = snapshots {
+        snapshots.finish().await;
+    }
     serving
         .shutdown(end.saturating_duration_since(Instant::now()))
         .await;
     info!("stopped");
     Ok(())
+}
+
+/// Follows changes of the process's share of the machine, until `stop`.
+async fn watch_cores(serving: Arc<Serving>, stop: CancellationToken) {
+    const INTERVAL: Duration = Duration::from_secs(5);
+    while tokio::time::timeout(INTERVAL, stop.cancelled())
+        .await
+        .is_err()
+    {
+        serving.refresh_cores();
+    }
 }
 
 fn auth(config: &Config) -> Result<Auth, AuthError> {

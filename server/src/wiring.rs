@@ -17,11 +17,7 @@ pub fn serving(
     unpacked: &Path,
     metrics: Metrics,
 ) -> anyhow::Result<Serving> {
-    let usable = Cores::of_this_process();
-    let cores = match config.cores {
-        Some(wanted) => Cores::new(wanted.min(usable.usable())),
-        None => usable,
-    };
+    let cores = Cores::of_this_process(config.cores);
     let processors = match engine.gpus() {
         0 => cores.usable().get(),
         gpus => gpus,
@@ -34,6 +30,7 @@ pub fn serving(
         response_timeout: config.default_response_timeout,
         startup_timeout: config.default_startup_timeout,
         queue_size: config.job_queue_size.get(),
+        queue_bytes: config.job_queue_bytes.get(),
         ..Settings::default()
     };
     let store = ModelStore::open(&config.model_store, unpacked, Limits::default())?;
@@ -46,6 +43,7 @@ pub fn serving(
         defaults,
         metrics,
         first_worker_id: config.initial_worker_port,
+        sequence_headers: config.sequence_headers.clone(),
         configured: Box::new(move |name, version| configured_wishes(&models, name, version)),
     }))
 }

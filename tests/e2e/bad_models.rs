@@ -1,27 +1,12 @@
 //! Models that cannot be served: the log says why in one line, requests for them are refused, and the others serve.
 
 use std::fs;
-use std::io::{Cursor, Write};
 
 use archive::ArchiveFormat;
 use serde_json::{Value, json};
-use zip::write::{SimpleFileOptions, ZipWriter};
 
-use crate::fixtures::{Model, own};
+use crate::fixtures::{Model, own, zip};
 use crate::harness::{Bench, Daemon};
-
-/// A zip of these entries.
-fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut bytes = Cursor::new(Vec::new());
-    let mut zip = ZipWriter::new(&mut bytes);
-    for (name, content) in entries {
-        zip.start_file(*name, SimpleFileOptions::default())
-            .expect("a new entry");
-        zip.write_all(content).expect("in memory");
-    }
-    zip.finish().expect("in memory");
-    bytes.into_inner()
-}
 
 /// A model as a folder: its manifest's `model` member, and files.
 fn folder(bench: &Bench, name: &str, model: &Value, files: &[(&str, &[u8])]) {

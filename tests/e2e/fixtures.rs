@@ -1,10 +1,15 @@
 //! Models and pictures: our own, which always are there, and the shared ones, which may be absent.
 
 use std::fs;
+use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
 use archive::ArchiveFormat;
 use serde_json::Value;
+use zip::ZipArchive;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+use crate::harness::Bench;
 
 /// What is packed into one archive.
 #[derive(Debug, Clone)]
@@ -36,6 +41,29 @@ impl Model {
     /// `y = 2x` for numbers of any shape.
     pub(crate) fn double() -> Self {
         Model::new("double", own("double.pt"), "base_handler")
+    }
+
+    /// A network that does as its numbers say: `[0, y]` answers `[0, 2y]` at once, `[n, y]` after n rounds of work (some
+    /// thousand of them take a second), `[-1, y]` throws.
+    pub(crate) fn cue(bench: &Bench) -> Self {
+        let code = "class Cue(Module):
+  __parameters__ = []
+  __buffers__ = []
+  def forward(self: __torch__.Cue,
+    x: Tensor) -> Tensor:
+    rounds = int(torch.max(torch.select(x, -1, 0)))
+    lowest = int(torch.min(torch.select(x, -1, 0)))
+    if torch.lt(lowest, 0):
+      ops.prim.RaiseException(\"as the cue says\")
+    else:
+      pass
+    work = torch.ones([100000])
+    for i in range(rounds):
+      work = torch.cos(work)
+    return torch.add(torch.mul(x, 2.), torch.mul(torch.min(work), 0.))
+";
+        bench.write("stage/cue.pt", &script("Cue", code));
+        Model::new("cue", bench.path("stage/cue.pt"), "base_handler")
     }
 
     /// Four numbers to three.
@@ -97,6 +125,57 @@ impl Model {
         self.format = format;
         self
     }
+}
+
+/// A TorchScript file of that class: `double.pt` with other code.
+pub(crate) fn script(class: &str, code: &str) -> Vec<u8> {
+    let file = fs::File::open(own("double.pt")).expect("a file");
+    let mut original = ZipArchive::new(file).expect("an archive");
+    let mut entries = Vec::new();
+    for index in 0..original.len() {
+        let mut entry = original.by_index(index).expect("an entry");
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("readable");
+        let name = entry.name().expect("text").into_owned();
+        if name.ends_with("__torch__.py") {
+            content = code.into();
+        } else if name.ends_with("data.pkl") {
+            content = rename_class(&content, class);
+        }
+        if !name.ends_with("debug_pkl") {
+            entries.push((name, content));
+        }
+    }
+    let entries: Vec<(&str, &[u8])> = entries
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_slice()))
+        .collect();
+    zip(&entries)
+}
+
+/// The pickled module names its class on a line of its own.
+fn rename_class(pickle: &[u8], class: &str) -> Vec<u8> {
+    let lines = pickle.split(|&byte| byte == b'\n');
+    let renamed: Vec<&[u8]> = lines
+        .map(|line| match line {
+            b"Double" => class.as_bytes(),
+            line => line,
+        })
+        .collect();
+    renamed.join(&b'\n')
+}
+
+/// A zip of these entries.
+pub(crate) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut zip = ZipWriter::new(&mut bytes);
+    for (name, content) in entries {
+        zip.start_file(*name, SimpleFileOptions::default())
+            .expect("a new entry");
+        zip.write_all(content).expect("in memory");
+    }
+    zip.finish().expect("in memory");
+    bytes.into_inner()
 }
 
 /// A file of `tests/fixtures`.

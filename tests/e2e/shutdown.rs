@@ -73,6 +73,29 @@ fn check_stops_gracefully(signal: Signal) {
 }
 
 #[test]
+fn with_a_drain_delay_everything_goes_on_while_ready_says_no() {
+    let daemon = daemon("drain_delay=60");
+    daemon.wait_for_ok("/ready");
+    assert_eq!(daemon.get("/ready/double").status, 200);
+    assert_eq!(daemon.get("/ready/double/1.0").status, 200);
+    let unknown = daemon.get("/ready/triple");
+    assert_eq!(
+        (unknown.status, unknown.message()),
+        (404, "Model not found: triple".into())
+    );
+    daemon.process.signal(Signal::TERM);
+    daemon
+        .log()
+        .wait_for("not ready any more; serving on for 60 s");
+    let answer = daemon.get("/ready");
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.json(), json!({"ready": false, "stopping": true}));
+    assert_eq!(daemon.get("/ready/double").status, 503);
+    assert_eq!(daemon.get("/live").status, 200);
+    daemon.check_serves();
+}
+
+#[test]
 fn a_request_inside_is_answered_before_the_end() {
     check_stops_gracefully(Signal::TERM);
 }

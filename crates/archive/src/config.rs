@@ -59,6 +59,10 @@ pub struct ModelConfig {
     pub async_communication: Option<bool>,
     /// `useVenv`.
     pub use_venv: Option<bool>,
+    /// `merge`, a key of our own: whether different requests may share a batch.
+    pub merge: Option<bool>,
+    /// `threads`, a key of our own: how many a batch gets, positive.
+    pub threads: Option<u32>,
     /// The whole document, for handlers. Always a mapping.
     pub document: Value,
     /// One line per key that was ignored and was likely not meant to be: a wrong type, a misspelling, a handler's setting
@@ -135,6 +139,8 @@ impl ModelConfig {
             continuous_batching: keys.flag("continuousBatching"),
             async_communication: keys.flag("asyncCommunication"),
             use_venv: keys.flag("useVenv"),
+            merge: keys.flag("merge"),
+            threads: keys.positive("threads"),
             document: Value::Null,
             warnings: Vec::new(),
         };

@@ -14,9 +14,10 @@ use servable::{BatchError, DType, Input, JobError, LoadError, Output, Tensor, Va
 
 use crate::batch::{self, Layout, Stages};
 use crate::parameters::Parameters;
-use crate::{Handler, ModelContext, Network};
+use crate::{Bucketing, Handler, ModelContext, Network};
 use expected::Expected;
 
+pub(crate) use binary::{DTYPE_HEADER, SHAPE_HEADER, npy_header};
 pub(crate) use numbers::from_value;
 pub(crate) use payload::{json_tensor, part};
 
@@ -24,7 +25,6 @@ pub(crate) struct BaseHandler {
     expected: Expected,
     /// Whether a request's first dimension is a batch of its own.
     batched: bool,
-    merge_requests: bool,
     /// The key under which the answer stands, if it is to be an object.
     answer_key: Option<String>,
 }
@@ -45,7 +45,6 @@ impl BaseHandler {
                 shape: parameters.shape("shape")?,
             },
             batched: parameters.flag("batched")?.unwrap_or(false),
-            merge_requests: parameters.flag("merge_requests")?.unwrap_or(true),
             answer_key: parameters.text("answer_key")?.map(Into::into),
         };
         parameters.finish()?;
@@ -61,6 +60,12 @@ impl Handler for BaseHandler {
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         batch::run(self, network, inputs, threads)
+    }
+
+    fn bucketing(&self) -> Bucketing {
+        Bucketing::ByTensor {
+            batched: self.batched,
+        }
     }
 
     fn example(&self) -> Option<Input> {
@@ -117,10 +122,6 @@ impl Stages for BaseHandler {
             Some(key) => Value::map([(key.as_str(), result)]),
             None => result,
         }))
-    }
-
-    fn merges(&self) -> bool {
-        self.merge_requests
     }
 
     /// Without a declared type, `[1, 2]` reaches the network as integers, which few networks take.

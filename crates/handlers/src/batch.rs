@@ -28,12 +28,6 @@ pub(crate) trait Stages {
     fn postprocess(&self, input: &Input, row: Self::Row, result: Value)
     -> Result<Output, JobError>;
 
-    /// Whether requests may share a run of the network. A network whose answer depends on what else is in the batch
-    /// must not have them share one.
-    fn merges(&self) -> bool {
-        true
-    }
-
     /// The network's failure on rows of that layout, with whatever the handler knows about it.
     fn explain(&self, _layout: &Layout, error: BatchError) -> BatchError {
         error
@@ -100,7 +94,7 @@ pub(crate) fn run<S: Stages>(
         }
         let bucket = buckets
             .iter_mut()
-            .find(|bucket| stages.merges() && bucket[0].layout.stacks_on(&placed.layout));
+            .find(|bucket| bucket[0].layout.stacks_on(&placed.layout));
         match bucket {
             Some(bucket) => bucket.push(placed),
             None => buckets.push(vec![placed]),

@@ -8,7 +8,7 @@ use crate::image_segmenter::ImageSegmenter;
 use crate::object_detector::ObjectDetector;
 use crate::parameters::nearest;
 use crate::text_classifier::TextClassifier;
-use crate::{ModelContext, Network};
+use crate::{Bucketing, ModelContext, Network};
 
 /// What surrounds a network. Made once per worker, when its model is loaded.
 pub trait Handler: Send {
@@ -21,6 +21,11 @@ pub trait Handler: Send {
         inputs: &[Input],
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
+
+    /// How its requests are told apart before they are queued.
+    fn bucketing(&self) -> Bucketing {
+        Bucketing::Together
+    }
 
     /// A request that this handler would take, for trying out a network when it is loaded. `None` where only clients
     /// know what the network takes.

@@ -13,7 +13,7 @@ use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
 use crate::scores::{best, class_scores, softmax};
 use crate::tensors::main_tensor;
-use crate::{Handler, ModelContext, Network, picture};
+use crate::{Bucketing, Handler, ModelContext, Network, picture};
 
 pub(crate) struct ImageClassifier {
     preparation: Preparation,
@@ -42,6 +42,10 @@ impl Handler for ImageClassifier {
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         batch::run(self, network, inputs, threads)
+    }
+
+    fn bucketing(&self) -> Bucketing {
+        self.preparation.bucketing()
     }
 
     fn example(&self) -> Option<Input> {

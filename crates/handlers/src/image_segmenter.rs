@@ -15,7 +15,7 @@ use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
 use crate::tensors::main_tensor;
-use crate::{Handler, ModelContext, Network, picture};
+use crate::{Bucketing, Handler, ModelContext, Network, picture};
 use mask::{Mask, Scores};
 
 pub(crate) struct ImageSegmenter {
@@ -80,6 +80,10 @@ impl Handler for ImageSegmenter {
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         batch::run(self, network, inputs, threads)
+    }
+
+    fn bucketing(&self) -> Bucketing {
+        self.preparation.bucketing()
     }
 
     fn example(&self) -> Option<Input> {

@@ -15,6 +15,7 @@
 
 mod base_handler;
 mod batch;
+mod bucketing;
 mod handler;
 mod image_classifier;
 mod image_segmenter;
@@ -33,6 +34,7 @@ pub mod weights;
 #[cfg(test)]
 mod testing;
 
+pub use bucketing::Bucketing;
 pub use handler::{Handler, NAMES, by_name};
 pub use model_context::ModelContext;
 pub use network::Network;

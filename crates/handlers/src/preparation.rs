@@ -8,10 +8,10 @@ use image_ops::{
 };
 use servable::{DType, Input, JobError, LoadError, Tensor};
 
-use crate::ModelContext;
 use crate::batch::Layout;
 use crate::parameters::Parameters;
 use crate::picture::{self, Picture};
+use crate::{Bucketing, ModelContext};
 
 /// The steps, as the settings have them.
 #[derive(Debug)]
@@ -123,6 +123,15 @@ impl Preparation {
             Picture::Image(image) => self.frame(image).map_err(|error| {
                 JobError::bad_input(format!("the picture cannot be used: {error}"))
             }),
+        }
+    }
+
+    /// Pictures of different sizes stay so, unless they are brought to one.
+    pub(crate) fn bucketing(&self) -> Bucketing {
+        match self.resize {
+            _ if self.crop.is_some() => Bucketing::Together,
+            Resize::Exact(..) => Bucketing::Together,
+            Resize::None | Resize::LongestSide(_) | Resize::ShortestSide(_) => Bucketing::ByPicture,
         }
     }
 

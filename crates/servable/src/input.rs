@@ -54,6 +54,16 @@ impl Input {
             .or_else(|| self.part("body"))
     }
 
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        let parts = self.parts.iter().map(|part| part.value.bytes());
+        let headers = self.headers.iter();
+        parts.sum::<usize>()
+            + headers
+                .map(|(name, value)| name.len() + value.len())
+                .sum::<usize>()
+    }
+
     /// A header by its name in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers

@@ -30,6 +30,13 @@ pub use value::Value;
 pub trait Loader: Send + Sync {
     /// Loads one servable onto `device`. Called on the worker thread that will own it; may block for seconds.
     fn load(&self, device: Device) -> Result<Box<dyn Servable>, LoadError>;
+
+    /// Which inputs may share a batch: those for which this says the same. An engine that runs only equal shapes together
+    /// tells shapes apart here, so that batches are not cut in pieces later. Called for every request before it is
+    /// queued, so it looks at no more than a few bytes.
+    fn bucket(&self, _input: &Input) -> u64 {
+        0
+    }
 }
 
 /// A loaded model. Born, used and dropped on one worker thread, so it need not be `Send`.

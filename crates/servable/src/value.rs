@@ -65,6 +65,21 @@ impl Value {
         }
     }
 
+    /// About how many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => size_of::<Value>(),
+            Value::Text(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Tensor(tensor) => tensor.bytes().len(),
+            Value::List(items) => items.iter().map(Value::bytes).sum(),
+            Value::Map(items) => items
+                .iter()
+                .map(|(key, value)| key.len() + value.bytes())
+                .sum(),
+        }
+    }
+
     /// What it is, in the words an error message uses.
     pub fn kind(&self) -> &'static str {
         match self {

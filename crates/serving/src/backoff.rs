@@ -27,9 +27,14 @@ impl Recovery {
         ))
     }
 
-    /// It works again: the next failure starts from the beginning.
-    pub(crate) fn succeeded(&mut self) {
-        *self = Recovery::default();
+    /// Whether it has failed and not worked since.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.since.is_some()
+    }
+
+    /// It works again: the next failure starts from the beginning. Returns whether there was one.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        std::mem::take(self).since.is_some()
     }
 }
 
@@ -49,7 +54,7 @@ mod tests {
             now += rest;
         }
         assert_eq!(rests, [1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144]);
-        recovery.succeeded();
+        assert!(recovery.succeeded() && !recovery.is_under_way());
         assert_eq!(recovery.failed(now, patience), Some(Duration::from_secs(1)));
     }
 }

@@ -1,6 +1,7 @@
 //! When a batch is due, and what is in it. A pure policy: no clock (time is passed in), no channel, no job type.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
@@ -13,65 +14,131 @@ pub struct BatchPolicy {
     pub max_delay: Duration,
 }
 
-/// Jobs in the order of their arrival, and the rule that cuts them into batches.
+/// Waiting jobs in buckets, and the rule that cuts them into batches.
+///
+/// Jobs of different buckets never share a batch. Within a bucket the job whose deadline is nearest goes first, and jobs of
+/// one deadline go in the order of their arrival; so do jobs of one time limit, since their deadlines follow their arrivals.
+/// Among buckets that are due, the one with the nearest deadline goes first, so that none starves.
 ///
 /// The rule conserves work where it counts: a job that arrives while nothing else of its model is running or waiting is
 /// due at once, whatever the delay. Company is waited for only when there is reason to expect it.
 #[derive(Debug)]
-pub struct Batcher<J> {
+pub struct Batcher<K, J> {
     policy: BatchPolicy,
-    queue: VecDeque<(Instant, J)>,
+    /// None of them empty.
+    buckets: HashMap<K, BTreeMap<Rank, Waiting<J>>>,
+    len: usize,
+    /// How many jobs have arrived so far.
+    arrived: u64,
 }
 
-impl<J> Batcher<J> {
+/// A job's place in its bucket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Rank {
+    deadline: Instant,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Waiting<J> {
+    arrival: Instant,
+    job: J,
+}
+
+impl<K: Hash + Eq + Clone, J> Batcher<K, J> {
     pub fn new(policy: BatchPolicy) -> Self {
         Batcher {
             policy,
-            queue: VecDeque::new(),
+            buckets: HashMap::new(),
+            len: 0,
+            arrived: 0,
         }
     }
 
-    pub fn push(&mut self, job: J, now: Instant) {
-        self.queue.push_back((now, job));
+    pub fn push(&mut self, bucket: K, deadline: Instant, job: J, now: Instant) {
+        let rank = Rank {
+            deadline,
+            number: self.arrived,
+        };
+        let waiting = Waiting { arrival: now, job };
+        self.buckets
+            .entry(bucket)
+            .or_default()
+            .insert(rank, waiting);
+        self.arrived += 1;
+        self.len += 1;
     }
 
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.len
     }
 
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.len == 0
     }
 
     /// Takes out the jobs for which `is_dead` holds.
     pub fn drop_dead(&mut self, mut is_dead: impl FnMut(&J) -> bool) {
-        self.queue.retain(|(_, job)| !is_dead(job));
+        self.buckets.retain(|_, jobs| {
+            jobs.retain(|_, waiting| !is_dead(&waiting.job));
+            !jobs.is_empty()
+        });
+        self.len = self.buckets.values().map(BTreeMap::len).sum();
     }
 
-    /// When the next batch is due if nothing more arrives; `None` while the queue is empty. `in_flight` is how many
-    /// batches of this model are being computed.
+    /// When the next batch is due if nothing more arrives; `None` while nothing waits. `in_flight` is how many batches of
+    /// this model are being computed.
     pub fn next_due(&self, in_flight: usize) -> Option<Instant> {
-        let (arrival, _) = self.queue.front()?;
-        let waits = in_flight > 0 && self.queue.len() < self.policy.size.get();
-        Some(if waits {
-            *arrival + self.policy.max_delay
-        } else {
-            *arrival
-        })
+        self.buckets
+            .values()
+            .filter_map(|jobs| self.due(jobs, in_flight))
+            .min()
     }
 
     /// The next batch, if one is due at `now`. Call it only when a worker is idle: a batch is cut as late as possible.
     pub fn take_due(&mut self, now: Instant, in_flight: usize) -> Option<Vec<J>> {
-        if self.next_due(in_flight)? > now {
-            return None;
+        let due = |jobs: &BTreeMap<Rank, Waiting<J>>| {
+            self.due(jobs, in_flight).is_some_and(|due| due <= now)
+        };
+        let (bucket, _) = self
+            .buckets
+            .iter()
+            .filter(|(_, jobs)| due(jobs))
+            .filter_map(|(bucket, jobs)| Some((bucket, jobs.first_key_value()?.0)))
+            .min_by_key(|(_, rank)| **rank)?;
+        let bucket = bucket.clone();
+        let jobs = self.buckets.get_mut(&bucket)?;
+        let size = self.policy.size.get().min(jobs.len());
+        let batch: Vec<J> = std::iter::from_fn(|| jobs.pop_first())
+            .take(size)
+            .map(|(_, waiting)| waiting.job)
+            .collect();
+        if jobs.is_empty() {
+            self.buckets.remove(&bucket);
         }
-        let size = self.policy.size.get().min(self.queue.len());
-        Some(self.queue.drain(..size).map(|(_, job)| job).collect())
+        self.len -= batch.len();
+        Some(batch)
     }
 
-    /// Everything that still waits, in order.
-    pub fn drain(&mut self) -> impl Iterator<Item = J> + '_ {
-        self.queue.drain(..).map(|(_, job)| job)
+    /// Everything that still waits.
+    pub fn drain(&mut self) -> Vec<J> {
+        self.len = 0;
+        let buckets = self.buckets.drain();
+        buckets
+            .flat_map(|(_, jobs)| jobs.into_values())
+            .map(|waiting| waiting.job)
+            .collect()
+    }
+
+    fn due(&self, jobs: &BTreeMap<Rank, Waiting<J>>, in_flight: usize) -> Option<Instant> {
+        let waits = in_flight > 0 && jobs.len() < self.policy.size.get();
+        if !waits {
+            // At once: no instant is before the first arrival, and this one saves looking for it.
+            return jobs.first_key_value().map(|(_, first)| first.arrival);
+        }
+        // Fewer than a batch, so that few are looked at.
+        let oldest = jobs.values().map(|waiting| waiting.arrival).min()?;
+        Some(oldest + self.policy.max_delay)
     }
 }
 

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// gets one. Threads of one batch that wait for each other are worse than useless once somebody else wants their core.
 #[derive(Debug, Clone)]
 pub struct Cores {
-    usable: NonZeroUsize,
+    usable: Arc<AtomicUsize>,
+    /// The most that are used, however many there are.
+    most: NonZeroUsize,
     running: Arc<AtomicUsize>,
 }
 
@@ -25,28 +27,46 @@ pub struct Share {
 impl Cores {
     pub fn new(usable: NonZeroUsize) -> Self {
         Cores {
-            usable,
+            usable: Arc::new(AtomicUsize::new(usable.get())),
+            most: usable,
             running: Arc::new(AtomicUsize::new(0)),
         }
     }
 
-    /// The cores this process may use: its affinity mask, bounded by its control group's quota.
-    pub fn of_this_process() -> Self {
-        let affinity = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let quota = fs::read_to_string("/sys/fs/cgroup/cpu.max")
-            .ok()
-            .and_then(|text| quota_cores(&text));
-        Cores::new(quota.map_or(affinity, |quota| quota.min(affinity)))
+    /// The cores this process may use, its affinity mask bounded by its control group's quota, but at most `most`.
+    pub fn of_this_process(most: Option<NonZeroUsize>) -> Self {
+        let cores = Cores {
+            most: most.unwrap_or(NonZeroUsize::MAX),
+            ..Cores::new(allowed())
+        };
+        cores.refresh();
+        cores
+    }
+
+    /// Looks again at what the process may use, and says so if that has changed.
+    pub fn refresh(&self) -> Option<NonZeroUsize> {
+        let now = allowed().min(self.most);
+        let before = self.usable.swap(now.get(), Ordering::Relaxed);
+        (before != now.get()).then_some(now)
     }
 
     pub fn usable(&self) -> NonZeroUsize {
-        self.usable
+        NonZeroUsize::new(self.usable.load(Ordering::Relaxed)).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// Claims cores for a batch that is about to run while `waiting` more could run beside it.
     pub fn claim(&self, waiting: usize) -> Share {
         let before = self.running.fetch_add(1, Ordering::Relaxed);
-        let threads = divide(self.usable, before + 1 + waiting);
+        self.share(divide(self.usable(), before + 1 + waiting))
+    }
+
+    /// Claims a fixed number of cores, but no more than leaves as many to each of `workers`.
+    pub fn claim_fixed(&self, threads: NonZeroUsize, workers: usize) -> Share {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.share(threads.min(divide(self.usable(), workers)))
+    }
+
+    fn share(&self, threads: NonZeroUsize) -> Share {
         Share {
             threads,
             running: Arc::clone(&self.running),
@@ -64,6 +84,14 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.running.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+fn allowed() -> NonZeroUsize {
+    let affinity = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let quota = fs::read_to_string("/sys/fs/cgroup/cpu.max")
+        .ok()
+        .and_then(|text| quota_cores(&text));
+    quota.map_or(affinity, |quota| quota.min(affinity))
 }
 
 fn divide(cores: NonZeroUsize, batches: usize) -> NonZeroUsize {
@@ -110,5 +138,20 @@ mod tests {
         assert_eq!(cores.claim(9).threads().get(), 1);
         drop((first, second));
         assert_eq!(cores.claim(0).threads().get(), 4);
+    }
+
+    #[test]
+    fn a_fixed_share_leaves_as_much_to_every_worker() {
+        let check = |threads, workers, expected| {
+            let cores = Cores::new(NonZeroUsize::new(4).expect("four"));
+            let threads = NonZeroUsize::new(threads).expect("some");
+            let share = cores.claim_fixed(threads, workers);
+            assert_eq!(share.threads().get(), expected, "{threads} for {workers}");
+        };
+        check(2, 1, 2);
+        check(2, 2, 2);
+        check(2, 4, 1);
+        check(9, 1, 4);
+        check(1, 9, 1);
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use servable::{JobError, LoadError, Reason};
 use thiserror::Error;
 
+use crate::sequences::SequenceRefusal;
+
 /// What kind of failure it is, by what the client will do next. Each wire maps every code to a status, in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
@@ -86,8 +88,14 @@ pub enum Error {
 /// Why no worker takes a job now.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoWorker {
-    #[error("its queue holds {0} requests, which is its bound")]
-    QueueFull(usize),
+    #[error("its queue holds {most} requests, which is its bound")]
+    QueueFull { most: usize, retry_after: Duration },
+    #[error("its queue holds more than {most} bytes, which is its bound")]
+    QueueHeavy { most: usize, retry_after: Duration },
+    #[error("no worker is idle, and it takes a request only when one is")]
+    NoTicket,
+    #[error(transparent)]
+    Sequence(SequenceRefusal),
     #[error("it was registered without workers")]
     NoneAsked,
     #[error("it failed to load: {0}")]
@@ -97,6 +105,23 @@ pub enum NoWorker {
 }
 
 impl Error {
+    /// After how long it is worth trying again, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Error::NoWorker { why, .. } = self else {
+            return None;
+        };
+        match why {
+            NoWorker::QueueFull { retry_after, .. } | NoWorker::QueueHeavy { retry_after, .. } => {
+                Some(*retry_after)
+            }
+            NoWorker::NoTicket
+            | NoWorker::Sequence(_)
+            | NoWorker::NoneAsked
+            | NoWorker::LoadFailed(_)
+            | NoWorker::Unloading => None,
+        }
+    }
+
     pub fn code(&self) -> Code {
         match self {
             Error::ModelNotFound(_) | Error::NotInStore(_) => Code::ModelNotFound,
@@ -110,12 +135,9 @@ impl Error {
             Error::WorkersFailed { .. } => Code::Internal,
             Error::UnloadTimeout(_) => Code::Timeout,
             Error::InvalidModel(_) => Code::InvalidModel,
-            Error::NoWorker {
-                why: NoWorker::QueueFull(_),
-                ..
-            }
-            | Error::Crowded(_) => Code::Overloaded,
-            Error::NoWorker { .. } | Error::Stopping => Code::Unavailable,
+            Error::NoWorker { why, .. } => why.code(),
+            Error::Crowded(_) => Code::Overloaded,
+            Error::Stopping => Code::Unavailable,
             Error::Timeout { .. } => Code::Timeout,
             Error::WorkerDied(_) => Code::WorkerDied,
             Error::Job(error) => match error.reason {
@@ -124,6 +146,23 @@ impl Error {
                 Reason::OutOfMemory => Code::OutOfMemory,
                 Reason::Failed => Code::PredictionFailed,
             },
+        }
+    }
+}
+
+impl NoWorker {
+    fn code(&self) -> Code {
+        match self {
+            NoWorker::QueueFull { .. }
+            | NoWorker::QueueHeavy { .. }
+            | NoWorker::NoTicket
+            | NoWorker::Sequence(SequenceRefusal::QueueFull { .. } | SequenceRefusal::TooMany(_)) => {
+                Code::Overloaded
+            }
+            NoWorker::Sequence(SequenceRefusal::NotOpen(_) | SequenceRefusal::WorkerGone(_))
+            | NoWorker::NoneAsked
+            | NoWorker::LoadFailed(_)
+            | NoWorker::Unloading => Code::Unavailable,
         }
     }
 }
@@ -146,7 +185,10 @@ mod tests {
 
     #[test]
     fn no_worker_keeps_the_sentence_that_clients_know() {
-        let why = NoWorker::QueueFull(100);
+        let why = NoWorker::QueueFull {
+            most: 100,
+            retry_after: Duration::from_secs(2),
+        };
         let error = Error::NoWorker {
             model: "m".into(),
             version: Some("1.0".into()),
@@ -159,5 +201,6 @@ mod tests {
              maxSequenceJobQueueSize (its queue holds 100 requests, which is its bound)"
         );
         assert_eq!(error.code(), Code::Overloaded);
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(2)));
     }
 }

@@ -1,5 +1,7 @@
 //! One waiting request: what goes through a queue, a batch and a worker.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use servable::{Input, Output};
@@ -12,6 +14,15 @@ use crate::metrics::ModelMetrics;
 /// The answer to one job.
 pub type Reply = Result<Output, Error>;
 
+/// Which jobs may share a batch: those of one bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Bucket {
+    /// What the loader says of the request's shape.
+    pub(crate) shape: u64,
+    /// The request it belongs to, where requests are not to be merged.
+    pub(crate) request: Option<Arc<str>>,
+}
+
 /// One waiting request. Dropping it unanswered tells its client that it was lost, so nobody waits for ever.
 pub(crate) struct Job {
     pub(crate) input: Input,
@@ -23,13 +34,45 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Reply>,
     /// The request's span: what is logged for this job belongs to it.
     pub(crate) span: Span,
-    /// One place in the queue, given back when a batch takes the job.
-    pub(crate) _place: tokio::sync::OwnedSemaphorePermit,
+    /// What the input holds of the queue's bytes, given back when a worker takes the job.
+    pub(crate) _weight: Weight,
 }
 
 impl Job {
     /// Whether nobody waits for the answer any more. A dropped request is a cancelled job.
     pub(crate) fn is_dead(&self, now: Instant) -> bool {
         self.reply.is_closed() || self.deadline <= now
+    }
+}
+
+/// How many bytes the jobs of a queue hold together.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Held(Arc<AtomicUsize>);
+
+/// One job's part of it.
+#[derive(Debug)]
+pub(crate) struct Weight {
+    bytes: usize,
+    held: Held,
+}
+
+impl Held {
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts so many more bytes, until the weight is dropped.
+    pub(crate) fn add(&self, bytes: usize) -> Weight {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+        Weight {
+            bytes,
+            held: self.clone(),
+        }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }

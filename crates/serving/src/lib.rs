@@ -4,9 +4,10 @@
 //! 1. A wire makes an [`Input`] and calls [`Serving::predict`].
 //! 2. [`admission`](Admission) lets it in, or refuses it now.
 //! 3. The [`registry`](Registry) resolves name and version to a [`Model`].
-//! 4. The model's [`Pool`] queues it as a job, or refuses it now; the pool's task owns queue, workers and their states.
-//! 5. The [`Batcher`] says when a batch is due, and is asked only when a worker is idle.
-//! 6. The worker, a thread of its own, calls the servable and answers each job's channel.
+//! 4. The model's [`Pool`] brings it as a job to the desk, where jobs meet workers, which queues it or refuses it now.
+//! 5. The [`Batcher`] (or the sequences of a stateful model) says which batch is due, and is asked only when a worker is
+//!    idle.
+//! 6. The worker, a thread of its own, calls the servable, answers each job's channel and goes back to the desk.
 //!
 //! Each calls the next and none calls back. Registering goes the same way: [`Serving::register`], the
 //! [`ModelStore`], the [`Engine`] that the wiring supplied, the pool, whose workers load on their threads.
@@ -15,13 +16,18 @@ mod admission;
 mod backoff;
 mod batcher;
 mod cores;
+mod desk;
+mod drain_rate;
 mod error;
 mod job;
+mod keeper;
 mod lifecycle;
 pub mod metrics;
 mod pool;
+mod queue;
 mod registry;
 mod roster;
+mod sequences;
 mod settings;
 mod store;
 mod worker;
@@ -31,24 +37,27 @@ pub mod testing;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use archive::{ModelConfig, Unpacked};
 use servable::{Device, Input, LoadError, Loader};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 pub use admission::{Admission, Permit};
 pub use batcher::{BatchPolicy, Batcher};
 pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
 pub use job::Reply;
+pub use keeper::Keeper;
 pub use lifecycle::State;
 use metrics::Metrics;
-pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus};
+pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus, Request};
 pub use registry::{Model, Registry, Scale};
 pub use roster::WorkerStatus;
-pub use settings::{Settings, Wishes};
+pub use sequences::{SequencePolicy, SequenceRefusal, SequenceStep};
+pub use settings::{Manner, Settings, Wishes};
 pub use store::{ModelStore, StoreError};
 
 /// Makes loaders from archives: what stands between this crate and whatever runs a network.
@@ -99,7 +108,10 @@ pub struct Serving {
     /// Names the next worker, of whichever model.
     worker_ids: Arc<AtomicU64>,
     configured: ConfiguredWishes,
+    sequence_headers: SequenceHeaders,
     metrics: Metrics,
+    /// Set when start-up is over: what the configuration registers is nobody's news.
+    keeper: OnceLock<Arc<dyn Keeper>>,
 }
 
 /// What a [`Serving`] is made of.
@@ -113,7 +125,55 @@ pub struct Parts {
     /// The name of the first worker.
     pub first_worker_id: u64,
     pub configured: ConfiguredWishes,
+    pub sequence_headers: SequenceHeaders,
     pub metrics: Metrics,
+}
+
+/// The headers with which a request says to which sequence it belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SequenceHeaders {
+    pub id: String,
+    /// `true` where the sequence begins.
+    pub start: String,
+    /// `true` where it ends.
+    pub end: String,
+}
+
+impl Default for SequenceHeaders {
+    fn default() -> Self {
+        SequenceHeaders {
+            id: "ts_request_sequence_id".into(),
+            start: "ts_request_sequence_start".into(),
+            end: "ts_request_sequence_end".into(),
+        }
+    }
+}
+
+impl SequenceHeaders {
+    /// The step that a request is. One that names no sequence opens one of its own, and its handler sees that in its headers.
+    fn step(&self, input: &mut Input) -> SequenceStep {
+        let says_true = |name: &str| {
+            let value = input.header(name);
+            value.is_some_and(|value| value.eq_ignore_ascii_case("true"))
+        };
+        let (start, end) = (says_true(&self.start), says_true(&self.end));
+        if let Some(id) = input.header(&self.id).filter(|id| !id.is_empty()) {
+            let id = id.to_owned();
+            return SequenceStep { id, start, end };
+        }
+        let id = format!("ts-seq-{}", Uuid::new_v4());
+        let ours = [&self.id, &self.start];
+        input
+            .headers
+            .retain(|(name, _)| !ours.iter().any(|our| name.eq_ignore_ascii_case(our)));
+        input.headers.push((self.id.clone(), id.clone()));
+        input.headers.push((self.start.clone(), "true".into()));
+        SequenceStep {
+            id,
+            start: true,
+            end,
+        }
+    }
 }
 
 impl Serving {
@@ -127,12 +187,44 @@ impl Serving {
             defaults: parts.defaults,
             worker_ids: Arc::new(AtomicU64::new(parts.first_worker_id)),
             configured: parts.configured,
+            sequence_headers: parts.sequence_headers,
             metrics: parts.metrics,
+            keeper: OnceLock::new(),
         }
     }
 
-    /// Answers one request, within the model's response timeout. Dropping the future cancels the request.
-    pub async fn predict(&self, model: &str, version: Option<&str>, input: Input) -> Reply {
+    /// Has every later change written down before it is answered. Only the first call counts.
+    pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// To be called as soon as something has changed, and waited for before that is answered. A caller who goes away in
+    /// between prevents nothing.
+    fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let written = self.keeper.get().map(|keeper| keeper.changed());
+        async {
+            if let Some(written) = written {
+                written.await;
+            }
+        }
+    }
+
+    /// Looks again at how many cores there are: an operator may change the process's share while it runs.
+    pub fn refresh_cores(&self) {
+        if let Some(usable) = self.cores.refresh() {
+            info!("{usable} cores are usable now");
+        }
+    }
+
+    /// Answers one request, within the model's time limits and the client's own, if it has one. Dropping the future
+    /// cancels the request.
+    pub async fn predict(
+        &self,
+        model: &str,
+        version: Option<&str>,
+        mut input: Input,
+        patience: Option<Duration>,
+    ) -> Reply {
         let unserved = |error: Error| {
             self.metrics.refused(error.code());
             error
@@ -144,22 +236,36 @@ impl Serving {
             None => &found.default_metrics,
         };
         metrics.request_arrived();
-        let deadline = Instant::now() + found.settings.response_timeout.min(LONGEST);
-        found
-            .pool
-            .submit(input, deadline, metrics)
-            .await
-            .map_err(|error| {
-                metrics.refused(error.code());
-                match (error, version) {
-                    (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
-                        model,
-                        version: Some(version.into()),
-                        why,
-                    },
-                    (error, _) => error,
-                }
-            })
+        let _inside = metrics.inside();
+        let limit = found.settings.time_limit(patience).min(LONGEST);
+        let step = found
+            .settings
+            .manner
+            .sequences
+            .map(|_| self.sequence_headers.step(&mut input));
+        let id = step.as_ref().map(|step| step.id.clone());
+        let request = Request {
+            input,
+            deadline: Instant::now() + limit,
+            step,
+            metrics,
+        };
+        let mut output = found.pool.submit(request).await.map_err(|error| {
+            metrics.refused(error.code());
+            match (error, version) {
+                (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
+                    model,
+                    version: Some(version.into()),
+                    why,
+                },
+                (error, _) => error,
+            }
+        })?;
+        if let Some(id) = id {
+            // So that a client that named no sequence can go on with its own.
+            output.headers.push((self.sequence_headers.id.clone(), id));
+        }
+        Ok(output)
     }
 
     /// Unpacks, checks and registers a model. Its workers load in the background: see [`Pool::settled`].
@@ -167,16 +273,43 @@ impl Serving {
         self: &Arc<Self>,
         registration: Registration,
     ) -> Result<Arc<Model>, Error> {
+        self.register_as(registration, None).await
+    }
+
+    /// Registers a version as it was before a restart: the wishes are what was last granted, and go before everybody
+    /// else's. An archive that holds another version by now is refused.
+    pub async fn restore(
+        self: &Arc<Self>,
+        registration: Registration,
+        version: &str,
+    ) -> Result<Arc<Model>, Error> {
+        self.register_as(registration, Some(version.to_owned()))
+            .await
+    }
+
+    async fn register_as(
+        self: &Arc<Self>,
+        registration: Registration,
+        restored: Option<String>,
+    ) -> Result<Arc<Model>, Error> {
         let this = Arc::clone(self);
         let url = registration.url.clone();
-        let fetched = tokio::task::spawn_blocking(move || this.prepare(&registration)).await;
-        let prepared =
-            fetched.map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
-        self.start(prepared)
+        let fetched =
+            tokio::task::spawn_blocking(move || this.prepare(&registration, restored.as_deref()));
+        let prepared = fetched
+            .await
+            .map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
+        let model = self.start(prepared)?;
+        self.changed().await;
+        Ok(model)
     }
 
     /// The blocking half of a registration.
-    fn prepare(&self, registration: &Registration) -> Result<Prepared, Error> {
+    fn prepare(
+        &self,
+        registration: &Registration,
+        restored: Option<&str>,
+    ) -> Result<Prepared, Error> {
         let files = self.store.fetch(&registration.url)?;
         let manifest = &files.manifest().model;
         let name = registration
@@ -184,6 +317,12 @@ impl Serving {
             .clone()
             .unwrap_or_else(|| manifest.model_name.clone());
         let version = manifest.model_version.clone();
+        if let Some(wanted) = restored.filter(|wanted| *wanted != version) {
+            return Err(Error::InvalidModel(format!(
+                "{}: expected version {wanted} of the model, found {version}",
+                registration.url
+            )));
+        }
         self.registry.check_free(&name, &version)?;
         for warning in files
             .config()
@@ -201,10 +340,22 @@ impl Serving {
             (self.configured)(&name, &version),
             self.defaults,
         );
+        let settings = match restored {
+            Some(_) => settings.overruled_by(registration.wishes),
+            None => settings,
+        };
+        let settings = match files.config() {
+            Some(config) => Settings {
+                manner: Manner::read(config, settings.batch_size, settings.most_workers()),
+                ..settings
+            },
+            None => settings,
+        };
         Ok(Prepared {
             name,
             version,
             url: registration.url.clone(),
+            handler: registration.handler.clone(),
             settings,
             loader,
             files,
@@ -217,6 +368,7 @@ impl Serving {
             name,
             version,
             url,
+            handler,
             settings,
             loader,
             files,
@@ -232,11 +384,18 @@ impl Serving {
             device_of: Box::new(move |index| devices[index.min(devices.len() - 1)]),
             worker_ids: Arc::clone(&self.worker_ids),
             patience: settings.retry_timeout,
+            startup_timeout: settings.startup_timeout.min(LONGEST),
+            response_timeout: settings.response_timeout.min(LONGEST),
             batch: BatchPolicy {
                 size: settings.batch_size,
                 max_delay: settings.max_batch_delay,
             },
+            merge: settings.manner.merge,
+            sequences: settings.manner.sequences,
+            job_tickets: settings.manner.job_tickets,
             queue_size: settings.queue_size,
+            queue_bytes: settings.queue_bytes,
+            threads: settings.manner.threads,
             cores: self.cores.clone(),
         };
         let scale = Scale {
@@ -251,6 +410,7 @@ impl Serving {
             name,
             version,
             url,
+            handler,
             settings,
             scale: Mutex::new(scale),
             pool,
@@ -282,6 +442,10 @@ impl Serving {
             out_of_memory,
         };
         let limit = model.settings.startup_timeout;
+        if limit.is_zero() {
+            // No time is too little, however quick a worker may be.
+            return Err(failed("not within 0 s".into(), false));
+        }
         match tokio::time::timeout(limit, model.pool.settled()).await {
             Err(_) => Err(failed(format!("not within {} s", limit.as_secs()), false)),
             Ok(status) => match status.failure {
@@ -303,8 +467,17 @@ impl Serving {
     ) -> Result<Arc<Model>, Error> {
         let model = self.registry.resolve(name, version)?;
         *model.scale.lock().unwrap_or_else(PoisonError::into_inner) = scale;
+        let written = self.changed();
         model.pool.scale(scale.min, scale.max).await;
+        written.await;
         Ok(model)
+    }
+
+    /// Makes a version the one that answers requests which name none.
+    pub async fn set_default(&self, name: &str, version: &str) -> Result<(), Error> {
+        self.registry.set_default(name, version)?;
+        self.changed().await;
+        Ok(())
     }
 
     /// Takes a version out, finishes what is inside it and frees everything, within `limit`. It is gone for new requests
@@ -316,10 +489,11 @@ impl Serving {
         limit: Duration,
     ) -> Result<(), Error> {
         let model = self.registry.remove(name, version)?;
+        let written = self.changed();
         info!(model = model.name, version = model.version, "unregistered");
-        tokio::time::timeout(limit, model.pool.drain())
-            .await
-            .map_err(|_| Error::UnloadTimeout(name.into()))
+        let gone = tokio::time::timeout(limit, model.pool.drain()).await;
+        written.await;
+        gone.map_err(|_| Error::UnloadTimeout(name.into()))
     }
 
     /// Stops: lets nobody in, waits for those inside, and unloads every model. Bounded by `grace`; the log names what
@@ -354,6 +528,7 @@ struct Prepared {
     name: String,
     version: String,
     url: String,
+    handler: Option<String>,
     settings: Settings,
     loader: Arc<dyn Loader>,
     files: Unpacked,

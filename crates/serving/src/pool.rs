@@ -1,27 +1,36 @@
-//! One task per version of a model: its queue, its workers, its end.
+//! One version's queue and workers: the handle that others hold, and the task that sees to whatever is not a request.
 //!
-//! The task owns all of it; others hold a [`Pool`], a handle that sends it events. When the last handle is dropped the
-//! task ends and, with it, the workers and what they loaded.
+//! Requests meet workers at the [`Desk`]. The task starts, restarts and dismisses workers, hands over what has become due
+//! by time, replaces workers that hang, and keeps the status. When the last handle is dropped the task ends and, with it,
+//! the workers and what they loaded.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use servable::{Device, Input, LoadError, Loader};
-use tokio::sync::{Semaphore, TryAcquireError, mpsc, oneshot, watch};
-use tracing::{Span, info, warn};
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{Span, error, info, warn};
 
-use crate::batcher::{BatchPolicy, Batcher};
+use crate::batcher::BatchPolicy;
 use crate::cores::Cores;
+use crate::desk::{Desk, DeskConfig, DeskState};
 use crate::error::{Error, NoWorker};
-use crate::job::{Job, Reply};
+use crate::job::{Bucket, Held, Job, Reply};
 use crate::lifecycle::State;
 use crate::metrics::ModelMetrics;
-use crate::roster::{Phase, Roster, WorkerStatus};
-use crate::worker::{self, Batch, WorkerId};
+use crate::queue::Place;
+use crate::roster::{Limits, Overdue, Phase, WorkerStatus};
+use crate::sequences::{SequencePolicy, SequenceStep};
+use crate::worker::{self, Turn, WorkerId};
 
 /// The most workers a pool may be scaled to; one more is a mistake rather than a wish.
 pub const MOST_WORKERS: usize = 1024;
+
+/// The most threads of one pool that may hang in their model at a time. They cannot be ended, and each may hold a core;
+/// beyond this the model is at fault, and starting more would take the machine from the others.
+const MOST_ABANDONED: usize = 4;
 
 /// What a pool is made of.
 pub struct PoolConfig {
@@ -35,10 +44,24 @@ pub struct PoolConfig {
     pub worker_ids: Arc<AtomicU64>,
     /// For how long a worker that fails to load is started again.
     pub patience: Duration,
+    /// How long a worker may take to load.
+    pub startup_timeout: Duration,
+    /// How long a worker may be at one batch before it counts as hanging.
+    pub response_timeout: Duration,
     pub batch: BatchPolicy,
+    /// Whether requests may share a batch.
+    pub merge: bool,
+    /// For models whose requests come in sequences.
+    pub sequences: Option<SequencePolicy>,
+    /// Whether a job is taken only if a worker is idle.
+    pub job_tickets: bool,
     /// The most jobs that may wait; one more is refused.
     pub queue_size: usize,
+    /// The most bytes that waiting jobs may hold.
+    pub queue_bytes: usize,
     pub cores: Cores,
+    /// Threads of every batch, in place of what the load suggests.
+    pub threads: Option<NonZeroUsize>,
     /// The model under its own version.
     pub metrics: ModelMetrics,
 }
@@ -52,7 +75,7 @@ pub struct PoolStatus {
     /// Workers that are loading.
     pub loading: usize,
     pub workers: Vec<WorkerStatus>,
-    /// Why the last worker that failed to load did so, since somebody last asked for workers.
+    /// Why the last worker that failed did so, since somebody last asked for workers.
     pub failure: Option<LoadError>,
 }
 
@@ -72,21 +95,20 @@ impl PoolStatus {
 #[derive(Clone)]
 pub struct Pool {
     model: Arc<str>,
-    queue_size: usize,
+    merge: bool,
+    desk: Arc<Desk>,
+    held: Held,
+    loader: Arc<dyn Loader>,
     events: mpsc::Sender<Event>,
-    places: Arc<Semaphore>,
     status: watch::Receiver<PoolStatus>,
 }
 
-/// All that can happen to a pool.
+/// What happens to a pool beside requests and answers.
 pub(crate) enum Event {
-    Submit(Job),
     /// A worker can serve for the first time.
-    Loaded(WorkerId),
+    Loaded(WorkerId, Turn),
     /// A worker could not load, and has ended.
-    LoadFailed(WorkerId, LoadError),
-    /// A worker has answered its batch.
-    Idle(WorkerId),
+    LoadFailed(WorkerId, Turn, LoadError),
     /// Have at least and at most so many workers. Answered when that is on its way.
     Scale {
         min: usize,
@@ -97,12 +119,22 @@ pub(crate) enum Event {
     Drain(oneshot::Sender<()>),
 }
 
+/// One request to a pool.
+pub struct Request<'a> {
+    pub input: Input,
+    /// No answer is wanted after this instant.
+    pub deadline: Instant,
+    /// For models whose requests come in sequences.
+    pub step: Option<SequenceStep>,
+    /// The model under the version that the request named.
+    pub metrics: &'a ModelMetrics,
+}
+
 impl Pool {
     /// Starts the task and its workers, which load on their own threads. Must be called within a tokio runtime.
     pub fn start(config: PoolConfig, loader: Arc<dyn Loader>) -> Pool {
-        // Every queued job holds a place, so that this channel never fills: jobs, a word from each worker, and room for
-        // those who scale and drain.
-        let (sender, receiver) = mpsc::channel(config.queue_size + MOST_WORKERS);
+        // A word from each worker, and room for those who scale and drain.
+        let (sender, receiver) = mpsc::channel(MOST_WORKERS);
         let (status, watched) = watch::channel(PoolStatus {
             state: State::Registered,
             wanted: 0,
@@ -110,65 +142,90 @@ impl Pool {
             workers: Vec::new(),
             failure: None,
         });
-        let places = Arc::new(Semaphore::new(config.queue_size));
-        let pool = Pool {
-            model: config.model.as_str().into(),
+        let model: Arc<str> = config.model.as_str().into();
+        let held = Held::default();
+        let desk = Arc::new(Desk::new(DeskConfig {
+            model: Arc::clone(&model),
+            batch: config.batch,
+            sequences: config.sequences,
             queue_size: config.queue_size,
+            queue_bytes: config.queue_bytes,
+            held: held.clone(),
+            job_tickets: config.job_tickets,
+            cores: config.cores.clone(),
+            threads: config.threads,
+            metrics: config.metrics.clone(),
+        }));
+        let pool = Pool {
+            model,
+            merge: config.merge,
+            desk: Arc::clone(&desk),
+            held,
+            loader: Arc::clone(&loader),
             events: sender.clone(),
-            places: Arc::clone(&places),
             status: watched,
         };
         let mut task = PoolTask {
             name: format!("{}_{}", config.model, config.version),
-            batcher: Batcher::new(config.batch),
             loader,
             events: sender.downgrade(),
-            roster: Roster::default(),
-            places,
+            desk,
             status,
+            failure: None,
             drained: None,
             config,
         };
-        for device in std::mem::take(&mut task.config.devices) {
-            task.start_worker(device);
-        }
-        task.publish();
+        task.with_desk(|task, desk| {
+            for device in std::mem::take(&mut task.config.devices) {
+                task.start_worker(desk, device);
+            }
+            task.publish(desk);
+        });
         tokio::spawn(task.run(receiver));
         pool
     }
 
-    /// Queues a job and waits for its answer, but not past `deadline`. Dropping the future cancels the job.
-    pub async fn submit(&self, input: Input, deadline: Instant, metrics: &ModelMetrics) -> Reply {
+    /// Queues a job and waits for its answer, but not past its deadline. Dropping the future cancels the job.
+    pub async fn submit(&self, request: Request<'_>) -> Reply {
+        let Request {
+            input,
+            deadline,
+            step,
+            metrics,
+        } = request;
         let arrival = Instant::now();
-        self.refuse_unless_accepting()?;
-        let place = Arc::clone(&self.places)
-            .try_acquire_owned()
-            .map_err(|error| {
-                self.no_worker(match error {
-                    TryAcquireError::NoPermits => NoWorker::QueueFull(self.queue_size),
-                    TryAcquireError::Closed => NoWorker::Unloading,
-                })
-            })?;
+        let place = match step {
+            Some(step) => Place::Sequence(step),
+            None => Place::Bucket(Bucket {
+                shape: self.loader.bucket(&input),
+                request: (!self.merge).then(|| input.id.as_str().into()),
+            }),
+        };
         let (reply, answer) = oneshot::channel();
         let job = Job {
+            _weight: self.held.add(input.bytes()),
             input,
             arrival,
             metrics: metrics.clone(),
             deadline,
             reply,
             span: Span::current(),
-            _place: place,
         };
-        if self.events.send(Event::Submit(job)).await.is_err() {
-            return Err(self.no_worker(NoWorker::Unloading));
-        }
-        match tokio::time::timeout_at(deadline.into(), answer).await {
-            Ok(Ok(reply)) => reply,
-            // The pool may see the deadline pass a moment before this does, and let the job go.
+        self.desk
+            .submit(place, job)
+            .map_err(|why| self.no_worker(why))?;
+        let mut leaving = CallOnDrop(Some(&self.desk));
+        let answer = tokio::time::timeout_at(deadline.into(), answer).await;
+        match answer {
+            Ok(Ok(reply)) => {
+                leaving.0 = None;
+                reply
+            }
+            // The desk may see the deadline pass a moment before this does, and let the job go.
             Ok(Err(_)) if deadline <= Instant::now() => Err(self.timeout(arrival, deadline)),
             Ok(Err(_)) => Err(self
                 .refusal()
-                .unwrap_or_else(|| Error::WorkerDied("the request was lost".into()))),
+                .map_or_else(lost_request, |why| self.no_worker(why))),
             Err(_) => Err(self.timeout(arrival, deadline)),
         }
     }
@@ -203,8 +260,7 @@ impl Pool {
 
     /// Jobs that wait for a worker now.
     pub fn queued(&self) -> usize {
-        self.queue_size
-            .saturating_sub(self.places.available_permits())
+        self.desk.lock().queue.len()
     }
 
     /// Waits until every worker that was asked for has loaded, or one has failed to, and returns how that ended.
@@ -217,30 +273,8 @@ impl Pool {
         }
     }
 
-    fn refuse_unless_accepting(&self) -> Result<(), Error> {
-        if self.status.borrow().state.accepts_jobs() {
-            return Ok(());
-        }
-        Err(self
-            .refusal()
-            .unwrap_or_else(|| self.no_worker(NoWorker::Unloading)))
-    }
-
-    fn refusal(&self) -> Option<Error> {
-        let status = self.status.borrow();
-        let why = match status.state {
-            State::Loading | State::Ready => return None,
-            State::Registered => NoWorker::NoneAsked,
-            State::Failed => NoWorker::LoadFailed(
-                status
-                    .failure
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default(),
-            ),
-            State::Draining | State::Unloaded => NoWorker::Unloading,
-        };
-        Some(self.no_worker(why))
+    fn refusal(&self) -> Option<NoWorker> {
+        self.desk.lock().closed.clone()
     }
 
     fn timeout(&self, arrival: Instant, deadline: Instant) -> Error {
@@ -259,233 +293,303 @@ impl Pool {
     }
 }
 
+fn lost_request() -> Error {
+    Error::WorkerDied("the request was lost".into())
+}
+
+/// A caller that leaves without an answer may have waited for a worker that hangs: the task looks after it.
+struct CallOnDrop<'a>(Option<&'a Arc<Desk>>);
+
+impl Drop for CallOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(desk) = self.0 {
+            desk.call();
+        }
+    }
+}
+
 struct PoolTask {
     /// `<model>_<version>`, as in the log.
     name: String,
     config: PoolConfig,
     loader: Arc<dyn Loader>,
-    batcher: Batcher<Job>,
-    roster: Roster,
+    desk: Arc<Desk>,
     /// Weak, so that a pool whose handles are all gone ends although its workers live.
     events: mpsc::WeakSender<Event>,
-    places: Arc<Semaphore>,
     status: watch::Sender<PoolStatus>,
+    /// Why the last worker that failed did so, since somebody last asked for workers.
+    failure: Option<LoadError>,
     /// Set while draining; dropped at the end, which is the answer.
     drained: Option<Vec<oneshot::Sender<()>>>,
 }
 
 impl PoolTask {
     async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let desk = Arc::clone(&self.desk);
         loop {
-            self.dispatch();
-            let empty = self.batcher.is_empty() && self.roster.in_flight() == 0;
-            if self.drained.is_some() && empty {
+            let now = Instant::now();
+            let (done, due) = self.with_desk(|task, desk| task.look_after(desk, now));
+            if done {
                 break;
             }
             tokio::select! {
                 event = events.recv() => match event {
-                    Some(event) => self.on_event(event),
+                    Some(event) => self.with_desk(|task, desk| task.on_event(desk, event)),
                     None => break, // Every handle is gone.
                 },
-                () = until(self.next_due()) => self.restart_rested(),
+                () = desk.attention() => {},
+                () = until(due) => {},
             }
         }
-        for worker in self.roster.statuses() {
-            self.config
-                .metrics
-                .worker_gone(&self.worker_name(worker.id));
+        // The rest is done by dropping it.
+    }
+
+    fn with_desk<T>(&mut self, work: impl FnOnce(&mut Self, &mut DeskState) -> T) -> T {
+        let desk = Arc::clone(&self.desk);
+        let mut desk = desk.lock();
+        work(self, &mut desk)
+    }
+
+    /// Does all that the time or somebody's call may have brought. Returns whether the pool is done, and when to look
+    /// again.
+    fn look_after(&mut self, desk: &mut DeskState, now: Instant) -> (bool, Option<Instant>) {
+        for (id, overdue) in desk.roster.overdue(now, self.limits()) {
+            self.on_overdue(desk, id, overdue, now);
         }
-        // Dropping the channels ends the workers; the servables go with their threads.
-        self.roster = Roster::default();
-        self.become_state(State::Draining);
-        self.become_state(State::Unloaded);
-        self.publish();
+        for (id, device) in desk.roster.rested(now) {
+            self.start_thread(desk, id, device);
+        }
+        desk.tidy(now);
+        desk.hand_over(now);
+        self.publish(desk);
+        let empty = desk.queue.is_empty() && desk.roster.in_flight() == 0;
+        let checks = desk.roster.next_check(self.limits());
+        let due = desk.next_due().into_iter().chain(checks).min();
+        (self.drained.is_some() && empty, due)
     }
 
-    /// When there is something to do although nothing happens: a batch comes due, or a worker has rested.
-    fn next_due(&self) -> Option<Instant> {
-        let batch = self
-            .batcher
-            .next_due(self.roster.in_flight())
-            .filter(|_| self.roster.idle() > 0);
-        batch.into_iter().chain(self.roster.next_start()).min()
+    fn limits(&self) -> Limits {
+        Limits {
+            loading: self.config.startup_timeout,
+            batch: self.config.response_timeout,
+        }
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, desk: &mut DeskState, event: Event) {
         match event {
-            Event::Submit(job) => {
-                // Dropped where nobody will ever serve it: the caller reads the reason off the status.
-                if self.roster.ready() + self.roster.loading() > 0 {
-                    self.batcher.push(job, Instant::now());
-                }
-                return;
-            }
-            Event::Idle(id) => {
-                self.roster.became_idle(id);
-                // Unless it was the last, and somebody waits for a worker that will not come.
-                if self.roster.wanted() > 0 {
+            Event::Loaded(id, turn) => {
+                let Some(member) = desk.roster.at_work(id, turn) else {
                     return;
+                };
+                if member.recovery.succeeded() {
+                    info!(
+                        model = self.name,
+                        "Auto recovery succeeded, reset recoveryStartTS"
+                    );
+                }
+                desk.roster.became_idle(id);
+            }
+            Event::LoadFailed(id, turn, error) => {
+                if desk.roster.at_work(id, turn).is_some() {
+                    self.on_load_failed(desk, id, error);
                 }
             }
-            Event::Loaded(id) => {
-                if let Some(member) = self.roster.get_mut(id) {
-                    member.recovery.succeeded();
-                }
-                self.roster.became_idle(id);
-            }
-            Event::LoadFailed(id, error) => self.on_load_failed(id, error),
             Event::Scale { min, max, done } => {
-                self.scale(min, max);
-                self.publish();
+                self.scale(desk, min, max);
+                self.publish(desk);
                 // Fails when nobody waits for it.
                 let _ = done.send(());
             }
-            Event::Drain(drained) => {
-                self.drained.get_or_insert_default().push(drained);
-                self.places.close();
-            }
-        }
-        self.publish();
-    }
-
-    fn scale(&mut self, min: usize, max: usize) {
-        self.status.send_modify(|status| status.failure = None);
-        while self.roster.wanted() < min.min(MOST_WORKERS) {
-            let device = (self.config.device_of)(self.roster.wanted());
-            self.start_worker(device);
-        }
-        while self.roster.wanted() > max {
-            if let Some(id) = self.roster.dismiss_newest() {
-                self.config.metrics.worker_gone(&self.worker_name(id));
-            }
+            Event::Drain(drained) => self.drained.get_or_insert_default().push(drained),
         }
     }
 
-    fn start_worker(&mut self, device: Device) {
+    fn scale(&mut self, desk: &mut DeskState, min: usize, max: usize) {
+        self.failure = None;
+        while desk.roster.wanted() < min.min(MOST_WORKERS) {
+            let device = (self.config.device_of)(desk.roster.wanted());
+            self.start_worker(desk, device);
+        }
+        while desk.roster.wanted() > max {
+            let Some(id) = desk.roster.dismiss_newest() else {
+                break;
+            };
+            self.config.metrics.worker_gone(&self.worker_name(id));
+            desk.lost(id);
+        }
+    }
+
+    fn start_worker(&mut self, desk: &mut DeskState, device: Device) {
         let id = self.config.worker_ids.fetch_add(1, Ordering::Relaxed);
-        self.roster.insert(id, device, Phase::GivenUp);
-        self.start_thread(id, device);
+        desk.roster.insert(id, device);
+        self.start_thread(desk, id, device);
     }
 
     fn worker_name(&self, id: WorkerId) -> String {
         format!("W-{id}-{}", self.name)
     }
 
-    fn start_thread(&mut self, id: WorkerId, device: Device) {
+    fn start_thread(&mut self, desk: &mut DeskState, id: WorkerId, device: Device) {
+        let (turn, token) = desk.roster.next_turn(id);
         let start = worker::Start {
             id,
+            turn,
             name: self.worker_name(id),
             loader: Arc::clone(&self.loader),
             device,
+            desk: Arc::clone(&self.desk),
             events: self.events.clone(),
             metrics: self.config.metrics.clone(),
+            _token: token,
         };
         match worker::start(start) {
             Ok(batches) => {
-                if let Some(member) = self.roster.get_mut(id) {
-                    member.phase = Phase::Loading(batches);
+                if let Some(member) = desk.roster.get_mut(id) {
+                    member.phase = Phase::Loading(batches, Instant::now());
                 }
             }
             Err(error) => {
                 let reason = format!("no thread for a worker: {error}");
-                self.on_load_failed(id, LoadError::OutOfMemory(reason));
+                self.on_load_failed(desk, id, LoadError::OutOfMemory(reason));
             }
         }
     }
 
-    fn on_load_failed(&mut self, id: WorkerId, error: LoadError) {
-        let Some(member) = self.roster.get_mut(id) else {
+    fn on_load_failed(&mut self, desk: &mut DeskState, id: WorkerId, error: LoadError) {
+        let Some(member) = desk.roster.get_mut(id) else {
             return; // Dismissed while it loaded.
         };
-        if matches!(member.phase, Phase::Leaving) {
-            return self.roster.became_idle(id); // Gone a little sooner than its last batch would have let it.
+        if matches!(member.phase, Phase::Leaving(_)) {
+            // Gone a little sooner than its last batch would have let it.
+            return desk.roster.remove(id);
         }
-        let now = Instant::now();
+        warn!(model = self.name, "the worker could not load: {error}");
         // What is wrong with the archive stays wrong; memory may come free again.
         let may_pass = matches!(error, LoadError::OutOfMemory(_));
+        self.rest_or_give_up(desk, id, may_pass);
+        self.failure = Some(error);
+    }
+
+    /// A worker has been at it for longer than its model allows. Its thread cannot be ended; it is let go of, and another
+    /// takes its place.
+    fn on_overdue(&mut self, desk: &mut DeskState, id: WorkerId, overdue: Overdue, now: Instant) {
+        let name = self.worker_name(id);
+        desk.roster.abandon(id);
+        desk.lost(id);
+        match overdue {
+            Overdue::LastBatch => {
+                warn!(worker = name, "hung in its last batch and is let go of");
+                desk.roster.remove(id);
+            }
+            Overdue::Loading => {
+                let limit = self.config.startup_timeout.as_secs_f64();
+                let message = format!("it did not load within {limit} s");
+                error!(worker = name, "{message}; it is given up");
+                self.failure = Some(LoadError::Invalid(message));
+            }
+            Overdue::Batch => {
+                let hanging = desk.roster.abandoned();
+                let limit = self.config.response_timeout.as_secs_f64();
+                warn!(
+                    worker = name,
+                    "Number or consecutive unsuccessful inference {hanging}: no answer within {limit} s"
+                );
+                if hanging <= MOST_ABANDONED {
+                    self.rest_or_give_up(desk, id, true);
+                } else {
+                    let message = format!("{hanging} of its workers hang in the model");
+                    error!(worker = name, "{message}; it is given up");
+                    self.failure = Some(LoadError::Invalid(message));
+                }
+            }
+        }
+        desk.hand_over(now);
+    }
+
+    fn rest_or_give_up(&self, desk: &mut DeskState, id: WorkerId, may_pass: bool) {
+        let Some(member) = desk.roster.get_mut(id) else {
+            return;
+        };
+        let now = Instant::now();
+        if member.recovery.is_under_way() {
+            info!(model = self.name, "Auto recovery failed again");
+        } else if may_pass {
+            let millis = SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .unwrap_or_default()
+                .as_millis();
+            info!(model = self.name, "Auto recovery start timestamp: {millis}");
+        }
         let rest = may_pass.then(|| member.recovery.failed(now, self.config.patience));
         member.phase = match rest.flatten() {
             Some(rest) => {
-                warn!(
+                let seconds = rest.as_secs();
+                info!(
                     model = self.name,
-                    "the worker could not load: {error}. Retry worker: {id} in {} seconds.",
-                    rest.as_secs()
+                    "Retry worker: {id} in {seconds} seconds."
                 );
                 Phase::Resting(now + rest)
             }
             None => {
-                warn!(model = self.name, "worker {id} is given up: {error}");
+                warn!(model = self.name, "worker {id} is given up");
                 Phase::GivenUp
             }
         };
-        self.status
-            .send_modify(|status| status.failure = Some(error));
-    }
-
-    fn restart_rested(&mut self) {
-        let rested = self.roster.rested(Instant::now());
-        if rested.is_empty() {
-            return;
-        }
-        for (id, device) in rested {
-            self.start_thread(id, device);
-        }
-        self.publish();
-    }
-
-    /// Hands due batches to idle workers.
-    fn dispatch(&mut self) {
-        while self.roster.idle() > 0 {
-            let now = Instant::now();
-            self.batcher.drop_dead(|job| job.is_dead(now));
-            let Some(jobs) = self.batcher.take_due(now, self.roster.in_flight()) else {
-                break;
-            };
-            let size = self.config.batch.size.get();
-            let beside = self
-                .batcher
-                .len()
-                .div_ceil(size)
-                .min(self.roster.idle() - 1);
-            let oldest = jobs.iter().map(|job| job.arrival).min().unwrap_or(now);
-            let waited = now.duration_since(oldest.max(self.roster.idle_since()));
-            self.config.metrics.batch(jobs.len(), waited);
-            let batch = Batch {
-                jobs,
-                cores: self.config.cores.claim(beside),
-            };
-            if self.roster.send(batch).is_err() {
-                break; // Dropped: their clients hear that they were lost.
-            }
-        }
     }
 
     /// Brings the status up to date, and lets waiting jobs go when nobody is left to serve them.
-    fn publish(&mut self) {
-        let (ready, loading) = (self.roster.ready(), self.roster.loading());
+    fn publish(&mut self, desk: &mut DeskState) {
+        let (ready, loading) = (desk.roster.ready(), desk.roster.loading());
+        let wanted = desk.roster.wanted();
         let next = if self.drained.is_some() {
             State::Draining
         } else if ready > 0 {
             State::Ready
         } else if loading > 0 {
             State::Loading
-        } else if self.roster.wanted() > 0 {
+        } else if wanted > 0 {
             State::Failed
         } else {
             State::Registered
         };
         self.become_state(next);
-        let (wanted, workers) = (self.roster.wanted(), self.roster.statuses());
-        self.status.send_modify(|status| {
-            status.wanted = wanted;
-            status.loading = loading;
-            status.workers = workers;
-            if ready == wanted {
-                status.failure = None;
-            }
+        if ready == wanted {
+            self.failure = None;
+        }
+        desk.closed = self.refusal();
+        if ready + loading + desk.roster.in_flight() == 0
+            && let Some(why) = desk.closed.clone()
+        {
+            desk.refuse_all(&why);
+        }
+        let (workers, failure) = (desk.roster.statuses(), self.failure.clone());
+        self.status.send_if_modified(|status| {
+            let state = status.state;
+            let now = PoolStatus {
+                state,
+                wanted,
+                loading,
+                workers,
+                failure,
+            };
+            let modified = *status != now;
+            *status = now;
+            modified
         });
-        if ready + loading + self.roster.in_flight() == 0 {
-            self.batcher.drain().for_each(drop);
+    }
+
+    /// Why no job is taken in this state.
+    fn refusal(&self) -> Option<NoWorker> {
+        match self.status.borrow().state {
+            State::Loading | State::Ready => None,
+            State::Registered => Some(NoWorker::NoneAsked),
+            State::Failed => Some(NoWorker::LoadFailed(
+                self.failure
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default(),
+            )),
+            State::Draining | State::Unloaded => Some(NoWorker::Unloading),
         }
     }
 
@@ -498,6 +602,24 @@ impl PoolTask {
                 status.state = next;
             }
             moves
+        });
+    }
+}
+
+impl Drop for PoolTask {
+    /// However it ends: dropping the workers' channels ends them, and the servables go with their threads.
+    fn drop(&mut self) {
+        self.with_desk(|task, desk| {
+            for worker in desk.roster.statuses() {
+                let name = task.worker_name(worker.id);
+                task.config.metrics.worker_gone(&name);
+            }
+            desk.closed = Some(NoWorker::Unloading);
+            desk.refuse_all(&NoWorker::Unloading);
+            desk.roster = Default::default();
+            task.become_state(State::Draining);
+            task.become_state(State::Unloaded);
+            task.publish(desk);
         });
     }
 }

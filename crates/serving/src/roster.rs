@@ -1,22 +1,23 @@
-//! The workers of one pool and what each of them is at. It decides nothing: the pool's task does.
+//! The workers of one pool and what each of them is at. It decides nothing: the desk and the pool's task do.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::SyncSender;
-use std::time::{Instant, SystemTime};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant, SystemTime};
 
 use servable::Device;
 
 use crate::backoff::Recovery;
-use crate::worker::{Batch, WorkerId};
+use crate::worker::{Batch, Turn, WorkerId};
 
 /// What a worker is at.
 pub(crate) enum Phase {
-    Loading(SyncSender<Batch>),
+    Loading(SyncSender<Batch>, Instant),
     Idle(SyncSender<Batch>),
-    Busy(SyncSender<Batch>),
-    /// Finishing its last batch; nothing more will be sent to it.
-    Leaving,
-    /// Failed to load; starts again then.
+    Busy(SyncSender<Batch>, Instant),
+    /// Finishing its last batch since then; nothing more will be sent to it.
+    Leaving(Instant),
+    /// Failed to load, or was lost; starts again then.
     Resting(Instant),
     /// Failed for too long.
     GivenUp,
@@ -27,6 +28,10 @@ pub(crate) struct Member {
     pub(crate) started: SystemTime,
     pub(crate) phase: Phase,
     pub(crate) recovery: Recovery,
+    /// How often it was started, which tells the thread at work from one that was abandoned.
+    turn: Turn,
+    /// Gone when its thread is.
+    thread: Weak<()>,
 }
 
 /// What everybody may know of a worker.
@@ -48,15 +53,19 @@ pub(crate) struct Roster {
     idle: Vec<WorkerId>,
     /// When a worker last became idle while none was.
     idle_since: Option<Instant>,
+    /// Threads that hang in their model, and that nothing can end.
+    abandoned: Vec<Weak<()>>,
 }
 
 impl Roster {
-    pub(crate) fn insert(&mut self, id: WorkerId, device: Device, phase: Phase) {
+    pub(crate) fn insert(&mut self, id: WorkerId, device: Device) {
         let member = Member {
             device,
             started: SystemTime::now(),
-            phase,
+            phase: Phase::GivenUp,
             recovery: Recovery::default(),
+            turn: 0,
+            thread: Weak::new(),
         };
         self.members.insert(id, member);
     }
@@ -65,26 +74,54 @@ impl Roster {
         self.members.get_mut(&id)
     }
 
+    /// The member whose thread says something, unless that thread was abandoned.
+    pub(crate) fn at_work(&mut self, id: WorkerId, turn: Turn) -> Option<&mut Member> {
+        self.members
+            .get_mut(&id)
+            .filter(|member| member.turn == turn)
+    }
+
+    /// Makes a worker's next thread the one that counts, and gives it the token that it holds while it lives.
+    pub(crate) fn next_turn(&mut self, id: WorkerId) -> (Turn, Arc<()>) {
+        let token = Arc::new(());
+        let Some(member) = self.members.get_mut(&id) else {
+            return (0, token);
+        };
+        member.turn += 1;
+        member.thread = Arc::downgrade(&token);
+        (member.turn, token)
+    }
+
     /// Workers that are asked for: all but those that are leaving.
     pub(crate) fn wanted(&self) -> usize {
-        self.count(|phase| !matches!(phase, Phase::Leaving))
+        self.count(|phase| !matches!(phase, Phase::Leaving(_)))
     }
 
     pub(crate) fn ready(&self) -> usize {
-        self.count(|phase| matches!(phase, Phase::Idle(_) | Phase::Busy(_)))
+        self.count(|phase| matches!(phase, Phase::Idle(_) | Phase::Busy(..)))
+    }
+
+    /// The names of those that can serve.
+    pub(crate) fn ready_ids(&self) -> Vec<WorkerId> {
+        self.members
+            .iter()
+            .filter(|(_, member)| matches!(member.phase, Phase::Idle(_) | Phase::Busy(..)))
+            .map(|(&id, _)| id)
+            .collect()
     }
 
     pub(crate) fn loading(&self) -> usize {
-        self.count(|phase| matches!(phase, Phase::Loading(_)))
+        self.count(|phase| matches!(phase, Phase::Loading(..)))
     }
 
     /// Batches that workers hold.
     pub(crate) fn in_flight(&self) -> usize {
-        self.count(|phase| matches!(phase, Phase::Busy(_) | Phase::Leaving))
+        self.count(|phase| matches!(phase, Phase::Busy(..) | Phase::Leaving(_)))
     }
 
-    pub(crate) fn idle(&self) -> usize {
-        self.idle.len()
+    /// Idle workers, the one that worked last at the end.
+    pub(crate) fn idle(&self) -> &[WorkerId] {
+        &self.idle
     }
 
     /// Since when some worker has been idle; now, if none is.
@@ -107,66 +144,80 @@ impl Roster {
             return;
         };
         match std::mem::replace(&mut member.phase, Phase::GivenUp) {
-            Phase::Loading(batches) | Phase::Busy(batches) | Phase::Idle(batches) => {
+            Phase::Loading(batches, _) | Phase::Busy(batches, _) => {
                 member.phase = Phase::Idle(batches);
                 if self.idle.is_empty() {
                     self.idle_since = Some(Instant::now());
                 }
                 self.idle.push(id);
             }
-            Phase::Leaving | Phase::Resting(_) | Phase::GivenUp => {
+            idle @ Phase::Idle(_) => member.phase = idle,
+            Phase::Leaving(_) | Phase::Resting(_) | Phase::GivenUp => {
                 self.members.remove(&id);
             }
         }
     }
 
-    /// Gives a batch to an idle worker. Returns it if there is none.
-    pub(crate) fn send(&mut self, mut batch: Batch) -> Result<(), Batch> {
-        while let Some(id) = self.idle.pop() {
-            let Some(member) = self.members.get_mut(&id) else {
-                continue;
-            };
-            let Phase::Idle(batches) = &member.phase else {
-                continue;
-            };
-            let batches = batches.clone();
-            match batches.try_send(batch) {
-                Ok(()) => {
-                    member.phase = Phase::Busy(batches);
-                    return Ok(());
-                }
-                // Its thread is gone, which its last word will explain.
-                Err(error) => batch = unsent(error),
-            }
-        }
-        Err(batch)
+    /// Gives a batch to an idle worker. Returns it if that worker's thread is gone, which its last word will explain.
+    pub(crate) fn send(&mut self, id: WorkerId, batch: Batch, now: Instant) -> Result<(), Batch> {
+        self.idle.retain(|&idle| idle != id);
+        let Some(member) = self.members.get_mut(&id) else {
+            return Err(batch);
+        };
+        let Phase::Idle(batches) = &member.phase else {
+            return Err(batch);
+        };
+        let batches = batches.clone();
+        batches.try_send(batch).map_err(unsent)?;
+        member.phase = Phase::Busy(batches, now);
+        Ok(())
     }
 
     /// Sends the newest worker away, at once or when it has answered its batch, and says which that was.
     pub(crate) fn dismiss_newest(&mut self) -> Option<WorkerId> {
         let staying =
-            |(_, member): &(&WorkerId, &mut Member)| !matches!(member.phase, Phase::Leaving);
+            |(_, member): &(&WorkerId, &mut Member)| !matches!(member.phase, Phase::Leaving(_));
         let (&id, member) = self.members.iter_mut().rev().find(staying)?;
-        if matches!(member.phase, Phase::Busy(_)) {
-            member.phase = Phase::Leaving;
+        if let Phase::Busy(_, since) = member.phase {
+            member.phase = Phase::Leaving(since);
         } else {
-            self.members.remove(&id);
-            self.idle.retain(|&idle| idle != id);
+            self.remove(id);
         }
         Some(id)
     }
 
-    /// The next instant at which a resting worker starts again.
-    pub(crate) fn next_start(&self) -> Option<Instant> {
+    pub(crate) fn remove(&mut self, id: WorkerId) {
+        self.members.remove(&id);
+        self.idle.retain(|&idle| idle != id);
+    }
+
+    /// Lets go of a worker's thread: whatever it still says is not listened to, and when it comes back it ends. The worker
+    /// has no thread then.
+    pub(crate) fn abandon(&mut self, id: WorkerId) {
+        self.idle.retain(|&idle| idle != id);
+        let Some(member) = self.members.get_mut(&id) else {
+            return;
+        };
+        member.turn += 1;
+        member.phase = Phase::GivenUp;
+        self.abandoned.push(std::mem::take(&mut member.thread));
+    }
+
+    /// How many threads hang that were let go of.
+    pub(crate) fn abandoned(&mut self) -> usize {
+        self.abandoned.retain(|thread| thread.strong_count() > 0);
+        self.abandoned.len()
+    }
+
+    /// The next instant at which a resting worker starts again, or one that is at something has been for too long.
+    pub(crate) fn next_check(&self, limits: Limits) -> Option<Instant> {
         self.members
             .values()
             .filter_map(|member| match member.phase {
                 Phase::Resting(until) => Some(until),
-                Phase::Loading(_)
-                | Phase::Idle(_)
-                | Phase::Busy(_)
-                | Phase::Leaving
-                | Phase::GivenUp => None,
+                Phase::Loading(_, since) => since.checked_add(limits.loading),
+                Phase::Busy(_, since) | Phase::Leaving(since) => since.checked_add(limits.batch),
+                Phase::Idle(_) | Phase::GivenUp => None,
             })
             .min()
     }
@@ -180,19 +231,58 @@ impl Roster {
             .collect()
     }
 
+    /// Workers that have been at something for too long, and what that is.
+    pub(crate) fn overdue(&self, now: Instant, limits: Limits) -> Vec<(WorkerId, Overdue)> {
+        let is_over = |since: Instant, limit| now.duration_since(since) >= limit;
+        self.members
+            .iter()
+            .filter_map(|(&id, member)| match member.phase {
+                Phase::Loading(_, since) if is_over(since, limits.loading) => {
+                    Some((id, Overdue::Loading))
+                }
+                Phase::Busy(_, since) if is_over(since, limits.batch) => Some((id, Overdue::Batch)),
+                Phase::Leaving(since) if is_over(since, limits.batch) => {
+                    Some((id, Overdue::LastBatch))
+                }
+                Phase::Loading(..)
+                | Phase::Busy(..)
+                | Phase::Leaving(_)
+                | Phase::Idle(_)
+                | Phase::Resting(_)
+                | Phase::GivenUp => None,
+            })
+            .collect()
+    }
+
     pub(crate) fn statuses(&self) -> Vec<WorkerStatus> {
         self.members
             .iter()
-            .filter(|(_, member)| !matches!(member.phase, Phase::Leaving))
+            .filter(|(_, member)| !matches!(member.phase, Phase::Leaving(_)))
             .map(|(&id, member)| WorkerStatus {
                 id,
                 started: member.started,
-                ready: matches!(member.phase, Phase::Idle(_) | Phase::Busy(_)),
+                ready: matches!(member.phase, Phase::Idle(_) | Phase::Busy(..)),
                 given_up: matches!(member.phase, Phase::GivenUp),
                 device: member.device,
             })
             .collect()
     }
+}
+
+/// How long a worker may be at something.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) loading: Duration,
+    pub(crate) batch: Duration,
+}
+
+/// What a worker has been at for too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overdue {
+    Loading,
+    Batch,
+    /// The batch after which it was to leave.
+    LastBatch,
 }
 
 fn unsent(error: std::sync::mpsc::TrySendError<Batch>) -> Batch {

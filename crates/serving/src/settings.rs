@@ -3,6 +3,10 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use archive::ModelConfig;
+
+use crate::sequences::SequencePolicy;
+
 /// The wishes of one source. What is `None` is left to the next source.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Wishes {
@@ -31,6 +35,63 @@ pub struct Settings {
     pub retry_timeout: Duration,
     /// The most requests that may wait.
     pub queue_size: usize,
+    /// The most bytes that they may hold.
+    pub queue_bytes: usize,
+    pub manner: Manner,
+}
+
+/// What only the archive's own `model-config.yaml` can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// `merge`: whether different requests may share a batch.
+    pub merge: bool,
+    /// `threads`: how many a batch gets, in place of what the load suggests.
+    pub threads: Option<NonZeroUsize>,
+    /// `clientTimeoutInMills`: how long a client waits for its answer.
+    pub client_timeout: Option<Duration>,
+    /// `useJobTicket`: whether a request is taken only if a worker is idle.
+    pub job_tickets: bool,
+    /// Set where requests come in sequences.
+    pub sequences: Option<SequencePolicy>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Manner {
+            merge: true,
+            threads: None,
+            client_timeout: None,
+            job_tickets: false,
+            sequences: None,
+        }
+    }
+}
+
+impl Manner {
+    /// `batch_size` and `workers` bound the number of sequences from below, as TorchServe has it.
+    pub(crate) fn read(config: &ModelConfig, batch_size: NonZeroUsize, workers: usize) -> Self {
+        let millis = |value: Option<u32>| {
+            let set = value.filter(|&value| value > 0);
+            set.map(|value| Duration::from_millis(value.into()))
+        };
+        let count = |value: Option<u32>| value.map_or(1, |value| value as usize);
+        let max_idle = millis(config.sequence_max_idle);
+        let in_sequences = max_idle.is_some() || config.sequence_batching == Some(true);
+        Manner {
+            merge: config.merge.unwrap_or(true),
+            threads: config
+                .threads
+                .and_then(|threads| NonZeroUsize::new(threads as usize)),
+            client_timeout: millis(config.client_timeout),
+            job_tickets: config.use_job_ticket.unwrap_or(false),
+            sequences: in_sequences.then(|| SequencePolicy {
+                max_idle,
+                timeout: millis(config.sequence_timeout),
+                queue_size: count(config.max_sequence_job_queue_size),
+                most: count(config.max_num_sequence).max(batch_size.get().saturating_mul(workers)),
+            }),
+        }
+    }
 }
 
 impl Settings {
@@ -89,7 +150,33 @@ impl Settings {
                 .or(file.queue_size)
                 .or(configured.queue_size)
                 .unwrap_or(defaults.queue_size),
+            queue_bytes: defaults.queue_bytes,
+            manner: defaults.manner,
         }
+    }
+
+    /// The same with these wishes granted, whoever wishes otherwise.
+    #[must_use]
+    pub fn overruled_by(self, wishes: Wishes) -> Settings {
+        Settings {
+            workers: wishes.workers.unwrap_or(self.workers),
+            max_workers: wishes.max_workers.or(self.max_workers),
+            batch_size: wishes.batch_size.unwrap_or(self.batch_size),
+            max_batch_delay: wishes.max_batch_delay.unwrap_or(self.max_batch_delay),
+            response_timeout: wishes.response_timeout.unwrap_or(self.response_timeout),
+            startup_timeout: wishes.startup_timeout.unwrap_or(self.startup_timeout),
+            retry_timeout: wishes.retry_timeout.unwrap_or(self.retry_timeout),
+            queue_size: wishes.queue_size.unwrap_or(self.queue_size),
+            ..self
+        }
+    }
+
+    /// How long a request may take that gives itself `patience`.
+    pub fn time_limit(&self, patience: Option<Duration>) -> Duration {
+        [self.manner.client_timeout, patience]
+            .into_iter()
+            .flatten()
+            .fold(self.response_timeout, Duration::min)
     }
 
     /// The most workers: never fewer than there are at first.
@@ -110,6 +197,8 @@ impl Default for Settings {
             startup_timeout: Duration::from_secs(120),
             retry_timeout: Duration::from_secs(300),
             queue_size: 100,
+            queue_bytes: 1 << 30,
+            manner: Manner::default(),
         }
     }
 }
@@ -152,5 +241,24 @@ mod tests {
             (3, 2, 30),
         );
         check(wishes(2, 20), Some(none), wishes(4, 40), (2, 2, 120));
+    }
+
+    #[test]
+    fn what_overrules_is_granted_and_the_rest_stays() {
+        let own = Settings {
+            workers: 3,
+            max_workers: Some(4),
+            retry_timeout: SECOND,
+            ..Settings::default()
+        };
+        assert_eq!(own.overruled_by(Wishes::default()), own);
+        let found = own.overruled_by(wishes(0, 7));
+        let expected = Settings {
+            workers: 0,
+            queue_size: 0,
+            response_timeout: SECOND * 7,
+            ..own
+        };
+        assert_eq!(found, expected);
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! The first word of a request's body is the cue: `echo …` answers the whole body, `wait MS` answers after that many
 //! milliseconds, `bad` is a bad input, `fail` fails the whole batch, `panic` panics, `batch` answers how many inputs were
-//! in the batch. Anything else is echoed.
+//! in the batch, `worker` answers the name of the thread. Anything else is echoed. Inputs share a batch if their content
+//! types are the same.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -80,6 +82,13 @@ impl Loader for ScriptedLoader {
             alive: Arc::clone(&self.alive),
         }))
     }
+
+    fn bucket(&self, input: &Input) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let content_type = input.payload().map(|part| part.content_type.as_str());
+        content_type.unwrap_or_default().hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 struct Scripted {
@@ -122,6 +131,10 @@ fn play(input: &Input, batch: usize) -> Result<Result<Output, JobError>, BatchEr
         Some("bad") => Ok(Err(JobError::bad_input("the input is bad"))),
         Some("fail") => Err(BatchError::new(Reason::Failed, "Prediction failed")),
         Some("panic") => panic!("as scripted"),
+        Some("worker") => {
+            let name = std::thread::current().name().unwrap_or_default().to_owned();
+            Ok(Ok(Output::new(Value::from(name))))
+        }
         Some("batch") => Ok(Ok(Output::new(Value::Int(
             batch.try_into().unwrap_or(i64::MAX),
         )))),

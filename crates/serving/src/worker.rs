@@ -10,16 +10,24 @@ use std::time::{Duration, Instant};
 
 use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
 use tokio::sync::mpsc::WeakSender;
-use tracing::{debug, error, warn};
+use tokio::sync::oneshot;
+use tracing::{Span, debug, error, warn};
 
 use crate::cores::Share;
+use crate::desk::Desk;
 use crate::error::Error;
-use crate::job::Job;
+use crate::job::{Job, Reply};
 use crate::metrics::ModelMetrics;
 use crate::pool::Event;
 
 /// Names a worker within its pool; never used twice.
 pub(crate) type WorkerId = u64;
+
+/// Which of a worker's threads it is: it may be started again.
+pub(crate) type Turn = u32;
+
+/// With this header a handler names sequences that its answer ends, `;` between them.
+const ENDED_SEQUENCES: &str = "ts_request_sequence_end";
 
 /// What a worker is given at once.
 pub(crate) struct Batch {
@@ -30,17 +38,22 @@ pub(crate) struct Batch {
 /// What starting a worker takes.
 pub(crate) struct Start {
     pub(crate) id: WorkerId,
+    pub(crate) turn: Turn,
     /// As in the log: `W-<id>-<model>_<version>`.
     pub(crate) name: String,
     pub(crate) loader: Arc<dyn Loader>,
     pub(crate) device: Device,
+    /// Where it says that it has answered.
+    pub(crate) desk: Arc<Desk>,
     /// Weak, so that a pool whose handles are all gone ends although its workers live.
     pub(crate) events: WeakSender<Event>,
     pub(crate) metrics: ModelMetrics,
+    /// Held while the thread lives, so that the pool knows.
+    pub(crate) _token: Arc<()>,
 }
 
-/// Starts the thread. It reports `Loaded` or `LoadFailed`, then `Idle` after every batch. The channel holds one batch:
-/// the pool sends only to a worker that it knows to be idle.
+/// Starts the thread. It reports `Loaded` or `LoadFailed`, then tells the desk after every batch. The channel holds one
+/// batch: the desk sends only to a worker that it knows to be idle.
 pub(crate) fn start(start: Start) -> std::io::Result<SyncSender<Batch>> {
     let (sender, receiver) = sync_channel(1);
     thread::Builder::new()
@@ -53,22 +66,29 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
     let began = Instant::now();
     let mut servable = match load(start) {
         Ok(servable) => Some(servable),
-        Err(error) => return report(start, Event::LoadFailed(start.id, error)),
+        Err(error) => return report(start, Event::LoadFailed(start.id, start.turn, error)),
     };
     start.metrics.worker_loaded(&start.name, began.elapsed());
-    report(start, Event::Loaded(start.id));
+    report(start, Event::Loaded(start.id, start.turn));
     while let Ok(batch) = batches.recv() {
-        if serve(start, &mut servable, batch).is_err() {
+        let jobs = batch.jobs.len();
+        let Ok(answers) = serve(start, &mut servable, batch) else {
             return; // Reported where it happened.
+        };
+        let ended = ended_sequences(&answers);
+        if servable.is_some() {
+            // Before the answers go out: whoever gets one finds this worker idle.
+            start.desk.answered(start.id, start.turn, jobs, &ended);
+            answers.into_iter().for_each(Answer::send);
+            continue;
         }
         // After a panic: now, rather than when the next request waits for it.
-        if servable.is_none() {
-            match load(start) {
-                Ok(loaded) => servable = Some(loaded),
-                Err(error) => return report(start, Event::LoadFailed(start.id, error)),
-            }
+        answers.into_iter().for_each(Answer::send);
+        match load(start) {
+            Ok(loaded) => servable = Some(loaded),
+            Err(error) => return report(start, Event::LoadFailed(start.id, start.turn, error)),
         }
-        report(start, Event::Idle(start.id));
+        start.desk.answered(start.id, start.turn, jobs, &ended);
     }
 }
 
@@ -91,13 +111,13 @@ fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
 /// The model could not be loaded again after a panic; the worker ends.
 struct Lost;
 
-/// Runs one batch and answers every job in it. When a batch of several fails as a whole, its jobs are run one by one, so
+/// Runs one batch and makes an answer to every job in it. When a batch of several fails as a whole, its jobs are run one by one, so
 /// that a failure costs the request that causes it and no other.
 fn serve(
     start: &Start,
     servable: &mut Option<Box<dyn Servable>>,
     batch: Batch,
-) -> Result<(), Lost> {
+) -> Result<Vec<Answer>, Lost> {
     let began = Instant::now();
     let Batch { jobs, cores } = batch;
     let mut inputs = Vec::with_capacity(jobs.len());
@@ -111,7 +131,7 @@ fn serve(
             reply,
             span,
             deadline: _,
-            _place: _,
+            _weight: _,
         } = job;
         inputs.push(input);
         waiting.push((reply, span, arrival, metrics));
@@ -122,7 +142,7 @@ fn serve(
         let loaded = match servable {
             Some(loaded) => loaded,
             None => servable.insert(load(start).map_err(|error| {
-                report(start, Event::LoadFailed(start.id, error));
+                report(start, Event::LoadFailed(start.id, start.turn, error));
                 Lost
             })?),
         };
@@ -173,16 +193,52 @@ fn serve(
         }
     };
     start.metrics.predicted(predicting);
-    for ((reply, span, arrival, metrics), result) in waiting.into_iter().zip(results) {
-        let _entered = span.enter();
-        metrics.answered(began.duration_since(arrival), arrival.elapsed());
-        // Fails when the client is gone; the answer has no other owner.
-        let _ = reply.send(result);
-    }
     start
         .metrics
         .worker_time(began.elapsed().saturating_sub(predicting));
-    Ok(())
+    let answers = waiting.into_iter().zip(results);
+    Ok(answers
+        .map(|((reply, span, arrival, metrics), result)| Answer {
+            reply,
+            span,
+            arrival,
+            began,
+            metrics,
+            result,
+        })
+        .collect())
+}
+
+/// What is said to one client.
+struct Answer {
+    reply: oneshot::Sender<Reply>,
+    span: Span,
+    arrival: Instant,
+    /// When the batch was begun.
+    began: Instant,
+    metrics: ModelMetrics,
+    result: Reply,
+}
+
+impl Answer {
+    fn send(self) {
+        let _entered = self.span.enter();
+        let queued = self.began.duration_since(self.arrival);
+        self.metrics.answered(queued, self.arrival.elapsed());
+        // Fails when the client is gone; the answer has no other owner.
+        let _ = self.reply.send(self.result);
+    }
+}
+
+/// The sequences that the handler has ended.
+fn ended_sequences(answers: &[Answer]) -> Vec<String> {
+    let outputs = answers.iter().flat_map(|answer| &answer.result);
+    let headers = outputs.flat_map(|output| &output.headers);
+    let named = headers.filter(|(name, _)| name.eq_ignore_ascii_case(ENDED_SEQUENCES));
+    named
+        .flat_map(|(_, value)| value.split(';'))
+        .map(|id| id.trim().to_owned())
+        .collect()
 }
 
 enum Attempt {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -84,6 +85,16 @@ int tr_module_forward(const tr_module *module, const tr_value *const *arguments,
 }
 
 void tr_module_free(tr_module *module) { delete module; }
+
+int tr_own_stream(int device, char **error) {
+  return guarded(error, [&] {
+    // Through the interface that every device registers: the CUDA side is not linked, but loaded when there is one.
+    const auto *cuda = c10::impl::getDeviceGuardImpl(c10::kCUDA);
+    const auto index = static_cast<c10::DeviceIndex>(device);
+    cuda->synchronizeDevice(index);
+    cuda->exchangeStream(cuda->getStreamFromGlobalPool(c10::Device(c10::kCUDA, index), false));
+  });
+}
 
 void *tr_tensor_over(void *data, const int64_t *shape, size_t dimensions, int type, void (*release)(void *),
                      void *owner) {

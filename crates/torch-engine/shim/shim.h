@@ -37,6 +37,9 @@ int tr_module_optimize(const tr_module *module, tr_module **out, char **error);
 int tr_module_forward(const tr_module *module, const tr_value *const *arguments, size_t count, tr_value **out,
                       char **error);
 void tr_module_free(tr_module *module);
+// Has the calling thread work on a stream of its own on that CUDA device from here on, once what others have put on the
+// device so far is done.
+int tr_own_stream(int device, char **error);
 
 // A tensor over `data`, without a copy; `release(owner)` is called when libtorch lets go of it. `type` counts as
 // servable::DType does. NULL if libtorch refuses. The caller owns the tensor.

@@ -40,6 +40,7 @@ unsafe extern "C" {
         error: *mut *mut c_char,
     ) -> c_int;
     fn tr_module_free(module: *mut RawModule);
+    fn tr_own_stream(device: c_int, error: *mut *mut c_char) -> c_int;
     fn tr_tensor_over(
         data: *mut c_void,
         shape: *const i64,
@@ -122,6 +123,24 @@ impl Drop for ScriptModule {
         // SAFETY: the pointer came from the shim and is freed once.
         unsafe { tr_module_free(self.0.as_ptr()) }
     }
+}
+
+/// Has this thread work on a CUDA stream of its own from here on. Nothing on the CPU.
+pub(crate) fn use_own_stream(device: Device) -> Result<(), Thrown> {
+    if device == Device::Cpu {
+        return Ok(());
+    }
+    let mut error = ptr::null_mut();
+    // SAFETY: the out pointer is valid for writes; the shim checks the device.
+    let status = unsafe { tr_own_stream(index_of(device), &raw mut error) };
+    let text = take_text(error).unwrap_or_default();
+    if status == 0 {
+        return Ok(());
+    }
+    Err(Thrown {
+        out_of_memory: status == 2,
+        text,
+    })
 }
 
 /// A TorchScript value of any type.

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use handlers::{Handler, ModelContext, weights};
-use servable::{Device, LoadError, Loader, Servable};
+use handlers::{Bucketing, Handler, ModelContext, weights};
+use servable::{Device, Input, LoadError, Loader, Servable};
 
+use tracing::warn;
+
+use crate::ffi::use_own_stream;
+use crate::first_useful_line;
 use crate::module::Module;
 use crate::servable::TorchServable;
 
@@ -31,6 +35,7 @@ pub struct ModelFiles {
 pub struct TorchLoader {
     files: ModelFiles,
     weights: PathBuf,
+    bucketing: Bucketing,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
 
@@ -38,11 +43,12 @@ impl TorchLoader {
     /// Checks all that can be checked without reading the weights: the kind of file, the handler and its parameters.
     pub fn new(files: ModelFiles) -> Result<Self, LoadError> {
         // First, because a handler in Python explains whatever else is strange about an archive.
-        make_handler(&files)?;
+        let bucketing = make_handler(&files)?.bucketing();
         let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
+            bucketing,
             modules: Mutex::default(),
         })
     }
@@ -66,10 +72,18 @@ impl TorchLoader {
 
 impl Loader for TorchLoader {
     fn load(&self, device: Device) -> Result<Box<dyn Servable>, LoadError> {
-        Ok(Box::new(TorchServable::new(
-            make_handler(&self.files)?,
-            self.module(device)?,
-        )))
+        let handler = make_handler(&self.files)?;
+        let module = self.module(device)?;
+        // Workers of one device would wait for each other on its common stream.
+        if let Err(thrown) = use_own_stream(device) {
+            let line = first_useful_line(&thrown.text);
+            warn!(model = self.files.name, "no stream of its own: {line}");
+        }
+        Ok(Box::new(TorchServable::new(handler, module)))
+    }
+
+    fn bucket(&self, input: &Input) -> u64 {
+        self.bucketing.bucket(input)
     }
 }
 

@@ -176,6 +176,28 @@ fn what_a_loader_needs_is_checked_before_weights_are_read() {
 }
 
 #[test]
+fn workers_on_one_cuda_device_compute_side_by_side() {
+    if let Err(error) = cuda_devices() {
+        eprintln!("skipped: {error}");
+        return;
+    }
+    let loader = loader("double.pt", "{}");
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let loader = &loader;
+            scope.spawn(move || {
+                let mut servable = loader.load(Device::Cuda(0)).expect("loads");
+                for round in 0..200 {
+                    let value = (worker * 1000 + round) as f32;
+                    let found = servable.predict(&[row(&[value])], NonZeroUsize::MIN);
+                    assert_eq!(numbers(&found.expect("runs")[0]), [2.0 * value]);
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn a_cuda_device_computes_the_same() {
     if let Err(error) = cuda_devices() {
         eprintln!("skipped: {error}");

@@ -227,7 +227,10 @@ pub static KEYS: &[Key] = &[
         "Settings by model and version: `minWorkers`, `maxWorkers`, `batchSize`, `maxBatchDelay` (milliseconds), \
          `responseTimeout` and `startupTimeout` (seconds). They tune what is loaded by other means; what an archive says \
          of itself goes first."),
-    key("model_snapshot", Json, "", "The models of a snapshot; the server writes it itself.").later().file_only(),
+    key("model_snapshot", Json, "",
+        "The models of a snapshot, which the server writes itself. In a file with this key, `load_models` has no effect.").file_only(),
+    key("snapshots_kept", COUNT, "100",
+        "How many snapshots stay in the folder `config` of the log location; 0 keeps all.").ours(),
     key("default_workers_per_model", COUNT, "0",
         "Workers of a model that does not say how many. 0 leaves the number to the server."),
     key("default_response_timeout", SECONDS, "120", "How long a prediction may take, for models that do not say."),
@@ -235,6 +238,9 @@ pub static KEYS: &[Key] = &[
     key("unregister_model_timeout", SECONDS, "120", "How long unregistering a model may take."),
     key("job_queue_size", POSITIVE, "100",
         "How many requests may wait for one version of a model; one more is refused with status 503."),
+    key("job_queue_bytes", POSITIVE, "1073741824",
+        "How many bytes the requests that wait for one version of a model may hold together; one more is refused with status 503.")
+        .ours(),
     key("default_service_handler", Text, "", "The handler of archives whose manifest names none."),
     key("service_envelope", Text, "", "How requests are wrapped: `body`, `json`, `kserve` or `kservev2`.").later(),
     key("decode_input_request", Bool, "true",
@@ -261,11 +267,16 @@ pub static KEYS: &[Key] = &[
 
     // Limits.
     key("max_request_size", COUNT, "6553500", "The largest request body, in bytes; a larger one gets status 413."),
+    key("request_memory", POSITIVE, "2147483647",
+        "How many bytes the bodies of all requests may hold together while they are inside; one more is refused with status 503.")
+        .ours(),
     key("max_response_size", COUNT, "6553500", "The largest answer of a model, in bytes.").later(),
     key("header_timeout", TIMEOUT, "30", "How long the head of a request may take to arrive.").ours(),
     key("body_timeout", TIMEOUT, "60", "How long a request body may stand still while it arrives; in all it may take ten times as long.").ours(),
     key("idle_timeout", TIMEOUT, "120", "How long a connection may stay open between two requests.").ours(),
     key("max_connections", POSITIVE, "10000", "How many connections may be open at once on each listener.").ours(),
+    key("drain_delay", SECONDS, "0",
+        "How long the server goes on as before when it is told to stop, with `/ready` already saying no: time for load balancers to look elsewhere.").ours(),
     key("grace_period", SECONDS, "30",
         "How long requests may go on when the server is told to stop.").ours(),
     key("prediction_content_type", Bool, "false",
@@ -303,11 +314,11 @@ pub static KEYS: &[Key] = &[
     key("ts_open_inference_protocol", Bool, "false", "Serve the Open Inference Protocol.")
         .later().env("TS_OPEN_INFERENCE_PROTOCOL"),
     key("ts_header_key_sequence_id", Text, "ts_request_sequence_id", "The header that names a sequence of requests.")
-        .later().env("TS_HEADER_KEY_SEQUENCE_ID"),
+        .env("TS_HEADER_KEY_SEQUENCE_ID"),
     key("ts_header_key_sequence_start", Text, "ts_request_sequence_start", "The header that begins a sequence.")
-        .later().env("TS_HEADER_KEY_SEQUENCE_START"),
+        .env("TS_HEADER_KEY_SEQUENCE_START"),
     key("ts_header_key_sequence_end", Text, "ts_request_sequence_end", "The header that ends a sequence.")
-        .later().env("TS_HEADER_KEY_SEQUENCE_END"),
+        .env("TS_HEADER_KEY_SEQUENCE_END"),
 
     // Without meaning here.
     key("model_server_home", Path, "", "Where the Python package of TorchServe lies.")

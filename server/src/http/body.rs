@@ -9,17 +9,20 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use servable::{Part, Value};
 
+use super::memory::{Claim, Memory};
 use crate::error::Failure;
 
 /// How many stalls' worth of time a whole body has, so that one that drips in without end does end.
 const PATIENCE: u32 = 10;
 
 /// The bounds of a body.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct BodyLimits {
     pub size: usize,
     /// How long the body may stand still. It may take ten times as long in all.
     pub stall: Duration,
+    /// What the bodies of all requests may hold together.
+    pub memory: Memory,
 }
 
 /// Reads a body into the parts that TorchServe makes of it: each form field is a part, and anything else is one part
@@ -27,9 +30,10 @@ pub struct BodyLimits {
 pub(super) async fn read_parts(
     headers: &HeaderMap,
     body: Body,
-    limits: BodyLimits,
+    limits: &BodyLimits,
+    claim: &mut Claim,
 ) -> Result<Vec<Part>, Failure> {
-    let bytes = read(headers, body, limits).await?;
+    let bytes = read(headers, body, limits, claim).await?;
     let content_type = text_header(headers, header::CONTENT_TYPE);
     let mime = content_type.split(';').next().unwrap_or_default().trim();
     if mime.eq_ignore_ascii_case("multipart/form-data") {
@@ -45,11 +49,12 @@ pub(super) async fn read_parts(
     }
 }
 
-/// The whole body as it is.
+/// The whole body as it is. What it holds is counted on `claim` as it arrives.
 pub(super) async fn read(
     headers: &HeaderMap,
     mut body: Body,
-    limits: BodyLimits,
+    limits: &BodyLimits,
+    claim: &mut Claim,
 ) -> Result<Bytes, Failure> {
     let announced = text_header(headers, header::CONTENT_LENGTH)
         .parse::<usize>()
@@ -68,6 +73,7 @@ pub(super) async fn read(
             if first.len().max(together.len()) + data.len() > limits.size {
                 return Err(Failure::too_large());
             }
+            claim.grow(data.len())?;
             if first.is_empty() {
                 first = data;
                 continue;
@@ -179,10 +185,13 @@ mod tests {
     use super::*;
     use axum::http::HeaderValue;
 
-    const LIMITS: BodyLimits = BodyLimits {
-        size: 400,
-        stall: Duration::from_secs(1),
-    };
+    fn limits() -> BodyLimits {
+        BodyLimits {
+            size: 400,
+            stall: Duration::from_secs(1),
+            memory: Memory::new(1000),
+        }
+    }
 
     async fn parts_of(
         content_type: &'static str,
@@ -192,7 +201,9 @@ mod tests {
         if !content_type.is_empty() {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        read_parts(&headers, Body::from(body), LIMITS).await
+        let limits = limits();
+        let mut claim = limits.memory.claim();
+        read_parts(&headers, Body::from(body), &limits, &mut claim).await
     }
 
     /// Parts as `name:type=value`.
@@ -251,7 +262,7 @@ mod tests {
             .await
             .expect_err("no boundary");
         assert_eq!(failure.status.as_u16(), 400);
-        let long: &'static str = Box::leak("x".repeat(LIMITS.size + 1).into_boxed_str());
+        let long: &'static str = Box::leak("x".repeat(limits().size + 1).into_boxed_str());
         assert_eq!(
             parts_of("", long).await.expect_err("too large"),
             Failure::too_large()

@@ -1,21 +1,24 @@
 //! Health: TorchServe's `/ping`, and beside it two answers that an orchestrator can act on.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
-use serving::State as ModelState;
+use serving::{Model, State as ModelState};
 
 use super::App;
 use super::answer::{json_response, status_response};
+use crate::error::Failure;
 
 /// Open to everybody: whoever probes has no token that expires.
 pub(super) fn probes() -> Router<App> {
     Router::new()
         .route("/live", any(live))
         .route("/ready", any(ready))
+        .route("/ready/{model}", any(model_ready))
+        .route("/ready/{model}/{version}", any(model_ready))
 }
 
 /// As TorchServe answers, behind the token.
@@ -40,32 +43,59 @@ async fn live() -> Response {
     json_response(StatusCode::OK, &json!({ "live": true }))
 }
 
-/// Whether requests are served well: the default version of every model has all the workers it was given. Names what is
-/// missing.
+/// Whether requests are served well: the default version of every model has all the workers it was given, and the server
+/// is not about to stop. Names what is missing.
 async fn ready(State(app): State<App>) -> Response {
-    let missing: Vec<Value> = app
-        .serving
-        .registry
-        .defaults()
-        .iter()
-        .filter_map(|model| {
-            let status = model.pool.status();
-            let scaled_to_none = status.state == ModelState::Registered;
-            let ready = status.ready();
-            (!scaled_to_none && ready < status.wanted).then(|| {
-                json!({
-                    "modelName": model.name,
-                    "modelVersion": model.version,
-                    "workers": status.wanted,
-                    "readyWorkers": ready,
-                    "state": status.state.to_string(),
-                })
-            })
-        })
-        .collect();
+    if app.stop.is_cancelled() {
+        let document = json!({ "ready": false, "stopping": true });
+        return json_response(StatusCode::SERVICE_UNAVAILABLE, &document);
+    }
+    let models = app.serving.registry.defaults();
+    let missing: Vec<Value> = models.iter().filter_map(|model| missing(model)).collect();
     if missing.is_empty() {
         return json_response(StatusCode::OK, &json!({ "ready": true }));
     }
     let document = json!({ "ready": false, "waitingFor": missing });
     json_response(StatusCode::SERVICE_UNAVAILABLE, &document)
+}
+
+/// Which model, and perhaps which version, a path names.
+#[derive(serde::Deserialize)]
+struct Target {
+    model: String,
+    version: Option<String>,
+}
+
+/// The same of one model, which is also not ready when it was scaled to no workers.
+async fn model_ready(State(app): State<App>, Path(target): Path<Target>) -> Response {
+    let registry = &app.serving.registry;
+    let model = match registry.resolve(&target.model, target.version.as_deref()) {
+        Ok(model) => model,
+        Err(error) => return Failure::from(error).into_response(),
+    };
+    let missing = missing(&model);
+    if missing.is_none() && model.pool.status().ready() > 0 && !app.stop.is_cancelled() {
+        return json_response(StatusCode::OK, &json!({ "ready": true }));
+    }
+    let waiting_for = missing.unwrap_or_else(|| description(&model));
+    let document = json!({ "ready": false, "waitingFor": [waiting_for] });
+    json_response(StatusCode::SERVICE_UNAVAILABLE, &document)
+}
+
+/// The model, if it has not all the workers that it was given. One that was given none is as it should be.
+fn missing(model: &Model) -> Option<Value> {
+    let status = model.pool.status();
+    let scaled_to_none = status.state == ModelState::Registered;
+    (!scaled_to_none && status.ready() < status.wanted).then(|| description(model))
+}
+
+fn description(model: &Model) -> Value {
+    let status = model.pool.status();
+    json!({
+        "modelName": model.name,
+        "modelVersion": model.version,
+        "workers": status.wanted,
+        "readyWorkers": status.ready(),
+        "state": status.state.to_string(),
+    })
 }

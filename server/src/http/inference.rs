@@ -1,6 +1,7 @@
 //! The inference API: predictions, and the other spellings of a prediction that TorchServe's clients use.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Extension, FromRequestParts, Path, Query, Request, State};
@@ -10,6 +11,7 @@ use axum::routing::any;
 use servable::{Input, Part, Task, Value};
 
 use super::answer::output_response;
+use super::memory::Claim;
 use super::{App, RequestId, body, health, openapi};
 use crate::error::Failure;
 
@@ -111,11 +113,10 @@ async fn named(
     id: Extension<RequestId>,
     request: Request,
 ) -> Response {
-    let input = match read_input(&app, &id, request, query).await {
-        Ok(input) => input,
-        Err(failure) => return failure.into_response(),
-    };
-    predict(&app, &target.model, target.version.as_deref(), input).await
+    match read_input(&app, &id, request, query).await {
+        Ok(received) => predict(&app, &target.model, target.version.as_deref(), received).await,
+        Err(failure) => failure.into_response(),
+    }
 }
 
 /// SageMaker's route: the model is a parameter, or the only one there is.
@@ -126,12 +127,13 @@ async fn invocations(
     request: Request,
 ) -> Response {
     let from_query = query.get("model_name").cloned();
-    let input = match read_input(&app, &id, request, query).await {
-        Ok(input) => input,
+    let received = match read_input(&app, &id, request, query).await {
+        Ok(received) => received,
         Err(failure) => return failure.into_response(),
     };
     let from_body = || {
-        input
+        received
+            .input
             .part("model_name")
             .map(|part| part.value.clone().into_body())
     };
@@ -139,7 +141,7 @@ async fn invocations(
         .or_else(|| from_body().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
         .or_else(|| only_model(&app));
     match name {
-        Some(name) => predict(&app, &name, None, input).await,
+        Some(name) => predict(&app, &name, None, received).await,
         None => Failure::bad_request("Parameter model_name is required.").into_response(),
     }
 }
@@ -159,10 +161,11 @@ async fn answer(
     id: &RequestId,
     request: Request,
 ) -> Response {
-    let mut input = match read_input(app, id, request, HashMap::new()).await {
-        Ok(input) => input,
+    let mut received = match read_input(app, id, request, HashMap::new()).await {
+        Ok(received) => received,
         Err(failure) => return failure.into_response(),
     };
+    let input = &mut received.input;
     input.task = task;
     let explain = if task == Task::Explain {
         "True"
@@ -171,13 +174,46 @@ async fn answer(
     };
     input.headers.push(("explain".into(), explain.into()));
     input.headers.push(("url_path".into(), target.url_path));
-    predict(app, &target.model, target.version.as_deref(), input).await
+    predict(app, &target.model, target.version.as_deref(), received).await
 }
 
-async fn predict(app: &App, model: &str, version: Option<&str>, input: Input) -> Response {
-    match app.serving.predict(model, version, input).await {
+async fn predict(app: &App, model: &str, version: Option<&str>, received: Received) -> Response {
+    let Received {
+        input,
+        patience,
+        _claim,
+    } = received;
+    match app.serving.predict(model, version, input, patience).await {
         Ok(output) => output_response(output, app.settings.prediction_content_type),
         Err(error) => Failure::from(error).into_response(),
+    }
+}
+
+/// A request that has arrived whole.
+struct Received {
+    input: Input,
+    /// How long the client waits for its answer, if it says so.
+    patience: Option<Duration>,
+    /// Its part of the memory for bodies, until it is answered.
+    _claim: Claim,
+}
+
+/// With this header a client says how many milliseconds it waits for its answer.
+const PATIENCE: &str = "x-request-timeout-ms";
+
+fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+    let Some(value) = headers.get(PATIENCE) else {
+        return Ok(None);
+    };
+    let millis = value
+        .to_str()
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    match millis.filter(|&millis: &u32| millis > 0) {
+        Some(millis) => Ok(Some(Duration::from_millis(millis.into()))),
+        None => Err(Failure::bad_request(format!(
+            "header {PATIENCE}: expected a whole number of milliseconds from 1, found {value:?}"
+        ))),
     }
 }
 
@@ -187,9 +223,12 @@ async fn read_input(
     id: &RequestId,
     request: Request,
     query: HashMap<String, String>,
-) -> Result<Input, Failure> {
+) -> Result<Received, Failure> {
     let (head, body) = request.into_parts();
-    let parts = body::read_parts(&head.headers, body, app.settings.body).await?;
+    let patience = patience(&head.headers)?;
+    let limits = &app.settings.body;
+    let mut claim = limits.memory.claim();
+    let parts = body::read_parts(&head.headers, body, limits, &mut claim).await?;
     let from_query = query
         .into_iter()
         .filter(|(name, _)| parts.iter().all(|part| part.name != *name))
@@ -203,11 +242,16 @@ async fn read_input(
         .into_iter()
         .chain(parts)
         .collect();
-    Ok(Input {
+    let input = Input {
         id: id.0.to_string(),
         task: Task::Predict,
         parts,
         headers: header_list(&head.headers),
+    };
+    Ok(Received {
+        input,
+        patience,
+        _claim: claim,
     })
 }
 

@@ -74,7 +74,7 @@ async fn models(
         Method::POST => {
             register(
                 &app,
-                Parameters::read(query.0, request, app.settings.body).await?,
+                Parameters::read(query.0, request, &app.settings.body).await?,
             )
             .await
         }
@@ -277,7 +277,7 @@ async fn set_default(State(app): State<App>, Path(target): Path<Target>, method:
         return Err(Failure::method_not_allowed());
     }
     let version = target.version.unwrap_or_default();
-    match app.serving.registry.set_default(&target.model, &version) {
+    match app.serving.set_default(&target.model, &version).await {
         Ok(()) => {
             let text = format!(
                 "Default version successfully updated for model \"{}\" to \"{version}\"",

@@ -77,6 +77,7 @@ impl Api {
                 queue_size: 1,
                 ..Settings::default()
             },
+            sequence_headers: Default::default(),
             configured: Box::new(|_, _| Wishes::default()),
             metrics: Metrics::off(),
         }));
@@ -89,6 +90,7 @@ impl Api {
         let body = BodyLimits {
             size: 64,
             stall: Duration::from_secs(1),
+            memory: Memory::new(1 << 20),
         };
         let settings = HttpSettings {
             body,
@@ -105,6 +107,7 @@ impl Api {
             settings: Arc::new(settings),
             auth,
             metrics: Metrics::off(),
+            stop: CancellationToken::new(),
         };
         Api {
             router: inference_router(app.clone()),

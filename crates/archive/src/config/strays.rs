@@ -3,7 +3,7 @@
 use serde_yaml::Value;
 
 /// Settings of the native handlers, which are read in the `handler` section only.
-const HANDLER_SETTINGS: [&str; 25] = [
+const HANDLER_SETTINGS: [&str; 24] = [
     "answer_key",
     "arguments",
     "batched",
@@ -16,7 +16,6 @@ const HANDLER_SETTINGS: [&str; 25] = [
     "labels",
     "max_length",
     "mean",
-    "merge_requests",
     "ngrams",
     "output",
     "pad_to",

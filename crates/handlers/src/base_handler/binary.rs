@@ -135,7 +135,18 @@ fn fill(shape: &[Option<usize>], bytes: usize, dtype: DType) -> Result<Vec<usize
     Ok(shape.iter().map(|known| known.unwrap_or(side)).collect())
 }
 
+/// The header of an `.npy` file, where the bytes are one.
+pub(crate) fn npy_header(bytes: &[u8]) -> Option<&str> {
+    split_npy(bytes).ok().map(|(header, _)| header)
+}
+
 pub(crate) fn read_npy(bytes: &[u8]) -> Result<Tensor, String> {
+    let (header, elements) = split_npy(bytes)?;
+    let (dtype, shape) = parse_header(header)?;
+    from_bytes(dtype, shape, elements).map_err(|reason| format!(".npy: {reason}"))
+}
+
+fn split_npy(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
     let rest = bytes
         .strip_prefix(NPY_MAGIC)
         .ok_or("not an .npy file: the magic bytes are missing")?;
@@ -154,8 +165,7 @@ pub(crate) fn read_npy(bytes: &[u8]) -> Result<Tensor, String> {
     };
     let (header, elements) = rest.split_at_checked(length).ok_or_else(cut_short)?;
     let header = std::str::from_utf8(header).map_err(|_| ".npy: the header is not text")?;
-    let (dtype, shape) = parse_header(header)?;
-    from_bytes(dtype, shape, elements).map_err(|reason| format!(".npy: {reason}"))
+    Ok((header, elements))
 }
 
 fn parse_header(header: &str) -> Result<(DType, Vec<usize>), String> {

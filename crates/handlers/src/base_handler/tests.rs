@@ -59,7 +59,7 @@ fn a_batched_request_is_its_own_batch() {
 }
 
 #[test]
-fn requests_are_merged_unless_the_settings_forbid() {
+fn batches_of_several_requests_are_joined() {
     let calls = |settings: &str| {
         let mut shapes = Vec::new();
         let mut network = on_tensor(|batch| {
@@ -76,10 +76,6 @@ fn requests_are_merged_unless_the_settings_forbid() {
         shapes
     };
     assert_eq!(calls("batched: true"), [[3, 1]]);
-    assert_eq!(
-        calls("{batched: true, merge_requests: false}"),
-        [[2, 1], [1, 1]]
-    );
     assert_eq!(calls("{}"), [[1, 2, 1], [1, 1, 1]]);
 }
 

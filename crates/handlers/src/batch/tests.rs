@@ -4,9 +4,7 @@ use super::*;
 use crate::testing::{ONE, on_tensor, tensor};
 
 /// Takes texts of numbers (`1 2 3`), refuses others, and answers with what the network gave.
-struct Numbers {
-    merges: bool,
-}
+struct Numbers;
 
 impl Stages for Numbers {
     type Row = Vec<f32>;
@@ -38,10 +36,6 @@ impl Stages for Numbers {
     fn postprocess(&self, _: &Input, _: Vec<f32>, result: Value) -> Result<Output, JobError> {
         Ok(Output::new(result))
     }
-
-    fn merges(&self) -> bool {
-        self.merges
-    }
 }
 
 fn inputs(texts: &[&str]) -> Vec<Input> {
@@ -49,7 +43,7 @@ fn inputs(texts: &[&str]) -> Vec<Input> {
 }
 
 /// Runs the texts through a network that doubles, and compares the answers and the shapes it was called with.
-fn check(merges: bool, texts: &[&str], expected: &[&str], calls: &[&[usize]]) {
+fn check(texts: &[&str], expected: &[&str], calls: &[&[usize]]) {
     let mut shapes = Vec::new();
     let mut network = on_tensor(|batch| {
         shapes.push(batch.shape().to_vec());
@@ -61,7 +55,7 @@ fn check(merges: bool, texts: &[&str], expected: &[&str], calls: &[&[usize]]) {
             .collect();
         tensor(batch.shape(), &doubled).into()
     });
-    let answers = run(&Numbers { merges }, &mut network, &inputs(texts), ONE).expect("answers");
+    let answers = run(&Numbers, &mut network, &inputs(texts), ONE).expect("answers");
     let answers: Vec<_> = answers.into_iter().map(crate::testing::body).collect();
     assert_eq!(answers, expected);
     drop(network);
@@ -71,18 +65,12 @@ fn check(merges: bool, texts: &[&str], expected: &[&str], calls: &[&[usize]]) {
 #[test]
 fn rows_of_one_shape_share_a_run_and_a_bad_input_fails_alone() {
     check(
-        true,
         &["1 2", "x", "3 4 5", "6 7"],
         &["[2.0, 4.0]", "`x`", "[6.0, 8.0, 10.0]", "[12.0, 14.0]"],
         &[&[2, 2], &[1, 3]],
     );
-    check(true, &[], &[], &[]);
-    check(true, &["x", "y"], &["`x`", "`y`"], &[]);
-}
-
-#[test]
-fn requests_that_must_not_merge_run_alone() {
-    check(false, &["1", "2"], &["[2.0]", "[4.0]"], &[&[1, 1], &[1, 1]]);
+    check(&[], &[], &[]);
+    check(&["x", "y"], &["`x`", "`y`"], &[]);
 }
 
 #[test]
@@ -90,7 +78,7 @@ fn explanations_are_refused_alone() {
     let mut requests = inputs(&["1", "2"]);
     requests[0].task = Task::Explain;
     let mut network = on_tensor(|batch| batch.clone().into());
-    let answers = run(&Numbers { merges: true }, &mut network, &requests, ONE).expect("answers");
+    let answers = run(&Numbers, &mut network, &requests, ONE).expect("answers");
     let reasons: Vec<_> = answers
         .iter()
         .map(|answer| answer.as_ref().err().map(|error| error.reason))
@@ -100,13 +88,8 @@ fn explanations_are_refused_alone() {
 
 fn check_failed(result: Value, detail: &str) {
     let mut network = on_tensor(|_| result.clone());
-    let error = run(
-        &Numbers { merges: true },
-        &mut network,
-        &inputs(&["1", "2"]),
-        ONE,
-    )
-    .expect_err("two rows were asked for");
+    let error = run(&Numbers, &mut network, &inputs(&["1", "2"]), ONE)
+        .expect_err("two rows were asked for");
     let expected = BatchError::new(Reason::Failed, "number of batch response mismatched")
         .with_detail(format!(
             "the network was given 2 rows and returned {detail}"
@@ -139,13 +122,7 @@ fn tuples_and_maps_are_split_member_by_member() {
             ("ids", tensor(&[2], &[7i64, 8]).into()),
         ])
     });
-    let answers = run(
-        &Numbers { merges: true },
-        &mut network,
-        &inputs(&["1", "2"]),
-        ONE,
-    )
-    .expect("answers");
+    let answers = run(&Numbers, &mut network, &inputs(&["1", "2"]), ONE).expect("answers");
     let answers: Vec<_> = answers.into_iter().map(crate::testing::body).collect();
     assert_eq!(
         answers,

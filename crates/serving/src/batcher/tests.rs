@@ -1,9 +1,13 @@
 use super::*;
 use proptest::prelude::*;
 
+/// Later than anything here.
+const LATER: Duration = Duration::from_secs(3600);
+
 /// Plays a timeline against a batcher with one worker that is always idle, and tells which batches were cut when.
 ///
-/// A timeline is steps such as `0ms a b`: at that time these jobs arrive. `in_flight` batches are running all the while.
+/// A timeline is steps such as `0ms a b`: at that time these jobs arrive. A job may be written `b/x` for one of the bucket
+/// `x`, and `b@30` for one with a deadline 30 ms after the start. `in_flight` batches are running all the while.
 fn check(size: usize, delay_ms: u64, in_flight: usize, timeline: &str, expected: &str) {
     let start = Instant::now();
     let mut batcher = Batcher::new(policy(size, delay_ms));
@@ -17,7 +21,12 @@ fn check(size: usize, delay_ms: u64, in_flight: usize, timeline: &str, expected:
             .expect("a step starts with its time");
         let now = start + Duration::from_millis(at);
         for job in words {
-            batcher.push(job, now);
+            let (name, deadline) = match job.split_once('@') {
+                Some((name, ms)) => (name, start + Duration::from_millis(ms.parse().expect("ms"))),
+                None => (job, now + LATER),
+            };
+            let bucket = name.split_once('/').map_or("", |(_, bucket)| bucket);
+            batcher.push(bucket, deadline, job, now);
         }
         while let Some(batch) = batcher.take_due(now, in_flight) {
             cut.push(format!("{at}ms: {}", batch.join(" ")));
@@ -64,51 +73,78 @@ fn the_delay_counts_from_the_oldest_job() {
 }
 
 #[test]
+fn buckets_do_not_mix_and_each_has_its_own_delay() {
+    check(
+        2,
+        100,
+        1,
+        "0ms a/x b/y | 50ms c/x | 100ms",
+        "50ms: a/x c/x | 100ms: b/y",
+    );
+    check(4, 0, 1, "0ms a/x b/y c/x", "0ms: a/x c/x | 0ms: b/y");
+}
+
+#[test]
+fn the_nearest_deadline_goes_first() {
+    check(2, 0, 1, "0ms a b@500 c@90", "0ms: c@90 b@500 | 0ms: a");
+    check(2, 0, 1, "0ms a/x b/y@90", "0ms: b/y@90 | 0ms: a/x");
+    check(
+        2,
+        100,
+        1,
+        "0ms a | 60ms b@70 c@80 | 100ms",
+        "60ms: b@70 c@80 | 100ms: a",
+    );
+}
+
+#[test]
 fn dead_jobs_do_not_travel() {
     let now = Instant::now();
     let mut batcher = Batcher::new(policy(4, 0));
     for job in 0..6 {
-        batcher.push(job, now);
+        batcher.push(job / 4, now + LATER, job, now);
     }
-    batcher.drop_dead(|job| job % 2 == 0);
-    assert_eq!(batcher.take_due(now, 0), Some(vec![1, 3, 5]));
+    batcher.drop_dead(|job| job % 2 == 0 || *job > 3);
+    assert_eq!(batcher.len(), 2);
+    assert_eq!(batcher.take_due(now, 0), Some(vec![1, 3]));
+    assert_eq!(batcher.take_due(now, 0), None);
 }
 
 proptest! {
-    /// Whatever arrives when: no job is lost, doubled or reordered, no batch exceeds its size, and none waits beyond the
-    /// delay while a worker idles.
+    /// Whatever arrives when, in whichever bucket: no job is lost or doubled, none is reordered within its bucket, no batch
+    /// exceeds its size or mixes buckets, and none waits beyond the delay while a worker idles.
     #[test]
     fn every_job_travels_once_in_order_and_in_time(
         size in 1usize..6,
         delay in 0u64..50,
         in_flight in 0usize..2,
-        gaps in prop::collection::vec(0u64..40, 1..60),
+        jobs in prop::collection::vec((0u64..40, 0usize..3), 1..60),
     ) {
         let start = Instant::now();
+        let instant = |ms| start + Duration::from_millis(ms);
         let mut batcher = Batcher::new(policy(size, delay));
-        let mut arrivals = Vec::new();
-        let mut served = Vec::new();
         let mut at = 0;
-        let mut pending = gaps.iter().enumerate().peekable();
-        let mut next_arrival = gaps[0];
-        for now_ms in 0..=gaps.iter().sum::<u64>() + delay {
-            at += u64::from(now_ms > at);
-            let now = start + Duration::from_millis(now_ms);
-            while let Some(&(job, _)) = pending.peek() {
-                if next_arrival > now_ms { break; }
-                batcher.push(job, now);
-                arrivals.push(now_ms);
-                pending.next();
-                if let Some(&(_, gap)) = pending.peek() { next_arrival += gap; }
+        let arrivals: Vec<u64> = jobs.iter().map(|(gap, _)| { at += gap; at }).collect();
+        let mut served = [const { Vec::new() }; 3];
+        let mut arrived = 0;
+        for now in 0..=at + delay {
+            while arrived < jobs.len() && arrivals[arrived] <= now {
+                batcher.push(jobs[arrived].1, instant(now) + LATER, arrived, instant(now));
+                arrived += 1;
             }
-            while let Some(batch) = batcher.take_due(now, in_flight) {
-                prop_assert!(batch.len() <= size);
-                for job in batch {
-                    prop_assert!(now_ms - arrivals[job] <= delay);
-                    served.push(job);
+            while let Some(batch) = batcher.take_due(instant(now), in_flight) {
+                prop_assert!((1..=size).contains(&batch.len()));
+                for &job in &batch {
+                    prop_assert_eq!(jobs[job].1, jobs[batch[0]].1);
+                    prop_assert!(now - arrivals[job] <= delay);
+                    served[jobs[job].1].push(job);
                 }
             }
         }
-        prop_assert_eq!(served, (0..gaps.len()).collect::<Vec<_>>());
+        for (bucket, served) in served.iter().enumerate() {
+            let expected: Vec<usize> = (0..jobs.len()).filter(|&job| jobs[job].1 == bucket).collect();
+            prop_assert_eq!(served, &expected);
+        }
+        prop_assert!(batcher.is_empty());
     }
 }

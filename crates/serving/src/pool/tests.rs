@@ -4,18 +4,20 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use proptest::prelude::*;
 use servable::Input;
 
 use super::*;
 use crate::metrics::Metrics;
 use crate::testing::ScriptedLoader;
-use crate::{Code, Cores};
+use crate::{Code, Cores, SequenceRefusal};
 
 struct Setting {
     workers: usize,
     batch_size: usize,
     queue_size: usize,
     loader: ScriptedLoader,
+    change: fn(&mut PoolConfig),
 }
 
 impl Default for Setting {
@@ -25,6 +27,7 @@ impl Default for Setting {
             batch_size: 1,
             queue_size: 100,
             loader: ScriptedLoader::default(),
+            change: |_| {},
         }
     }
 }
@@ -32,7 +35,7 @@ impl Default for Setting {
 impl Setting {
     fn start(self) -> (Pool, Arc<ScriptedLoader>) {
         let loader = Arc::new(self.loader);
-        let config = PoolConfig {
+        let mut config = PoolConfig {
             model: "m".into(),
             version: "1.0".into(),
             devices: vec![Device::Cpu; self.workers],
@@ -44,9 +47,17 @@ impl Setting {
                 size: NonZeroUsize::new(self.batch_size).expect("a batch holds a job"),
                 max_delay: Duration::from_millis(20),
             },
+            startup_timeout: Duration::from_secs(60),
+            response_timeout: Duration::from_secs(60),
+            merge: true,
+            sequences: None,
+            job_tickets: false,
             queue_size: self.queue_size,
+            queue_bytes: 1 << 20,
             cores: Cores::new(NonZeroUsize::MIN),
+            threads: None,
         };
+        (self.change)(&mut config);
         (
             Pool::start(config, Arc::clone(&loader) as Arc<dyn Loader>),
             loader,
@@ -63,9 +74,23 @@ async fn ask(pool: &Pool, text: &str) -> Result<String, Error> {
 }
 
 async fn ask_within(pool: &Pool, text: &str, time: Duration) -> Result<String, Error> {
-    let output = pool
-        .submit(Input::body("", text), Instant::now() + time, &metrics())
-        .await?;
+    let input = Input::body("", text);
+    ask_with(pool, input, None, time).await
+}
+
+async fn ask_with(
+    pool: &Pool,
+    input: Input,
+    step: Option<SequenceStep>,
+    time: Duration,
+) -> Result<String, Error> {
+    let request = Request {
+        input,
+        deadline: Instant::now() + time,
+        step,
+        metrics: &metrics(),
+    };
+    let output = pool.submit(request).await?;
     Ok(String::from_utf8_lossy(&output.value.into_body()).into_owned())
 }
 
@@ -365,6 +390,227 @@ async fn a_worker_that_could_not_load_is_started_again() {
     until(|| pool.status().state == State::Ready).await;
     assert_eq!(ask(&pool, "echo now").await.as_deref(), Ok("echo now"));
     assert_eq!(pool.status().failure, None);
+}
+
+#[tokio::test]
+async fn requests_of_different_buckets_or_that_must_not_merge_travel_apart() {
+    let check =
+        async |change: fn(&mut PoolConfig), requests: &[(&str, &str)], expected: &[&str]| {
+            let (pool, _) = Setting {
+                batch_size: 4,
+                change,
+                ..Setting::default()
+            }
+            .start();
+            pool.settled().await;
+            let busy = ask(&pool, "wait 50");
+            let rest = requests.iter().map(|(id, shape)| {
+                let mut input = Input::body(*shape, "batch");
+                input.id = (*id).into();
+                ask_with(&pool, input, None, Duration::from_secs(10))
+            });
+            let rest = async {
+                until(|| pool.queued() == 0 && pool.status().ready() == 1).await;
+                futures_util::future::join_all(rest).await
+            };
+            let (_, answers) = tokio::join!(busy, rest);
+            let sizes: Vec<_> = answers.iter().map(|answer| answer.as_deref()).collect();
+            let expected: Vec<_> = expected.iter().map(|size| Ok(*size)).collect();
+            assert_eq!(sizes, expected, "{requests:?}");
+        };
+    let alike = [("1", ""), ("1", ""), ("2", "")];
+    check(|_| {}, &alike, &["3", "3", "3"]).await;
+    check(|config| config.merge = false, &alike, &["2", "2", "1"]).await;
+    let shapes = [("1", "shape/a"), ("2", "shape/b"), ("3", "shape/a")];
+    check(|_| {}, &shapes, &["2", "1", "2"]).await;
+}
+
+#[tokio::test]
+async fn a_heavy_queue_refuses_at_once_and_says_when_to_come_again() {
+    let (pool, _) = Setting {
+        change: |config| config.queue_bytes = 1000,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let heavy = format!("echo {}", "x".repeat(600));
+    let larger = format!("echo {}", "x".repeat(2000));
+    let rest = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (fits, refused) = tokio::join!(ask(&pool, &heavy), ask(&pool, &heavy));
+        assert!(fits.is_ok());
+        let error = refused.expect_err("too heavy together");
+        assert_eq!(error.code(), Code::Overloaded);
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+        // Alone, even more than the bound comes in.
+        assert_eq!(ask(&pool, &larger).await.as_deref(), Ok(larger.as_str()));
+    };
+    let (first, ()) = tokio::join!(ask(&pool, "wait 200"), rest);
+    assert_eq!(first.as_deref(), Ok("wait 200"));
+}
+
+#[tokio::test]
+async fn with_job_tickets_a_request_is_taken_only_by_an_idle_worker() {
+    let (pool, _) = Setting {
+        workers: 2,
+        change: |config| config.job_tickets = true,
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let third = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        ask(&pool, "echo 3").await
+    };
+    let (first, second, third) =
+        tokio::join!(ask(&pool, "wait 200"), ask(&pool, "wait 200"), third);
+    assert!(first.is_ok() && second.is_ok());
+    let error = third.expect_err("nobody is idle");
+    assert_eq!(error.code(), Code::Overloaded);
+    assert_eq!(ask(&pool, "echo 4").await.as_deref(), Ok("echo 4"));
+}
+
+#[tokio::test]
+async fn a_worker_that_hangs_is_replaced_and_the_next_requests_are_served() {
+    let (pool, loader) = Setting {
+        change: |config| config.response_timeout = Duration::from_millis(100),
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let hung = ask_within(&pool, "wait 4000", Duration::from_millis(100)).await;
+    assert_eq!(hung.map_err(|error| error.code()), Err(Code::Timeout));
+    until(|| pool.status().state == State::Failed).await;
+    // After the first rest, of one second, and before the first thread comes back.
+    until(|| pool.status().state == State::Ready).await;
+    assert_eq!(ask(&pool, "echo next").await.as_deref(), Ok("echo next"));
+    assert_eq!(loader.alive(), 2, "the first still hangs");
+    let ids: Vec<_> = pool
+        .status()
+        .workers
+        .iter()
+        .map(|worker| worker.id)
+        .collect();
+    assert_eq!(ids, [9000]);
+    until(|| loader.alive() == 1).await;
+    assert_eq!(ask(&pool, "echo last").await.as_deref(), Ok("echo last"));
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_load_in_time_is_given_up() {
+    let (pool, _) = Setting {
+        loader: ScriptedLoader::slow(Duration::from_millis(600)),
+        change: |config| config.startup_timeout = Duration::from_millis(50),
+        ..Setting::default()
+    }
+    .start();
+    let status = pool.settled().await;
+    let why = status.failure.expect("a reason").to_string();
+    assert_eq!(why, "it did not load within 0.05 s");
+    assert!(!pool.status().is_healthy());
+}
+
+#[tokio::test]
+async fn a_sequence_stays_on_its_worker_and_ends_when_it_says_so() {
+    let (pool, _) = Setting {
+        workers: 2,
+        batch_size: 4,
+        change: |config| {
+            config.sequences = Some(SequencePolicy {
+                max_idle: Some(Duration::from_secs(60)),
+                timeout: None,
+                queue_size: 10,
+                most: 2,
+            });
+        },
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    let step = |id: &str, start, end| {
+        Some(SequenceStep {
+            id: id.into(),
+            start,
+            end,
+        })
+    };
+    let ask = async |text: &str, step| {
+        ask_with(&pool, Input::body("", text), step, Duration::from_secs(10)).await
+    };
+    let first = ask("worker", step("a", true, false))
+        .await
+        .expect("a worker");
+    let other = ask("worker", step("b", true, false))
+        .await
+        .expect("a worker");
+    assert_ne!(first, other, "the second goes where nobody is");
+    for _ in 0..3 {
+        assert_eq!(
+            ask("worker", step("a", false, false)).await.as_ref(),
+            Ok(&first)
+        );
+        assert_eq!(
+            ask("worker", step("b", false, false)).await.as_ref(),
+            Ok(&other)
+        );
+    }
+    let refused = ask("echo", step("c", true, false))
+        .await
+        .expect_err("two are open");
+    assert_eq!(refused.code(), Code::Overloaded);
+    assert_eq!(
+        ask("worker", step("a", false, true)).await.as_ref(),
+        Ok(&first)
+    );
+    let ended = ask("echo", step("a", false, false))
+        .await
+        .expect_err("it ended");
+    let why = NoWorker::Sequence(SequenceRefusal::NotOpen("a".into()));
+    assert_eq!(ended, pool.no_worker(why));
+    assert!(ask("echo", step("c", true, false)).await.is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever is asked of how many workers: everybody gets an answer, and it is their own; nobody's neighbour fails
+    /// with them.
+    #[test]
+    fn every_request_gets_its_own_answer(
+        workers in 1usize..4,
+        batch_size in 1usize..5,
+        cues in prop::collection::vec(0usize..12, 1..40),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let answers = runtime.block_on(async {
+            let (pool, _) = Setting { workers, batch_size, ..Setting::default() }.start();
+            let asked = cues.iter().enumerate().map(async |(index, cue)| {
+                let text = match cue {
+                    0 => "panic".to_owned(),
+                    1 => "fail".to_owned(),
+                    2 => "bad".to_owned(),
+                    3 | 4 => format!("wait 2 {index}"),
+                    _ => format!("echo {index}"),
+                };
+                let answer = ask(&pool, &text).await;
+                (text, answer.map_err(|error| error.code()))
+            });
+            futures_util::future::join_all(asked).await
+        });
+        for (text, answer) in answers {
+            let expected = match text.as_str() {
+                "panic" => Err(Code::WorkerDied),
+                "fail" => Err(Code::PredictionFailed),
+                "bad" => Err(Code::BadInput),
+                _ => Ok(text.clone()),
+            };
+            prop_assert_eq!(answer, expected);
+        }
+    }
 }
 
 /// Servables go with their threads, a moment after the pool.

@@ -57,22 +57,19 @@ pub(super) fn of(model: &Model) -> Value {
         json!(config.use_job_ticket.unwrap_or(false)),
     );
     put("useVenv", json!(config.use_venv.unwrap_or(false)));
-    put("stateful", json!(config.sequence_max_idle.unwrap_or(0) > 0));
-    put(
-        "sequenceMaxIdleMSec",
-        json!(config.sequence_max_idle.unwrap_or(0)),
-    );
-    put(
-        "sequenceTimeoutMSec",
-        json!(config.sequence_timeout.unwrap_or(0)),
-    );
+    let sequences = settings.manner.sequences;
+    let idle = sequences.and_then(|sequences| sequences.max_idle);
+    let lasting = sequences.and_then(|sequences| sequences.timeout);
+    put("stateful", json!(sequences.is_some()));
+    put("sequenceMaxIdleMSec", json!(idle.map_or(0, millis)));
+    put("sequenceTimeoutMSec", json!(lasting.map_or(0, millis)));
     put(
         "maxNumSequence",
-        json!(config.max_num_sequence.unwrap_or(0)),
+        json!(sequences.map_or(0, |sequences| sequences.most)),
     );
     put(
         "maxSequenceJobQueueSize",
-        json!(config.max_sequence_job_queue_size.unwrap_or(0)),
+        json!(sequences.map_or(0, |sequences| sequences.queue_size)),
     );
     put("loadedAtStartup", json!(model.loaded_at_startup));
     let memory = resident_memory();

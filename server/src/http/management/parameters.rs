@@ -24,7 +24,7 @@ impl Parameters {
     pub(super) async fn read(
         query: HashMap<String, String>,
         request: Request,
-        limits: BodyLimits,
+        limits: &BodyLimits,
     ) -> Result<Self, Failure> {
         let content_type = request.headers().get(header::CONTENT_TYPE);
         let is_json =
@@ -33,7 +33,7 @@ impl Parameters {
             return Ok(Parameters(query));
         }
         let (head, body) = request.into_parts();
-        let text = body::read(&head.headers, body, limits).await?;
+        let text = body::read(&head.headers, body, limits, &mut limits.memory.claim()).await?;
         let malformed = |reason: String| Failure {
             kind: "JsonSyntaxException",
             ..Failure::internal(reason)
@@ -84,17 +84,20 @@ mod tests {
     use super::*;
     use axum::body::Body;
 
-    const LIMITS: BodyLimits = BodyLimits {
-        size: 1000,
-        stall: Duration::from_secs(1),
-    };
+    fn limits() -> BodyLimits {
+        BodyLimits {
+            size: 1000,
+            stall: Duration::from_secs(1),
+            memory: crate::http::Memory::new(1 << 20),
+        }
+    }
 
     async fn read(content_type: &str, body: &str) -> Result<Parameters, Failure> {
         let request = Request::post("/models")
             .header("content-type", content_type)
             .body(Body::from(body.to_owned()));
         let query = HashMap::from([("url".to_owned(), "query.mar".to_owned())]);
-        Parameters::read(query, request.expect("a request"), LIMITS).await
+        Parameters::read(query, request.expect("a request"), &limits()).await
     }
 
     #[tokio::test]

@@ -36,6 +36,7 @@ use raw::{File, RawConfig};
 use reader::Reader;
 use report::Report;
 use serving::metrics::Mode;
+use sources::AllowedUrls;
 
 /// Reads an environment variable; [`process_env`], or a map in tests.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -75,6 +76,14 @@ pub struct Config {
     pub job_queue_size: NonZeroUsize,
     pub default_service_handler: Option<String>,
     pub limit_max_image_pixels: bool,
+
+    /// `TS_ALLOWED_URLS` is in it already, if it counts.
+    pub allowed_urls: AllowedUrls,
+    pub allow_private_urls: bool,
+    /// Bytes.
+    pub max_download_size: u64,
+    pub download_timeout: Duration,
+    pub download_stall_timeout: Duration,
 
     pub enable_model_api: bool,
     pub disable_token_authorization: bool,
@@ -174,6 +183,11 @@ impl Config {
             job_queue_size: positive(reader.nonzero("job_queue_size")),
             default_service_handler: reader.text("default_service_handler"),
             limit_max_image_pixels: reader.bool("limit_max_image_pixels"),
+            allowed_urls: allowed_urls(reader),
+            allow_private_urls: reader.bool("allow_private_urls"),
+            max_download_size: reader.number("max_download_size").unwrap_or_default(),
+            download_timeout: reader.seconds("download_timeout"),
+            download_stall_timeout: reader.seconds("download_stall_timeout"),
             enable_model_api: reader.bool("enable_model_api"),
             disable_token_authorization: reader.bool("disable_token_authorization"),
             token_expiration_min: token_expiration(reader),
@@ -296,6 +310,12 @@ fn models(reader: &mut Reader<'_>) -> Models {
             .report
             .warn(&setting.origin, Some("models"), flaw, "it is ignored");
     })
+}
+
+/// What does not parse is reported, along with every other expression, when the rest is checked.
+fn allowed_urls(reader: &mut Reader<'_>) -> AllowedUrls {
+    let text = reader.regexes("allowed_urls").unwrap_or_default();
+    AllowedUrls::parse(&text).unwrap_or_default()
 }
 
 fn metrics_mode(reader: &mut Reader<'_>) -> Mode {

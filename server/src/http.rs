@@ -6,6 +6,7 @@ pub mod answer;
 mod body;
 mod health;
 mod inference;
+mod logged;
 mod management;
 mod metrics;
 mod openapi;
@@ -142,7 +143,7 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     let line = format!(
         "\"{} {} {:?}\"",
         request.method(),
-        request.uri(),
+        logged::target(request.uri()),
         request.version()
     );
     let peer = request

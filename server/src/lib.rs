@@ -58,7 +58,9 @@ pub async fn serve(
         unpacked.path(),
         metrics.clone(),
     )?);
-    load_at_start(&serving, config).await?;
+    // A download may take long, and whoever stops the server does not wait for it.
+    let loaded = stop.run_until_cancelled(load_at_start(&serving, config));
+    loaded.await.transpose()?;
 
     let app = App {
         serving: Arc::clone(&serving),
@@ -176,10 +178,11 @@ async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Resul
             name,
             handler: None,
             wishes: Wishes::default(),
+            s3_sse_kms: false,
             at_startup: true,
         };
         if let Err(failure) = serving.register(registration).await {
-            error!("model {url} is left out: {failure}");
+            error!("model {} is left out: {failure}", sources::shown(&url));
         }
     }
     Ok(())

@@ -18,6 +18,7 @@ mod pictures;
 mod rest;
 mod routes;
 mod shutdown;
+mod sources;
 mod start_up;
 mod tensors;
 mod timeouts;

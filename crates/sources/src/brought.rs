@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 
+use crate::claim::Claim;
 use crate::note::{Identity, Note};
 use crate::target::Paths;
 
@@ -10,16 +11,21 @@ use crate::target::Paths;
 #[derive(Debug)]
 pub struct Brought {
     paths: Paths,
+    /// Until this is dropped, nobody else gets the name.
+    _claim: Claim,
 }
 
 impl Brought {
-    pub(crate) fn new(paths: Paths) -> Self {
-        Brought { paths }
+    pub(crate) fn new(paths: Paths, claim: Claim) -> Self {
+        Brought {
+            paths,
+            _claim: claim,
+        }
     }
 
     /// The file of that name, if an earlier run brought it from the same url and nobody touched it since.
-    pub(crate) fn by_earlier_run(paths: &Paths) -> Option<Self> {
-        is_ours(paths).then(|| Brought::new(paths.clone()))
+    pub(crate) fn by_earlier_run(paths: Paths, claim: Claim) -> Option<Self> {
+        is_ours(&paths).then(|| Brought::new(paths, claim))
     }
 
     /// The name in the store.

@@ -17,7 +17,7 @@ pub enum Error {
     RelativePath { url: String },
     #[error("Model file already exists {file}")]
     Exists { file: String },
-    #[error("Model file already exists {file} (another registration is bringing it)")]
+    #[error("Model file already exists {file} (another registration has taken that name)")]
     Busy { file: String },
     #[error("Failed to download archive from: {url} ({cause})")]
     Failed { url: String, cause: Cause },
@@ -105,4 +105,56 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         next = error.source();
     }
     text.replace(['\n', '\r'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether another attempt may help, and whether what came is thrown away.
+    fn check(cause: &Cause, may_pass: bool, spoils: bool) {
+        let found = (cause.may_pass(), cause.spoils_the_part());
+        assert_eq!(found, (may_pass, spoils), "{cause}");
+    }
+
+    #[test]
+    fn what_follows_from_a_failure() {
+        check(&Cause::Broken("x".into()), true, false);
+        check(&Cause::Stalled(Duration::from_secs(1)), true, false);
+        check(&Cause::TooSlow(Duration::from_secs(1)), false, false);
+        check(&Cause::TooLarge { limit: 1 }, false, true);
+        for (status, may_pass) in [
+            (503, true),
+            (500, true),
+            (429, true),
+            (404, false),
+            (403, false),
+        ] {
+            let status = http::StatusCode::from_u16(status).expect("a status");
+            check(&Cause::Status(status), may_pass, !may_pass);
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_named_and_made_free() {
+        let full = Cause::Store {
+            path: "/store/.m.mar.0123456789abcdef.part".into(),
+            error: io::Error::from_raw_os_error(28),
+        };
+        check(&full, false, true);
+        assert_eq!(
+            full.to_string(),
+            "/store/.m.mar.0123456789abcdef.part: No space left on device (os error 28)"
+        );
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let inner = io::Error::other("inner");
+        let outer = io::Error::other(Cause::Source {
+            path: "a".into(),
+            error: inner,
+        });
+        assert_eq!(chain(&outer), "a: inner");
+    }
 }

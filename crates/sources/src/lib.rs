@@ -20,6 +20,7 @@
 mod address;
 mod allowed;
 mod brought;
+mod claim;
 mod client;
 mod download;
 mod error;
@@ -33,9 +34,7 @@ mod stale;
 mod target;
 mod web;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use allowed::AllowedUrls;
@@ -43,6 +42,7 @@ pub use brought::Brought;
 pub use error::{Cause, Error};
 pub use target::shown;
 
+use claim::Claims;
 use client::Clients;
 use origin::Origin;
 use s3::Aws;
@@ -102,11 +102,8 @@ pub struct Sources {
     settings: Settings,
     clients: Clients,
     aws: Aws,
-    /// Names that somebody brings now.
     claims: Claims,
 }
-
-type Claims = Arc<Mutex<HashSet<String>>>;
 
 impl Sources {
     /// `store` is the folder of the model store. Nothing is opened yet.
@@ -133,19 +130,24 @@ impl Sources {
             url: target.shown.clone(),
             cause,
         };
-        let _claim = Claim::of(&self.claims, file).ok_or_else(busy)?;
         stale::sweep(&self.store).await;
         let paths = target.paths(&self.store);
-        if paths.file.symlink_metadata().is_ok() {
-            let earlier = Brought::by_earlier_run(&paths).filter(|_| options.reuse);
-            let earlier = earlier.ok_or_else(exists)?;
+        let there = paths.file.symlink_metadata().is_ok();
+        let Some(claim) = self.claims.take(file) else {
+            return Err(if there { exists() } else { busy() });
+        };
+        if there {
+            if !options.reuse {
+                return Err(exists());
+            }
+            let earlier = Brought::by_earlier_run(paths, claim).ok_or_else(exists)?;
             info!(
                 "{file} is in the store already, where an earlier run brought it from {}",
                 target.shown
             );
             return Ok(earlier);
         }
-        let staging = Staging::open(paths).await.map_err(failed)?;
+        let staging = Staging::open(paths, claim).await.map_err(failed)?;
         let mut staging = staging.ok_or_else(busy)?;
         let origin = self.origin(&target, options);
         if let Err(cause) =
@@ -170,27 +172,5 @@ impl Sources {
                 aws: &self.aws,
             }),
         }
-    }
-}
-
-/// A name that is being brought, free again when this is dropped.
-struct Claim<'a> {
-    claims: &'a Claims,
-    file: &'a str,
-}
-
-impl<'a> Claim<'a> {
-    fn of(claims: &'a Claims, file: &'a str) -> Option<Self> {
-        let mut taken = claims.lock().unwrap_or_else(PoisonError::into_inner);
-        taken
-            .insert(file.to_owned())
-            .then_some(Claim { claims, file })
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let mut taken = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.remove(self.file);
     }
 }

@@ -16,6 +16,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncSeekExt, AsyncWriteExt, BufWriter};
 
 use crate::brought::Brought;
+use crate::claim::Claim;
 use crate::error::Cause;
 use crate::note::{Identity, Note};
 use crate::target::Paths;
@@ -29,6 +30,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(crate) struct Staging {
     paths: Paths,
+    claim: Claim,
     /// Locked: whoever dies unlocks it.
     file: BufWriter<File>,
     length: u64,
@@ -38,7 +40,7 @@ pub(crate) struct Staging {
 
 impl Staging {
     /// Opens the part file, as far as an earlier attempt came. `None` if somebody else is filling it.
-    pub(crate) async fn open(paths: Paths) -> Result<Option<Self>, Cause> {
+    pub(crate) async fn open(paths: Paths, claim: Claim) -> Result<Option<Self>, Cause> {
         for attempt in 0..LOCK_ATTEMPTS {
             if attempt > 0 {
                 tokio::time::sleep(LOCK_PAUSE).await;
@@ -48,17 +50,18 @@ impl Staging {
             let Some(file) = locked.map_err(|error| failed(&paths.part, error))? else {
                 continue;
             };
-            return Staging::over(paths, file.into()).await.map(Some);
+            return Staging::over(paths, claim, file.into()).await.map(Some);
         }
         Ok(None)
     }
 
-    async fn over(paths: Paths, file: File) -> Result<Self, Cause> {
+    async fn over(paths: Paths, claim: Claim, file: File) -> Result<Self, Cause> {
         let mut staging = Staging {
             file: BufWriter::with_capacity(BUFFER, file),
             length: 0,
             validator: None,
             paths,
+            claim,
         };
         let end = staging.file.seek(SeekFrom::End(0)).await;
         let end = end.map_err(|error| failed(&staging.paths.part, error))?;
@@ -123,7 +126,7 @@ impl Staging {
             Err(error) => Err(error),
         };
         match outcome {
-            Ok(true) => Ok(Some(Brought::new(self.paths))),
+            Ok(true) => Ok(Some(Brought::new(self.paths, self.claim))),
             Ok(false) => {
                 self.remove();
                 Ok(None)

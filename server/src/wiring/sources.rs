@@ -42,7 +42,13 @@ impl Source for Remote {
             reuse: options.at_startup,
         };
         Box::pin(async move {
-            let brought = self.0.bring(url, options).await.map_err(told)?;
+            let brought = self.0.bring(url, options).await.map_err(|error| {
+                // At start, the log hears of it anyway.
+                if !options.reuse {
+                    warn!("{error}");
+                }
+                told(&error)
+            })?;
             let name = brought.name().to_owned();
             Ok(serving::Brought::new(name, move || {
                 if let Err(error) = brought.remove() {
@@ -53,16 +59,13 @@ impl Source for Remote {
     }
 }
 
-fn told(error: Error) -> SourceError {
+fn told(error: &Error) -> SourceError {
     let text = error.to_string();
     match error {
         Error::NotAllowed { .. } | Error::UnknownScheme { .. } | Error::RelativePath { .. } => {
             SourceError::Refused(text)
         }
         Error::Exists { .. } | Error::Busy { .. } => SourceError::Exists(text),
-        Error::Failed { .. } => {
-            warn!("{text}");
-            SourceError::Failed(text)
-        }
+        Error::Failed { .. } => SourceError::Failed(text),
     }
 }

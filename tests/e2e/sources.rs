@@ -2,13 +2,16 @@
 //! not come leaves nothing behind.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rustix::process::Signal;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Connection, Request};
@@ -23,6 +26,12 @@ struct Web {
 
 impl Web {
     fn start(archive: Vec<u8>) -> Self {
+        Web::over(archive, None)
+    }
+
+    /// Behind TLS, if it has a certificate.
+    fn over(archive: Vec<u8>, tls: Option<ServerConfig>) -> Self {
+        let tls = tls.map(Arc::new);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -31,7 +40,13 @@ impl Web {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 // The daemon may hang up.
-                let _ = answer(stream, &archive, &heard);
+                let _ = match &tls {
+                    None => answer(stream, &archive, &heard),
+                    Some(tls) => match ServerConnection::new(Arc::clone(tls)) {
+                        Ok(session) => answer(StreamOwned::new(session, stream), &archive, &heard),
+                        Err(error) => panic!("{error}"),
+                    },
+                };
             }
         });
         Web { address, asked }
@@ -48,12 +63,12 @@ impl Web {
 }
 
 fn answer(
-    mut stream: TcpStream,
+    mut stream: impl Read + Write,
     archive: &[u8],
     asked: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {
     let mut head = String::new();
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut reader = BufReader::new(&mut stream);
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head)? == 0 {
             return Ok(());
@@ -80,7 +95,8 @@ fn answer(
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
-    stream.write_all(body)
+    stream.write_all(body)?;
+    stream.flush()
 }
 
 /// A bench whose store is empty, and `double.mar` beside it.
@@ -209,6 +225,37 @@ fn a_model_is_registered_from_s3() {
     let other = "s3://others/double.mar";
     let text = format!("Given URL {other} does not match any allowed URL(s)");
     check_refused(&daemon, other, 404, "ModelNotFoundException", &text);
+}
+
+#[test]
+fn over_https_a_server_must_prove_who_it_is() {
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("made");
+    let key = PrivatePkcs8KeyDer::from(certified.signing_key.serialize_der());
+    let tls = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has them")
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key.into())
+        .expect("they belong together");
+    let (bench, archive) = bench("");
+    let web = Web::over(fs::read(archive).expect("an archive"), Some(tls));
+    let url = format!("https://localhost:{}/double.mar", web.address.port());
+
+    let daemon = bench.start_with(&["--model-store", "store"]);
+    let text = format!(
+        "Failed to download archive from: {url} (there was no connection: invalid peer certificate: UnknownIssuer)"
+    );
+    check_refused(&daemon, &url, 400, "DownloadArchiveException", &text);
+    let Daemon { process, bench, .. } = daemon;
+    drop(process);
+
+    bench.write("issuers.pem", certified.cert.pem().as_bytes());
+    let issuers = bench.path("issuers.pem").display().to_string();
+    let daemon = bench
+        .env("SSL_CERT_FILE", issuers)
+        .start_with(&["--model-store", "store"]);
+    check_registers(&daemon, &url, "");
+    check_unregisters(&daemon);
 }
 
 #[test]

@@ -107,6 +107,15 @@ pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text.replace(['\n', '\r'], " ")
 }
 
+/// What an error comes from in the end. A client wraps its causes in words that say nothing more.
+pub(crate) fn root(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut deepest = error;
+    while let Some(error) = deepest.source() {
+        deepest = error;
+    }
+    deepest.to_string().replace(['\n', '\r'], " ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,12 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_told_once() {
-        let inner = io::Error::other("inner");
-        let outer = io::Error::other(Cause::Source {
-            path: "a".into(),
-            error: inner,
-        });
-        assert_eq!(chain(&outer), "a: inner");
+    fn an_error_is_told_with_its_causes_or_by_the_last_of_them() {
+        #[derive(Debug, Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        let error = Outer(io::Error::other("inner\nline"));
+        assert_eq!(
+            (chain(&error).as_str(), root(&error).as_str()),
+            ("outer: inner line", "inner line")
+        );
     }
 }

@@ -216,3 +216,42 @@ fn failed(path: &Path, error: io::Error) -> Cause {
         error,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::claim::Claims;
+
+    #[tokio::test]
+    async fn a_full_disk_is_named_and_nothing_stays() {
+        let store = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| store.path().join(name);
+        let paths = Paths {
+            name: "m.mar".into(),
+            file: path("m.mar"),
+            part: path(".m.mar.0123456789abcdef.part"),
+            note: path(".m.mar.0123456789abcdef.note"),
+        };
+        let validator = "\"one\"".into();
+        Note::Part { validator }.write(&paths.note).expect("a note");
+        fs::write(&paths.part, "").expect("a part");
+        // Every write to it fails as on a full disk.
+        let full = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/full");
+        let claim = Claims::default().take("m.mar").expect("free");
+        let part = paths.part.display().to_string();
+        let staging = Staging::over(paths, claim, full.expect("a device").into()).await;
+        let mut staging = staging.expect("opened");
+        // A write may succeed before the one that fails, since the system takes it over.
+        let mut outcome = Ok(());
+        for _ in 0..4 {
+            outcome = outcome.and(staging.write(&[0; BUFFER]).await);
+        }
+        let expected = format!("{part}: No space left on device (os error 28)");
+        assert_eq!(outcome.expect_err("full").to_string(), expected);
+        staging.remove();
+        assert_eq!(fs::read_dir(store.path()).expect("a folder").count(), 0);
+    }
+}

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::Settings;
 use crate::client::Clients;
-use crate::error::{Cause, chain};
+use crate::error::{Cause, root};
 use crate::guard;
 use crate::origin::Content;
 use crate::s3::Aws;
@@ -127,7 +127,7 @@ impl Web<'_> {
             headers.insert(IF_RANGE, validator);
         }
         let sent = client.get(url).headers(headers).send().await;
-        sent.map_err(|error| guard::refusal(&error).unwrap_or_else(|| unanswered(error)))
+        sent.map_err(|error| guard::refusal(&error).unwrap_or_else(|| unanswered(&error)))
     }
 
     /// A part, which must be the one that was asked for.
@@ -158,7 +158,7 @@ fn content(response: reqwest::Response, start: u64) -> Content {
         validator: validator(response.headers()),
         body: response
             .bytes_stream()
-            .map_err(|error| Cause::Broken(chain(&error.without_url())))
+            .map_err(|error| Cause::Broken(root(&error)))
             .boxed(),
     }
 }
@@ -190,10 +190,9 @@ fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn unanswered(error: reqwest::Error) -> Cause {
-    let connecting = error.is_connect();
-    let text = chain(&error.without_url());
-    if connecting {
+fn unanswered(error: &reqwest::Error) -> Cause {
+    let text = root(error);
+    if error.is_connect() {
         Cause::Unreachable(text)
     } else {
         Cause::Broken(text)

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Connection, Request};
 use crate::fixtures::Model;
-use crate::harness::{Bench, Daemon, Stream};
+use crate::harness::{Bench, Daemon, Process, Stream};
 
-/// A web server that has `double.mar`, and `broken.mar`, which is no archive.
+/// A web server that has `double.mar`, `broken.mar`, which is no archive, and `endless.mar`, of which only the head comes.
 struct Web {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -84,19 +84,26 @@ fn answer(
     let (status, body): (&str, &[u8]) = match name {
         Some("double.mar") => ("200 OK", archive),
         Some("broken.mar") => ("200 OK", b"no archive"),
+        Some("endless.mar") => ("200 OK\r\nETag: \"one\"", b""),
         Some("elsewhere.mar") => ("302 Found\r\nLocation: http://example.org/m.mar", b""),
         _ => ("404 Not Found", b""),
     };
+    let endless = name == Some("endless.mar");
     asked
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(head);
-    let length = body.len();
+    let length = if endless { 1_000_000 } else { body.len() };
     let head =
         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
     stream.write_all(head.as_bytes())?;
     stream.write_all(body)?;
-    stream.flush()
+    stream.flush()?;
+    if endless {
+        // Until the daemon hangs up.
+        stream.read_exact(&mut [0])?;
+    }
+    Ok(())
 }
 
 /// A bench whose store is empty, and `double.mar` beside it.
@@ -395,6 +402,44 @@ fn models_of_the_start_may_be_urls_and_their_copies_outlast_it() {
         assert_eq!(web.asked().len(), asked, "it was brought again");
         check_unregisters(&daemon);
     }
+}
+
+#[test]
+fn a_stop_does_not_wait_for_a_download_of_the_start() {
+    let (bench, _) = bench("");
+    let web = Web::start(Vec::new());
+    let url = web.url("/endless.mar");
+    let mut process = Process::start(bench.command(&[
+        "--start",
+        "--foreground",
+        "--ncs",
+        "--ts-config",
+        "config.properties",
+        "--model-store",
+        "store",
+        "--models",
+        &url,
+    ]));
+    process.log.wait_for("bringing http://");
+    process.signal(Signal::TERM);
+    let status = process.wait();
+    assert_eq!(status.code(), Some(0), "{status}");
+    let left: Vec<String> = fs::read_dir(bench.path("store"))
+        .expect("a store")
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .to_string_lossy()
+                .into()
+        })
+        .collect();
+    // Hidden, and to be continued.
+    assert!(
+        left.iter().all(|name| name.starts_with(".endless.mar.")),
+        "{left:?}"
+    );
+    assert_eq!(left.len(), 2, "{left:?}");
 }
 
 /// A daemon of its own that loaded the model at start.

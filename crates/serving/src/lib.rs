@@ -318,6 +318,10 @@ impl Serving {
             out_of_memory,
         };
         let limit = model.settings.startup_timeout;
+        // No time is never enough, however fast a model loads.
+        if limit.is_zero() {
+            return Err(failed("not within 0 s".into(), false));
+        }
         match tokio::time::timeout(limit, model.pool.settled()).await {
             Err(_) => Err(failed(format!("not within {} s", limit.as_secs()), false)),
             Ok(status) => match status.failure {

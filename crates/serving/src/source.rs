@@ -99,6 +99,9 @@ impl Source for StoreOnly {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -112,5 +115,18 @@ mod tests {
         check("://m.mar", false);
         check("a/b://m.mar", false);
         check("", false);
+    }
+
+    #[test]
+    fn a_copy_goes_with_its_owner_unless_it_is_kept() {
+        let gone = Arc::new(AtomicBool::new(false));
+        let copy = || {
+            let gone = Arc::clone(&gone);
+            Brought::new("m.mar".into(), move || gone.store(true, Ordering::SeqCst))
+        };
+        copy().keep();
+        assert!(!gone.load(Ordering::SeqCst));
+        drop(copy());
+        assert!(gone.load(Ordering::SeqCst));
     }
 }

@@ -233,4 +233,32 @@ mod tests {
         check("W/\"a\"", "", None);
         check("", "", None);
     }
+
+    #[tokio::test]
+    async fn a_public_server_cannot_redirect_to_a_private_address() {
+        let settings = Settings::default();
+        let place = Place::Web(Url::parse("http://example.org/m.mar").expect("a url"));
+        let web = Web {
+            place: &place,
+            kms: true,
+            settings: &settings,
+            clients: &Clients::new(&settings),
+            aws: &Aws::new(&[]),
+        };
+        let first = web.first().expect("a url");
+        for to in [
+            "http://127.0.0.1:1/m.mar",
+            "//169.254.169.254/m.mar",
+            "http://[::1]/",
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LOCATION, HeaderValue::from_static(to));
+            let next = web.follow(&first, &headers, StatusCode::FOUND);
+            let next = next.expect("allowed_urls has nothing against it");
+            // Not even a trusted host's redirect is trusted, and what was signed for it stays there.
+            assert!(!next.trusted && !next.signed, "{to}");
+            let refused = web.send(&next, None).await;
+            assert!(matches!(refused, Err(Cause::Private { .. })), "{to}");
+        }
+    }
 }

@@ -23,3 +23,4 @@ mod start_up;
 mod tensors;
 mod timeouts;
 mod token;
+mod web_server;

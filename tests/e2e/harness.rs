@@ -23,12 +23,18 @@ pub(crate) struct Bench {
     folder: tempfile::TempDir,
     /// `RUST_LOG` of its daemons.
     log: Option<&'static str>,
+    /// More of their environment.
+    env: Vec<(&'static str, String)>,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let bench = Bench { folder, log: None };
+        let bench = Bench {
+            folder,
+            log: None,
+            env: Vec::new(),
+        };
         for name in ["store", "tmp"] {
             fs::create_dir(bench.path(name)).expect("a new folder");
         }
@@ -61,6 +67,12 @@ impl Bench {
             log: Some(filter),
             ..self
         }
+    }
+
+    /// A variable of its daemons' environment.
+    pub(crate) fn env(mut self, name: &'static str, value: String) -> Self {
+        self.env.push((name, value));
+        self
     }
 
     pub(crate) fn write(&self, name: &str, content: &[u8]) {
@@ -113,7 +125,8 @@ impl Bench {
             .env_remove("TS_CONFIG_FILE")
             .env_remove("LOG_LOCATION")
             .env_remove("RUST_LOG")
-            .envs(self.log.map(|filter| ("RUST_LOG", filter)));
+            .envs(self.log.map(|filter| ("RUST_LOG", filter)))
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 

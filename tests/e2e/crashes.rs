@@ -275,7 +275,7 @@ fn what_was_acknowledged_outlives_every_crash() {
 
 /// Of all the daemons that were killed, nothing is left but their snapshots.
 fn check_nothing_piled_up(bench: &Bench) {
-    let snapshots = files_below(&bench.path("logs"));
+    let snapshots = files_below(&bench.path("logs/config"));
     assert!(snapshots.len() <= KEPT, "{snapshots:?}");
     let names = snapshots.iter().filter_map(|path| path.file_name());
     for name in names {

@@ -20,8 +20,9 @@ use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Metadata, Subscriber, error, warn};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, ParseError, Targets, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 pub use files::LogFile;
@@ -90,20 +91,32 @@ impl Drop for Telemetry {
 
 /// `RUST_LOG`, else the levels of the settings; and the spans of requests in any case, so that no choice of levels takes
 /// the id away from the lines that remain.
-fn line_filter<S: Subscriber>(
+fn line_filter<S: Subscriber + for<'a> LookupSpan<'a>>(
     settings: &LogSettings,
     complaints: &mut Vec<String>,
 ) -> impl Filter<S> + use<S> {
     let of_rust_log = settings.rust_log.as_ref().and_then(|text| {
-        EnvFilter::try_new(text)
+        levels(text)
             .inspect_err(|error| {
                 let levels = &settings.levels;
                 complaints.push(format!("RUST_LOG: {error}; the levels are {levels}"));
             })
             .ok()
     });
-    let levels = of_rust_log.unwrap_or_else(|| EnvFilter::new(&settings.levels));
+    let of_settings =
+        || levels(&settings.levels).unwrap_or_else(|_| Box::new(EnvFilter::default()));
     let request = |metadata: &Metadata<'_>| metadata.is_span() && metadata.name() == REQUEST;
     let requests = filter_fn(request).with_max_level_hint(Level::ERROR);
-    levels.or(requests)
+    of_rust_log.unwrap_or_else(of_settings).or(requests)
+}
+
+type Levels<S> = Box<dyn Filter<S> + Send + Sync>;
+
+/// Levels by target are what nearly everybody writes, and cost little. Whoever asks for spans and fields gets them, and
+/// pays each time that a request's span is entered.
+fn levels<S: Subscriber + for<'a> LookupSpan<'a>>(text: &str) -> Result<Levels<S>, ParseError> {
+    match text.parse::<Targets>() {
+        Ok(targets) => Ok(Box::new(targets)),
+        Err(_) => Ok(Box::new(EnvFilter::try_new(text)?)),
+    }
 }

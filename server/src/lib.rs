@@ -90,7 +90,7 @@ pub async fn serve(
         Management::Shared => {
             accepting.push(accept(
                 listeners.inference,
-                http::shared_router(app.clone()),
+                http::shared_router(app.clone(), listeners.metrics.is_some()),
             ));
         }
         Management::Own(management) => {
@@ -195,9 +195,9 @@ async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Resul
         let registration = Registration {
             url: url.clone(),
             name,
-            handler: None,
             wishes: Wishes::default(),
             at_startup: true,
+            ..Registration::default()
         };
         if let Err(failure) = serving.register(registration).await {
             error!("model {url} is left out: {failure}");

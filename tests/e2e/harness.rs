@@ -21,14 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with a model store, a folder for temporary files, and a configuration file.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
-    /// `RUST_LOG` of its daemons.
-    log: Option<&'static str>,
+    /// What its daemons find in their environment.
+    variables: Vec<(String, String)>,
 }
 
 impl Bench {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let bench = Bench { folder, log: None };
+        let bench = Bench {
+            folder,
+            variables: Vec::new(),
+        };
         for name in ["store", "tmp"] {
             fs::create_dir(bench.path(name)).expect("a new folder");
         }
@@ -56,11 +59,14 @@ impl Bench {
     }
 
     /// What its daemons log, as `RUST_LOG` says it.
-    pub(crate) fn logging(self, filter: &'static str) -> Self {
-        Bench {
-            log: Some(filter),
-            ..self
-        }
+    pub(crate) fn logging(self, filter: &str) -> Self {
+        self.env("RUST_LOG", filter)
+    }
+
+    /// A variable in the environment of its daemons.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
     }
 
     pub(crate) fn write(&self, name: &str, content: &[u8]) {
@@ -112,7 +118,7 @@ impl Bench {
             .env("TEMP", self.path("tmp"))
             .env_remove("TS_CONFIG_FILE")
             .env_remove("RUST_LOG")
-            .envs(self.log.map(|filter| ("RUST_LOG", filter)));
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
     }
 

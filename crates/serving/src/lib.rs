@@ -87,6 +87,8 @@ pub struct Registration {
     pub name: Option<String>,
     /// In place of the manifest's.
     pub handler: Option<String>,
+    /// In place of the manifest's. It is told, and means nothing to native handlers.
+    pub runtime: Option<String>,
     pub wishes: Wishes,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
@@ -296,6 +298,10 @@ impl Serving {
             name,
             version,
             url: registration.url.clone(),
+            runtime: registration
+                .runtime
+                .clone()
+                .unwrap_or_else(|| files.manifest().runtime.to_string()),
             settings,
             loader,
             files,
@@ -308,6 +314,7 @@ impl Serving {
             name,
             version,
             url,
+            runtime,
             settings,
             loader,
             files,
@@ -344,7 +351,7 @@ impl Serving {
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         let model = Arc::new(Model {
-            runtime: files.manifest().runtime.to_string(),
+            runtime,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -452,6 +459,7 @@ struct Prepared {
     name: String,
     version: String,
     url: String,
+    runtime: String,
     settings: Settings,
     loader: Arc<dyn Loader>,
     files: Unpacked,

@@ -87,43 +87,41 @@ fn a_client_that_does_not_read_is_hung_up_on() {
         "max_request_size={LARGE}\nidle_timeout=1\nmax_connections={}",
         CLIENTS + 1
     );
-    let daemon = Bench::new().config(&config).with(&Model::double()).start();
-    daemon.check_serves();
-    let before = memory(&daemon);
+    let daemon = Bench::new()
+        .config(&config)
+        .with(&Model::double())
+        .start();
     let request = large().bytes();
-    let silent: Vec<_> = (0..CLIENTS)
-        .map(|_| {
-            let mut stream = tcp(daemon.address);
-            stream.write_all(&request).expect("the daemon reads");
-            stream
-        })
-        .collect();
-    // They hold all places but one, through which everybody else goes.
-    for _ in 0..5 {
+    let round = || {
+        let silent: Vec<_> = (0..CLIENTS)
+            .map(|_| {
+                let mut stream = tcp(daemon.address);
+                stream.write_all(&request).expect("the daemon reads");
+                stream
+            })
+            .collect();
+        // They hold all places but one, through which everybody else goes.
         daemon.check_serves();
-    }
-    // Then they lose them: as many as there are places come in at once.
-    let others: Vec<_> = (0..=CLIENTS)
-        .map(|_| {
-            let mut connection = daemon.connect();
-            connection.send(&Request::new("GET", "/ping").bytes());
-            connection
-        })
-        .collect();
-    for mut connection in others {
-        assert_eq!(connection.answer().status, 200);
-    }
-    // What they were to be told is thrown away.
-    poll("the memory is free again", || {
-        memory(&daemon) < before + (CLIENTS / 2 * LARGE) as u64
-    });
-    for mut stream in silent {
-        let mut answer = Vec::new();
-        // What fitted into the buffers, and no more.
-        let _ = stream.read_to_end(&mut answer);
-        assert!(answer.len() < LARGE, "{}", answer.len());
-    }
-    daemon.check_serves();
+        // Then they lose them: as many as there are places are inside at once.
+        let mut others: Vec<_> = (0..=CLIENTS).map(|_| daemon.connect()).collect();
+        for connection in &mut others {
+            let answer = connection.request(&Request::new("GET", "/ping"));
+            assert_eq!(answer.status, 200);
+        }
+        for mut stream in silent {
+            let mut answer = Vec::new();
+            // What fitted into the buffers, and no more.
+            let _ = stream.read_to_end(&mut answer);
+            assert!(answer.len() < LARGE, "{} bytes", answer.len());
+        }
+        drop(others);
+        memory(&daemon)
+    };
+    let first = round();
+    round();
+    // What they were to be told is not kept.
+    let last = round();
+    assert!(last < first + (CLIENTS * LARGE) as u64, "{first} {last}");
 }
 
 #[test]
@@ -227,8 +225,6 @@ fn a_model_that_hangs_or_throws_costs_its_neighbour_nothing() {
     for _ in 0..20 {
         daemon.check_serves();
     }
-    let refused = daemon.send(&ask("[0, 1]"));
-    assert!(matches!(refused.status, 200 | 408), "{}", refused.text());
     daemon
         .log()
         .wait_for("Auto recovery succeeded, reset recoveryStartTS");

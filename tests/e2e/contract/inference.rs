@@ -206,7 +206,7 @@ fn c_2_3_a_form_field_named_data_or_body_is_the_payload() {
     for (request, message) in [
         (
             form("x"),
-            "the request has no part `data` or `body`: found none",
+            "expected a request part `data` or `body`, found none (an empty form was sent: with curl, add -H 'Content-Type: application/json')",
         ),
         (plain.body(""), "request part `body` is empty"),
     ] {
@@ -284,7 +284,7 @@ fn c_2_5_failures() {
             "cue",
             400,
             BAD,
-            "request part `body`: not JSON",
+            "request part `body` is not JSON",
         ),
     ];
     for (path, body, status, kind, message) in cases {

@@ -1,4 +1,5 @@
-//! The command line of the daemon: the flags of `torchserve`, and what they ask for.
+//! The command line: the flags of `torchserve`, and what they ask for; or a command for a server that runs, which is
+//! [`client`]'s business.
 //!
 //! It checks no files and knows no settings; [`crate::config`] does, with these flags as one of its sources.
 
@@ -7,15 +8,29 @@ use clap::Parser;
 /// The TorchServe release whose behaviour this server keeps to.
 pub const TORCHSERVE_VERSION: &str = "0.12.0";
 
+const USAGE: &str = "\
+torchrelay --start [--foreground] --model-store DIR [--models MODEL...] [FLAGS]
+       torchrelay --stop
+       torchrelay COMMAND [OPTIONS]";
+
 /// Serve PyTorch models: a native server for the archives, settings and clients of TorchServe.
+///
+/// With flags it is the daemon, and takes those of torchserve. With a command it asks a daemon that runs: the one that is
+/// configured here, or the one at --address. `torchrelay help COMMAND` tells more.
 // Python's argparse, which TorchServe uses, takes any unambiguous beginning of a flag; so must we.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Parser)]
 #[command(
     name = "torchrelay",
     infer_long_args = true,
-    disable_version_flag = true
+    disable_version_flag = true,
+    args_conflicts_with_subcommands = true,
+    override_usage = USAGE,
+    subcommand_help_heading = "Commands for a server that runs",
+    next_help_heading = "Flags of the daemon"
 )]
 pub struct Args {
+    #[command(subcommand)]
+    pub command: Option<client::Command>,
     /// Print the version and exit
     #[arg(short = 'v', long, conflicts_with_all = ["start", "stop"])]
     pub version: bool,
@@ -192,6 +207,25 @@ mod tests {
             parse("--start --model x").is_err(),
             "--models or --model-store"
         );
+    }
+
+    #[test]
+    fn commands_and_flags_of_the_daemon_exclude_each_other() {
+        let command = |line: &str| parse(line).map(|args| args.command);
+        let list = command("list --json").unwrap();
+        assert!(
+            matches!(list, Some(client::Command::List { .. })),
+            "{list:?}"
+        );
+        assert_eq!(command("--start --models list").unwrap(), None);
+        for line in [
+            "--start list",
+            "list --start",
+            "--model-store m list",
+            "lists",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
     }
 
     #[test]

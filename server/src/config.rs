@@ -6,6 +6,7 @@
 //! then hands each part of the server its own settings.
 
 pub mod address;
+mod addresses;
 pub mod key_material;
 pub mod keys;
 pub mod load_models;
@@ -15,6 +16,7 @@ pub mod properties;
 mod raw;
 mod reader;
 pub mod report;
+mod source_file;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use address::Address;
+pub use addresses::Addresses;
 pub use key_material::{KeyMaterial, Secret};
 pub use load_models::{LoadModels, ModelSource};
 pub use models::{ModelSettings, Models};
@@ -31,12 +34,15 @@ pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
 
 use crate::args::Args;
 use crate::auth::KEY_FILE;
+use crate::log_location::log_location;
+use crate::snapshot::{self, SnapshotModels, SnapshotSettings};
 use keys::METRICS_MODES;
-use raw::{File, RawConfig};
+use raw::RawConfig;
 use reader::Reader;
 use report::Report;
 use serving::SequenceHeaders;
 use serving::metrics::Mode;
+use source_file::SourceFile;
 
 /// Reads an environment variable; [`process_env`], or a map in tests.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -109,8 +115,10 @@ pub struct Config {
     /// `None`: all that the process is allowed.
     pub cores: Option<NonZeroUsize>,
 
-    /// False under `--no-config-snapshots`: neither write nor read them.
-    pub snapshots: bool,
+    /// `None` under `--no-config-snapshots`: neither write nor read them.
+    pub snapshots: Option<SnapshotSettings>,
+    /// The models of the file, if it is a snapshot; they are registered in place of `load_models`.
+    pub model_snapshot: Option<SnapshotModels>,
 }
 
 /// What scripts of other origins may do, as the values of the headers that say so.
@@ -134,13 +142,17 @@ impl Config {
         cwd: &Path,
     ) -> Result<(Config, Vec<Notice>), ConfigErrors> {
         let mut report = Report::default();
-        let path = config_file(args, env, cwd, &mut report);
-        let file = path
-            .as_deref()
-            .and_then(|path| read(path, env, cwd, &mut report));
+        let chosen = SourceFile::choose(args, env, cwd, &mut report);
+        let file = chosen
+            .as_ref()
+            .and_then(|chosen| chosen.read(env, cwd, &mut report));
+        let path = chosen.map(|chosen| chosen.path);
         check_log_config(args, cwd, &mut report);
         let mut reader = Reader::new(RawConfig::new(args, env, file), cwd, report);
-        let config = Config::read(&mut reader, path, args);
+        let mut config = Config::read(&mut reader, path);
+        if !args.no_config_snapshots {
+            config.snapshots = Some(snapshots(&mut reader, env));
+        }
         reader.check_rest();
         let log_config = args.log_config.as_ref();
         reader.remark_states(log_config.map(|_| "--log-config (there is no log4j)"));
@@ -149,7 +161,8 @@ impl Config {
     }
 
     /// Where something is wrong, it is reported and the value is a stand-in; [`Config::load`] then hands out none.
-    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args) -> Config {
+    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>) -> Config {
+        let model_snapshot = model_snapshot(reader);
         let model_store = model_store(reader);
         let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
         let addresses = ["inference_address", "management_address", "metrics_address"];
@@ -172,7 +185,7 @@ impl Config {
             key_material: KeyMaterial::read(reader, https),
             model_store,
             workflow_store,
-            load_models: load_models(reader),
+            load_models: load_models(reader, model_snapshot.is_some()),
             models: models(reader),
             initial_worker_port: reader.number("initial_worker_port").unwrap_or_default(),
             default_workers_per_model: reader.nonzero("default_workers_per_model"),
@@ -203,7 +216,8 @@ impl Config {
                 .number("number_of_gpu")
                 .map(|number| usize::try_from(number).unwrap_or(usize::MAX)),
             cores: reader.nonzero("cores"),
-            snapshots: !args.no_config_snapshots,
+            snapshots: None,
+            model_snapshot,
         }
     }
 }
@@ -213,33 +227,22 @@ pub fn process_env(name: &str) -> Option<String> {
     Some(std::env::var_os(name)?.to_string_lossy().into_owned())
 }
 
-/// Which file to read, as named: `TS_CONFIG_FILE`, `--ts-config`, or `config.properties` if it is there.
-fn config_file(args: &Args, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<PathBuf> {
-    let named = env("TS_CONFIG_FILE").filter(|name| !name.is_empty());
-    if let Some(name) = named.or_else(|| args.ts_config.clone()) {
-        if !cwd.join(&name).is_file() {
-            let message = format!("--ts-config file not found: {name}");
-            report.error(&Origin::Command, None, message);
-            return None;
-        }
-        return Some(PathBuf::from(name));
+fn snapshots(reader: &mut Reader<'_>, env: &Env<'_>) -> SnapshotSettings {
+    SnapshotSettings {
+        folder: reader.cwd().join(log_location(env)).join(snapshot::FOLDER),
+        kept: reader.nonzero("snapshots_kept"),
+        written: reader.written(),
     }
-    let implicit = PathBuf::from("config.properties");
-    cwd.join(&implicit).is_file().then_some(implicit)
 }
 
-fn read(path: &Path, env: &Env<'_>, cwd: &Path, report: &mut Report) -> Option<File> {
-    match std::fs::read(cwd.join(path)) {
-        Ok(bytes) => Some(File::read(path, &bytes, env, report)),
-        Err(error) => {
-            let origin = Origin::File {
-                path: path.to_owned(),
-                line: None,
-            };
-            report.error(&origin, None, format!("cannot be read: {error}"));
-            None
-        }
-    }
+fn model_snapshot(reader: &mut Reader<'_>) -> Option<SnapshotModels> {
+    let (json, setting) = reader.json(snapshot::MODELS_KEY)?;
+    SnapshotModels::read(&json)
+        .map_err(|message| {
+            let key = Some(snapshot::MODELS_KEY);
+            reader.report.error(&setting.origin, key, message);
+        })
+        .ok()
 }
 
 /// The file has no effect, but a launcher of TorchServe would have refused to start without it.
@@ -287,10 +290,17 @@ fn folder_not_found(reader: &mut Reader<'_>, name: &str, setting: &raw::Setting)
     }
 }
 
-fn load_models(reader: &mut Reader<'_>) -> LoadModels {
+fn load_models(reader: &mut Reader<'_>, is_snapshot: bool) -> LoadModels {
     let Some(setting) = reader.setting("load_models") else {
         return LoadModels::None;
     };
+    if is_snapshot {
+        let (origin, key) = (&setting.origin, snapshot::MODELS_KEY);
+        reader.report.remark(format!(
+            "{origin}: load_models is ignored: the models are those of {key}"
+        ));
+        return LoadModels::None;
+    }
     LoadModels::parse(&setting.value).unwrap_or_else(|message| {
         reader
             .report

@@ -13,14 +13,17 @@ pub mod daemonize;
 pub mod error;
 pub mod http;
 pub mod listeners;
+pub mod log_location;
 pub mod metrics_config;
 pub mod shutdown;
+pub mod snapshot;
 pub mod system_metrics;
 pub mod telemetry;
 mod unpacked;
 mod utc;
 pub mod wiring;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -35,12 +38,14 @@ use config::{Config, LoadModels, ModelSource};
 use connection::ConnectionLimits;
 use http::{App, HttpSettings};
 pub use listeners::{Listeners, Management};
+use snapshot::{SnapshotModels, Snapshots};
 use system_metrics::Sampling;
 use unpacked::UnpackFolder;
 
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
-/// Registers the start-up models first (they load in the background), then accepts, then calls `ready`.
+/// Registers the models of the snapshot, or else the start-up models (they load in the background), writes the first
+/// snapshot, then accepts, then calls `ready`.
 pub async fn serve(
     config: &Config,
     engine: Arc<dyn Engine>,
@@ -58,7 +63,18 @@ pub async fn serve(
         unpacked.path(),
         metrics.clone(),
     )?);
-    load_at_start(&serving, config).await?;
+    let left_out = match &config.model_snapshot {
+        Some(snapshot) => {
+            let file = config.file.as_deref().unwrap_or(Path::new(""));
+            snapshot::restore(&serving, snapshot, &file.display().to_string()).await?
+        }
+        None => {
+            load_at_start(&serving, config).await?;
+            SnapshotModels::default()
+        }
+    };
+    // Before anybody can change what is registered.
+    let snapshots = Snapshots::start(config, &serving, left_out).await;
 
     let app = App {
         serving: Arc::clone(&serving),
@@ -147,6 +163,9 @@ pub async fn serve(
             "{} connections were still open at the end of the grace period",
             connections.len()
         );
+    }
+    if let Some(snapshots) = snapshots {
+        snapshots.finish().await;
     }
     serving
         .shutdown(end.saturating_duration_since(Instant::now()))

@@ -1,20 +1,25 @@
-//! `torchrelay`: arguments, configuration, listeners, serve, exit code.
+//! `torchrelay`: arguments, configuration, listeners, serve, exit code; or a command, which the crate `client` carries out.
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
 use server::args::{Args, Task, version_line};
-use server::config::{Config, Severity, process_env};
+use server::config::{Addresses, Config, Severity, process_env};
 use server::daemonize::{self, PidFile};
 use server::{listeners, serve, shutdown, telemetry, wiring};
 use tracing::{info, warn};
 
 fn main() -> ExitCode {
-    match run(&Args::parse()) {
+    let mut args = Args::parse();
+    if let Some(command) = args.command.take() {
+        return ask(command);
+    }
+    match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If anybody still reads it.
@@ -22,6 +27,34 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Carries out a command for a server that runs.
+fn ask(command: client::Command) -> ExitCode {
+    let context = client::Context {
+        configured: &configured_addresses,
+        program: Args::command(),
+        env: &process_env,
+        folder: std::env::current_dir().unwrap_or_default(),
+    };
+    client::run(command, context)
+}
+
+fn configured_addresses(file: Option<&Path>) -> Result<client::Configured, String> {
+    if let Some(file) = file
+        && !file.is_file()
+    {
+        return Err(format!("--config file not found: {}", file.display()));
+    }
+    let folder =
+        std::env::current_dir().map_err(|error| format!("the working directory: {error}"))?;
+    let addresses =
+        Addresses::load(file, &process_env, &folder).map_err(|errors| errors.to_string())?;
+    Ok(client::Configured {
+        inference: addresses.inference_address.to_string(),
+        management: addresses.management_address.to_string(),
+        metrics: addresses.metrics_address.to_string(),
+    })
 }
 
 fn run(args: &Args) -> anyhow::Result<()> {

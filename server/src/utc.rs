@@ -1,4 +1,4 @@
-//! Times as dates and hours of UTC. No time zones and no parsing: the log and the key file only write them.
+//! Times as dates and hours of UTC. No time zones: the log, the key file and the names of snapshots have none.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,21 @@ pub(crate) fn to_the_second(time: SystemTime) -> (String, u32) {
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     let text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     (text, since.subsec_nanos())
+}
+
+/// Seconds since 1970 of year, month, day, hour, minute and second; `None` before 1970. What is out of range, the 31st of
+/// February say, runs on into the next month: whoever cares writes the result again and compares.
+pub(crate) fn seconds_of([year, month, day, hour, minute, second]: [u64; 6]) -> Option<u64> {
+    let (year, month_from_march) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year.checked_sub(1)?, month + 9)
+    };
+    let (era, of_era) = (year / 400, year % 400);
+    let of_year = (153 * month_from_march + 2) / 5 + day.checked_sub(1)?;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year;
+    let days = days.checked_sub(719_468)?;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
 /// Days since 1970 to a date of the Gregorian calendar, counted in years that start in March so that the leap day is last.
@@ -46,5 +61,17 @@ mod tests {
         check(1_795_297_975_324, "2026-11-21T21:52:55", 324_000_000);
         check(1_767_225_599_999, "2025-12-31T23:59:59", 999_000_000);
         check(253_402_300_799_000, "9999-12-31T23:59:59", 0);
+    }
+
+    #[test]
+    fn dates_become_seconds_since_1970() {
+        let check = |fields, seconds| assert_eq!(seconds_of(fields), seconds, "{fields:?}");
+        check([1970, 1, 1, 0, 0, 0], Some(0));
+        check([2000, 2, 29, 0, 0, 0], Some(951_782_400));
+        check([2026, 11, 21, 21, 52, 55], Some(1_795_297_975));
+        check([9999, 12, 31, 23, 59, 59], Some(253_402_300_799));
+        check([2026, 2, 31, 0, 0, 0], seconds_of([2026, 3, 3, 0, 0, 0]));
+        check([1969, 12, 31, 23, 59, 59], None);
+        check([0, 0, 0, 0, 0, 0], None);
     }
 }

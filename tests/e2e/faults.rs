@@ -87,10 +87,7 @@ fn a_client_that_does_not_read_is_hung_up_on() {
         "max_request_size={LARGE}\nidle_timeout=1\nmax_connections={}",
         CLIENTS + 1
     );
-    let daemon = Bench::new()
-        .config(&config)
-        .with(&Model::double())
-        .start();
+    let daemon = Bench::new().config(&config).with(&Model::double()).start();
     let request = large().bytes();
     let round = || {
         let silent: Vec<_> = (0..CLIENTS)

@@ -117,6 +117,7 @@ impl Bench {
             .env("TMPDIR", self.path("tmp"))
             .env("TEMP", self.path("tmp"))
             .env_remove("TS_CONFIG_FILE")
+            .env_remove("LOG_LOCATION")
             .env_remove("RUST_LOG")
             .envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
@@ -147,7 +148,19 @@ impl Bench {
             "--ts-config",
             "config.properties",
         ];
-        let process = Process::start(self.command(&[&all, arguments].concat()));
+        let command = self.command(&[&all, arguments].concat());
+        self.start_command(command)
+    }
+
+    /// Starts a daemon in the foreground with no other arguments than these, so that it finds its settings itself.
+    pub(crate) fn start_plain(self, arguments: &[&str]) -> Daemon {
+        let command = self.command(&[&["--start", "--foreground"], arguments].concat());
+        self.start_command(command)
+    }
+
+    /// Starts a daemon by this command of [`Bench::command`]'s, perhaps changed.
+    pub(crate) fn start_command(self, command: Command) -> Daemon {
+        let process = Process::start(command);
         let address = process.log.address();
         process.log.wait_for("Model server started.");
         Daemon {
@@ -200,6 +213,18 @@ impl Daemon {
         &self.process.log
     }
 
+    /// Asks the management API.
+    pub(crate) fn manage(&self, method: &str, path: &str) -> Answer {
+        Connection::open(self.address_of("management_address")).request(&Request::new(method, path))
+    }
+
+    /// Ends it by this signal, and gives back what it was started in.
+    pub(crate) fn end(mut self, signal: Signal) -> Bench {
+        self.process.signal(signal);
+        self.process.wait();
+        self.bench
+    }
+
     /// Waits until the answer to a question is 200.
     #[track_caller]
     pub(crate) fn wait_for_ok(&self, path: &str) {
@@ -240,6 +265,10 @@ impl Process {
         log.follow(Stream::Out, child.stdout.take().expect("piped"));
         log.follow(Stream::Err, child.stderr.take().expect("piped"));
         Process { child, log }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -95,6 +95,20 @@ fn a_port_that_is_taken_is_named() {
 }
 
 #[test]
+fn a_second_daemon_on_one_port_is_refused_and_the_first_goes_on() {
+    let first = Bench::new().with(&Model::double()).start();
+    let address = first.address;
+    check_refused(
+        "--ts-config config.properties --model-store store",
+        &format!("inference_address=http://{address}"),
+        &format!(
+            "inference_address: cannot listen on http://{address}: Address already in use (os error 98)"
+        ),
+    );
+    first.check_serves();
+}
+
+#[test]
 fn the_version_and_the_help_are_printed() {
     let bench = Bench::new();
     for flag in ["--version", "-v"] {

@@ -20,6 +20,7 @@ mod desk;
 mod drain_rate;
 mod error;
 mod job;
+mod keeper;
 mod lifecycle;
 pub mod metrics;
 mod pool;
@@ -36,7 +37,7 @@ pub mod testing;
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use archive::{ModelConfig, Unpacked};
@@ -49,6 +50,7 @@ pub use batcher::{BatchPolicy, Batcher};
 pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
 pub use job::Reply;
+pub use keeper::Keeper;
 pub use lifecycle::State;
 use metrics::Metrics;
 pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus, Request};
@@ -110,6 +112,8 @@ pub struct Serving {
     configured: ConfiguredWishes,
     sequence_headers: SequenceHeaders,
     metrics: Metrics,
+    /// Set when start-up is over: what the configuration registers is nobody's news.
+    keeper: OnceLock<Arc<dyn Keeper>>,
 }
 
 /// What a [`Serving`] is made of.
@@ -187,6 +191,23 @@ impl Serving {
             configured: parts.configured,
             sequence_headers: parts.sequence_headers,
             metrics: parts.metrics,
+            keeper: OnceLock::new(),
+        }
+    }
+
+    /// Has every later change written down before it is answered. Only the first call counts.
+    pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
+        let _ = self.keeper.set(keeper);
+    }
+
+    /// To be called as soon as something has changed, and waited for before that is answered. A caller who goes away in
+    /// between prevents nothing.
+    fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let written = self.keeper.get().map(|keeper| keeper.changed());
+        async {
+            if let Some(written) = written {
+                written.await;
+            }
         }
     }
 
@@ -217,6 +238,7 @@ impl Serving {
             None => &found.default_metrics,
         };
         metrics.request_arrived();
+        let _inside = metrics.inside();
         let limit = found.settings.time_limit(patience).min(LONGEST);
         let step = found
             .settings
@@ -253,16 +275,43 @@ impl Serving {
         self: &Arc<Self>,
         registration: Registration,
     ) -> Result<Arc<Model>, Error> {
+        self.register_as(registration, None).await
+    }
+
+    /// Registers a version as it was before a restart: the wishes are what was last granted, and go before everybody
+    /// else's. An archive that holds another version by now is refused.
+    pub async fn restore(
+        self: &Arc<Self>,
+        registration: Registration,
+        version: &str,
+    ) -> Result<Arc<Model>, Error> {
+        self.register_as(registration, Some(version.to_owned()))
+            .await
+    }
+
+    async fn register_as(
+        self: &Arc<Self>,
+        registration: Registration,
+        restored: Option<String>,
+    ) -> Result<Arc<Model>, Error> {
         let this = Arc::clone(self);
         let url = registration.url.clone();
-        let fetched = tokio::task::spawn_blocking(move || this.prepare(&registration)).await;
-        let prepared =
-            fetched.map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
-        self.start(prepared)
+        let fetched =
+            tokio::task::spawn_blocking(move || this.prepare(&registration, restored.as_deref()));
+        let prepared = fetched
+            .await
+            .map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
+        let model = self.start(prepared)?;
+        self.changed().await;
+        Ok(model)
     }
 
     /// The blocking half of a registration.
-    fn prepare(&self, registration: &Registration) -> Result<Prepared, Error> {
+    fn prepare(
+        &self,
+        registration: &Registration,
+        restored: Option<&str>,
+    ) -> Result<Prepared, Error> {
         let files = self.store.fetch(&registration.url)?;
         let manifest = &files.manifest().model;
         let name = registration
@@ -270,6 +319,12 @@ impl Serving {
             .clone()
             .unwrap_or_else(|| manifest.model_name.clone());
         let version = manifest.model_version.clone();
+        if let Some(wanted) = restored.filter(|wanted| *wanted != version) {
+            return Err(Error::InvalidModel(format!(
+                "{}: expected version {wanted} of the model, found {version}",
+                registration.url
+            )));
+        }
         self.registry.check_free(&name, &version)?;
         for warning in files
             .config()
@@ -287,6 +342,10 @@ impl Serving {
             (self.configured)(&name, &version),
             self.defaults,
         );
+        let settings = match restored {
+            Some(_) => settings.overruled_by(registration.wishes),
+            None => settings,
+        };
         let settings = match files.config() {
             Some(config) => Settings {
                 manner: Manner::read(config, settings.batch_size, settings.most_workers()),
@@ -302,6 +361,7 @@ impl Serving {
                 .runtime
                 .clone()
                 .unwrap_or_else(|| files.manifest().runtime.to_string()),
+            handler: registration.handler.clone(),
             settings,
             loader,
             files,
@@ -315,6 +375,7 @@ impl Serving {
             version,
             url,
             runtime,
+            handler,
             settings,
             loader,
             files,
@@ -356,6 +417,7 @@ impl Serving {
             name,
             version,
             url,
+            handler,
             settings,
             scale: Mutex::new(scale),
             pool,
@@ -387,6 +449,10 @@ impl Serving {
             out_of_memory,
         };
         let limit = model.settings.startup_timeout;
+        if limit.is_zero() {
+            // No time is too little, however quick a worker may be.
+            return Err(failed("not within 0 s".into(), false));
+        }
         match tokio::time::timeout(limit, model.pool.settled()).await {
             Err(_) => Err(failed(format!("not within {} s", limit.as_secs()), false)),
             Ok(status) => match status.failure {
@@ -408,8 +474,17 @@ impl Serving {
     ) -> Result<Arc<Model>, Error> {
         let model = self.registry.resolve(name, version)?;
         *model.scale.lock().unwrap_or_else(PoisonError::into_inner) = scale;
+        let written = self.changed();
         model.pool.scale(scale.min, scale.max).await;
+        written.await;
         Ok(model)
+    }
+
+    /// Makes a version the one that answers requests which name none.
+    pub async fn set_default(&self, name: &str, version: &str) -> Result<(), Error> {
+        self.registry.set_default(name, version)?;
+        self.changed().await;
+        Ok(())
     }
 
     /// Takes a version out, finishes what is inside it and frees everything, within `limit`. It is gone for new requests
@@ -421,10 +496,11 @@ impl Serving {
         limit: Duration,
     ) -> Result<(), Error> {
         let model = self.registry.remove(name, version)?;
+        let written = self.changed();
         info!(model = model.name, version = model.version, "unregistered");
-        tokio::time::timeout(limit, model.pool.drain())
-            .await
-            .map_err(|_| Error::UnloadTimeout(name.into()))
+        let gone = tokio::time::timeout(limit, model.pool.drain()).await;
+        written.await;
+        gone.map_err(|_| Error::UnloadTimeout(name.into()))
     }
 
     /// Stops: lets nobody in, waits for those inside, and unloads every model. Bounded by `grace`; the log names what
@@ -460,6 +536,7 @@ struct Prepared {
     version: String,
     url: String,
     runtime: String,
+    handler: Option<String>,
     settings: Settings,
     loader: Arc<dyn Loader>,
     files: Unpacked,

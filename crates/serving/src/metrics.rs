@@ -153,6 +153,8 @@ enum Own {
     Predict,
     BatchSize,
     Refused,
+    Request,
+    Inside,
 }
 
 struct Inner {
@@ -291,7 +293,7 @@ impl Inner {
 }
 
 /// In the order of [`Own`].
-fn own_definitions() -> [(Definition, &'static [f64]); 5] {
+fn own_definitions() -> [(Definition, &'static [f64]); 7] {
     const SECONDS: &[f64] = &[
         0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
         5.0, 10.0, 30.0, 60.0, 120.0,
@@ -316,6 +318,8 @@ fn own_definitions() -> [(Definition, &'static [f64]); 5] {
             own("refused_total", "Requests", Kind::Counter, Some("reason")),
             &[],
         ),
+        (histogram("request_seconds", "Seconds"), SECONDS),
+        (own("requests_inside", "Requests", Kind::Gauge, None), &[]),
     ]
 }
 

@@ -26,14 +26,14 @@ impl Queue {
         }
     }
 
-    /// Queues a job. `workers` are those that can serve now.
+    /// Queues a job, or drops it. `workers` are those that can serve now.
     pub(crate) fn push(
         &mut self,
         place: Place,
         job: Job,
         now: Instant,
         workers: impl FnOnce() -> Vec<WorkerId>,
-    ) -> Result<(), (Job, SequenceRefusal)> {
+    ) -> Result<(), SequenceRefusal> {
         match (self, place) {
             (Queue::Batches(batcher), Place::Bucket(bucket)) => {
                 let deadline = job.deadline;
@@ -44,12 +44,8 @@ impl Queue {
                 sequences.push(step, job, now, &workers())
             }
             // The pool makes places to fit its queue.
-            (Queue::Batches(_), Place::Sequence(step)) => {
-                Err((job, SequenceRefusal::NotOpen(step.id)))
-            }
-            (Queue::Sequences(_), Place::Bucket(_)) => {
-                Err((job, SequenceRefusal::NotOpen(String::new())))
-            }
+            (Queue::Batches(_), Place::Sequence(step)) => Err(SequenceRefusal::NotOpen(step.id)),
+            (Queue::Sequences(_), Place::Bucket(_)) => Err(SequenceRefusal::NotOpen(String::new())),
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Model {
     pub version: String,
     /// What the registration named: a file, a folder or an address.
     pub url: String,
+    /// The handler that the registration named in place of the archive's.
+    pub handler: Option<String>,
     pub settings: Settings,
     pub runtime: String,
     /// Whether the configuration named it, rather than somebody through the management API.

@@ -87,7 +87,7 @@ impl<J> Sequences<J> {
         }
     }
 
-    /// Queues a job behind the others of its sequence. A sequence that opens goes to the one of `workers` that has the
+    /// Queues a job behind the others of its sequence, or drops it. A sequence that opens goes to the one of `workers` that has the
     /// fewest.
     pub(crate) fn push(
         &mut self,
@@ -95,14 +95,14 @@ impl<J> Sequences<J> {
         job: J,
         now: Instant,
         workers: &[WorkerId],
-    ) -> Result<(), (J, SequenceRefusal)> {
+    ) -> Result<(), SequenceRefusal> {
         let SequenceStep { id, start, end } = step;
         if !self.open.contains_key(&id) {
             if !start {
-                return Err((job, SequenceRefusal::NotOpen(id)));
+                return Err(SequenceRefusal::NotOpen(id));
             }
             if self.open.len() >= self.policy.most {
-                return Err((job, SequenceRefusal::TooMany(self.policy.most)));
+                return Err(SequenceRefusal::TooMany(self.policy.most));
             }
         }
         let worker = self.least_loaded(workers);
@@ -116,11 +116,11 @@ impl<J> Sequences<J> {
         });
         let closing = sequence.ending || sequence.waiting.back().is_some_and(|last| last.end);
         if closing {
-            return Err((job, SequenceRefusal::NotOpen(id)));
+            return Err(SequenceRefusal::NotOpen(id));
         }
         if sequence.waiting.len() >= self.policy.queue_size {
             let most = self.policy.queue_size;
-            return Err((job, SequenceRefusal::QueueFull { id, most }));
+            return Err(SequenceRefusal::QueueFull { id, most });
         }
         sequence.touched = now;
         let waiting = Waiting {
@@ -206,15 +206,16 @@ impl<J> Sequences<J> {
         why: fn(String) -> SequenceRefusal,
         is_over: impl Fn(&Sequence<J>) -> bool,
     ) -> Refused<J> {
-        self.open
-            .extract_if(.., |_, sequence| is_over(sequence))
-            .flat_map(|(id, sequence)| {
-                sequence
-                    .waiting
-                    .into_iter()
-                    .map(move |waiting| (waiting.job, why(id.clone())))
-            })
-            .collect()
+        let mut refused = Vec::new();
+        self.open.retain(|id, sequence| {
+            if !is_over(sequence) {
+                return true;
+            }
+            let jobs = sequence.waiting.drain(..).map(|waiting| waiting.job);
+            refused.extend(jobs.map(|job| (job, why(id.clone()))));
+            false
+        });
+        refused
     }
 
     /// Takes out the waiting jobs for which `is_dead` holds. Their sequences stay open.

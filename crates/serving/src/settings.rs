@@ -155,6 +155,22 @@ impl Settings {
         }
     }
 
+    /// The same with these wishes granted, whoever wishes otherwise.
+    #[must_use]
+    pub fn overruled_by(self, wishes: Wishes) -> Settings {
+        Settings {
+            workers: wishes.workers.unwrap_or(self.workers),
+            max_workers: wishes.max_workers.or(self.max_workers),
+            batch_size: wishes.batch_size.unwrap_or(self.batch_size),
+            max_batch_delay: wishes.max_batch_delay.unwrap_or(self.max_batch_delay),
+            response_timeout: wishes.response_timeout.unwrap_or(self.response_timeout),
+            startup_timeout: wishes.startup_timeout.unwrap_or(self.startup_timeout),
+            retry_timeout: wishes.retry_timeout.unwrap_or(self.retry_timeout),
+            queue_size: wishes.queue_size.unwrap_or(self.queue_size),
+            ..self
+        }
+    }
+
     /// How long a request may take that gives itself `patience`.
     pub fn time_limit(&self, patience: Option<Duration>) -> Duration {
         [self.manner.client_timeout, patience]
@@ -225,5 +241,24 @@ mod tests {
             (3, 2, 30),
         );
         check(wishes(2, 20), Some(none), wishes(4, 40), (2, 2, 120));
+    }
+
+    #[test]
+    fn what_overrules_is_granted_and_the_rest_stays() {
+        let own = Settings {
+            workers: 3,
+            max_workers: Some(4),
+            retry_timeout: SECOND,
+            ..Settings::default()
+        };
+        assert_eq!(own.overruled_by(Wishes::default()), own);
+        let found = own.overruled_by(wishes(0, 7));
+        let expected = Settings {
+            workers: 0,
+            queue_size: 0,
+            response_timeout: SECOND * 7,
+            ..own
+        };
+        assert_eq!(found, expected);
     }
 }

@@ -53,6 +53,11 @@ impl ModelStore {
         })
     }
 
+    /// Whether there is an archive or a folder of that name.
+    pub fn contains(&self, url: &str) -> bool {
+        self.locate(url).is_ok()
+    }
+
     /// Everything in the folder that looks like a model, in the order of names: folders, `.mar`, `.model`, `.tar.gz` and
     /// `.tgz` files; nothing hidden.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {

@@ -227,7 +227,10 @@ pub static KEYS: &[Key] = &[
         "Settings by model and version: `minWorkers`, `maxWorkers`, `batchSize`, `maxBatchDelay` (milliseconds), \
          `responseTimeout` and `startupTimeout` (seconds). They tune what is loaded by other means; what an archive says \
          of itself goes first."),
-    key("model_snapshot", Json, "", "The models of a snapshot; the server writes it itself.").later().file_only(),
+    key("model_snapshot", Json, "",
+        "The models of a snapshot, which the server writes itself. In a file with this key, `load_models` has no effect.").file_only(),
+    key("snapshots_kept", COUNT, "100",
+        "How many snapshots stay in the folder `config` of the log location; 0 keeps all.").ours(),
     key("default_workers_per_model", COUNT, "0",
         "Workers of a model that does not say how many. 0 leaves the number to the server."),
     key("default_response_timeout", SECONDS, "120", "How long a prediction may take, for models that do not say."),

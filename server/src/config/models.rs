@@ -117,7 +117,7 @@ fn object<'a>(
 }
 
 /// TorchServe takes numbers in quotes, too.
-fn whole(value: &Value) -> Option<i64> {
+pub(crate) fn whole(value: &Value) -> Option<i64> {
     let quoted = || value.as_str()?.trim().parse().ok();
     value.as_i64().or_else(quoted)
 }

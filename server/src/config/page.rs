@@ -14,13 +14,21 @@ Settings come from four sources; the first that has a key decides.
    `enable_envvars_config=true`.
 2. The command line: `--model-store`, `--workflow-store`, `--models`, `--cpp-log-config` and `--plugins-path`;
    `--enable-model-api` and `--disable-token-auth` can only switch on.
-3. One file: the one that the environment variable `TS_CONFIG_FILE` names, else the one of `--ts-config`, else
-   `config.properties` in the working directory if there is one.
+3. One file: the one that the environment variable `TS_CONFIG_FILE` names, else the one of `--ts-config`, else (unless
+   `--no-config-snapshots` is given) the newest snapshot, else `config.properties` in the working directory if there is
+   one.
 4. The defaults, which are the shipped `config.properties`.
 
 The file is a Java properties file: `key=value`, comments after `#`, a backslash at the end of a line to go on in the
 next. `$$NAME$$` in a value stands for the environment variable `NAME`, which must be set. Relative paths are taken
 from the working directory, durations are in seconds unless the key says otherwise.
+
+A snapshot is such a file, too, with every setting and all models. The server writes one to the folder `config` of the
+log location (the environment variable `LOG_LOCATION`, else `logs`) when it starts, before it answers a request that
+changed what is registered, and when it stops: `yyyyMMddHHmmssSSS-startup.cfg`, `-snapshot.cfg` and `-shutdown.cfg`, in
+UTC. Where a snapshot cannot be written, the log says why and the change stays. So the next start from the same folder has the models and settings of the last one, and edits of `config.properties`
+have no effect until `--ts-config` names it, `--no-config-snapshots` (`--ncs`) is given, or the folder is emptied. Values
+in a snapshot that is found this way are taken as they are, without replacing `$$NAME$$`.
 
 A wrong address, a missing folder, or text that cannot be read refuses the start, and all such mistakes are told at
 once with file and line. Where TorchServe silently goes on (an unknown key, a number that is none, a key set twice),

@@ -5,10 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use super::Env;
-use super::keys::{self, Key};
+use super::keys::{self, KEYS, Key, State};
 use super::properties::{self, Entry};
 use super::report::{Origin, Report};
 use crate::args::Args;
+use crate::snapshot::MODELS_KEY;
 
 /// The configuration the server is shipped with; it holds the defaults.
 pub(crate) const SHIPPED: &str = include_str!("../../../config.properties");
@@ -30,6 +31,8 @@ pub(crate) struct RawConfig<'a> {
     /// The strongest first.
     layers: Vec<Box<dyn Layer + 'a>>,
     defaults: Defaults,
+    /// Settings of the file that the table does not know.
+    strays: Vec<(String, String)>,
 }
 
 impl<'a> RawConfig<'a> {
@@ -47,11 +50,27 @@ impl<'a> RawConfig<'a> {
             }));
         }
         layers.push(Box::new(Flags(args)));
+        let strays = file.as_ref().map(File::strays).unwrap_or_default();
         layers.extend(file.map(|file| Box::new(file) as Box<dyn Layer>));
         RawConfig {
             layers,
             defaults: Defaults(properties::parse(SHIPPED.as_bytes()).0),
+            strays,
         }
+    }
+
+    /// What a snapshot says of settings: what is in effect, what somebody set without effect, and what only the file
+    /// knows. The models of a snapshot are not among them.
+    pub(crate) fn written(&self) -> Vec<(String, String)> {
+        let of_table = KEYS.iter().filter(|key| key.name != MODELS_KEY);
+        let of_table = of_table.filter_map(|key| {
+            let setting = match key.state {
+                State::Honoured => self.get(key),
+                State::Later | State::Ignored(_) => self.set(key),
+            };
+            Some((key.name.to_owned(), setting?.value))
+        });
+        of_table.chain(self.strays.iter().cloned()).collect()
     }
 
     /// What somebody set, or the default; `None` where there is neither.
@@ -179,6 +198,16 @@ impl File {
     fn value(&self, key: &str) -> Option<&str> {
         let entry = self.entries.iter().find(|entry| entry.key == key)?;
         Some(&entry.value)
+    }
+
+    fn strays(&self) -> Vec<(String, String)> {
+        let strays = self
+            .entries
+            .iter()
+            .filter(|entry| keys::find(&entry.key).is_none());
+        strays
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect()
     }
 }
 

@@ -13,6 +13,7 @@ use super::address::Address;
 use super::keys::{self, KEYS, Key, Kind, State};
 use super::raw::{RawConfig, Setting};
 use super::report::{Report, quote};
+use crate::snapshot::WrittenSettings;
 
 pub(crate) struct Reader<'a> {
     raw: RawConfig<'a>,
@@ -35,6 +36,11 @@ impl<'a> Reader<'a> {
     /// The working directory of the start.
     pub(crate) fn cwd(&self) -> &Path {
         self.cwd
+    }
+
+    /// What a snapshot says of settings.
+    pub(crate) fn written(&self) -> WrittenSettings {
+        WrittenSettings(self.raw.written())
     }
 
     pub(crate) fn address(&mut self, name: &str) -> Address {

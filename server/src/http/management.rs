@@ -283,7 +283,7 @@ async fn set_default(
         return Err(Failure::method_not_allowed());
     }
     let version = target.version.unwrap_or_default();
-    match app.serving.registry.set_default(&target.model, &version) {
+    match app.serving.set_default(&target.model, &version).await {
         Ok(()) => {
             let text = format!(
                 "Default version successfully updated for model \"{}\" to \"{version}\"",

@@ -103,7 +103,9 @@ fn c_8_1_a_mistake_is_told_with_file_and_line() {
     let expected = Ran {
         code: Some(1),
         stdout: Vec::new(),
-        stderr: told.map(|line| format!("Invalid configuration: {line}")).into(),
+        stderr: told
+            .map(|line| format!("Invalid configuration: {line}"))
+            .into(),
     };
     assert_eq!(bench.run(&start), expected);
 }

@@ -182,6 +182,14 @@ fn pair(name: &str, value: &str) -> LabelPair {
     pair
 }
 
+impl Child {
+    fn is_recorded(&self) {
+        if !self.recorded.load(Ordering::Relaxed) {
+            self.recorded.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Cell {
     fn record(&self, value: f64) {
         match self {
@@ -221,11 +229,19 @@ impl Series {
             None => {}
             Some(Place::Child(child)) => {
                 child.cell.record(value);
-                if !child.recorded.load(Ordering::Relaxed) {
-                    child.recorded.store(true, Ordering::Relaxed);
-                }
+                child.is_recorded();
             }
             Some(Place::Line(line)) => line.write(value),
+        }
+    }
+
+    /// Moves a gauge that is collected; anything else stays as it is.
+    pub(super) fn shift(&self, by: f64) {
+        if let Some(Place::Child(child)) = &self.0
+            && let Cell::Gauge(gauge) = &child.cell
+        {
+            gauge.add(by);
+            child.is_recorded();
         }
     }
 }

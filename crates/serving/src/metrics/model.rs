@@ -28,6 +28,8 @@ struct ModelSeries {
     batch_wait: Series,
     batch_size: Series,
     predict: Series,
+    request: Series,
+    inside: Series,
     /// Resolved when the first request of a code is refused.
     refused: DashMap<Code, Series>,
 }
@@ -51,6 +53,8 @@ impl ModelMetrics {
             batch_wait: own(Own::BatchWait),
             batch_size: own(Own::BatchSize),
             predict: own(Own::Predict),
+            request: own(Own::Request),
+            inside: own(Own::Inside),
             refused: DashMap::new(),
         };
         ModelMetrics {
@@ -63,6 +67,13 @@ impl ModelMetrics {
         self.series.requests.record(1.0);
     }
 
+    /// A request counts as inside until what this returns is dropped.
+    #[must_use = "the request counts as inside until it is dropped"]
+    pub fn inside(&self) -> Inside {
+        self.series.inside.shift(1.0);
+        Inside(self.series.inside.clone())
+    }
+
     /// A worker answered a request, well or badly: `queue` is how long it waited for the worker, `total` how long it
     /// took from its arrival to this answer. Not for requests that were refused, timed out or went away.
     pub fn answered(&self, queue: Duration, total: Duration) {
@@ -71,6 +82,7 @@ impl ModelMetrics {
         series.queue_latency.record(micros(queue));
         series.metrics.queue_time.record(millis(queue));
         series.queue.record(queue.as_secs_f64());
+        series.request.record(total.as_secs_f64());
     }
 
     /// A batch of `size` requests was cut; the oldest of them had waited that long for company while a worker was idle.
@@ -113,6 +125,15 @@ impl ModelMetrics {
                 .own_series(Own::Refused, &[model, version, &reason(code)])
         });
         of_code.record(1.0);
+    }
+}
+
+/// A request that has arrived. Dropping it, however the request ends, says that it has left.
+pub struct Inside(Series);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.shift(-1.0);
     }
 }
 

@@ -127,7 +127,11 @@ fn a_scrape_in_the_mode_prometheus_has_everything() {
     );
     let ours = samples(
         &metrics,
-        &["torchrelay_batch_size", "torchrelay_predict_seconds_sum"],
+        &[
+            "torchrelay_batch_size",
+            "torchrelay_predict_seconds_sum",
+            "torchrelay_request_seconds_sum",
+        ],
     );
     let labels = "model_name=\"m\",model_version=\"default\",";
     for line in [
@@ -135,9 +139,29 @@ fn a_scrape_in_the_mode_prometheus_has_everything() {
         format!("torchrelay_batch_size_bucket{{{labels}le=\"4.0\",}} 1.0\n"),
         format!("torchrelay_batch_size_sum{{{labels}}} 3.0\n"),
         format!("torchrelay_predict_seconds_sum{{{labels}}} 0.002\n"),
+        format!("torchrelay_request_seconds_sum{{{labels}}} 0.004\n"),
     ] {
         assert!(ours.contains(&line), "{line}{ours}");
     }
+}
+
+#[test]
+fn a_request_is_inside_until_it_has_left() {
+    let metrics = metrics(Mode::Prometheus, definitions());
+    let model = metrics.for_model("m", "1.0");
+    let check = |expected: &str| {
+        let text = samples(&metrics, &["torchrelay_requests_inside"]);
+        let labels = "{model_name=\"m\",model_version=\"1.0\",}";
+        let line = format!("torchrelay_requests_inside{labels} {expected}\n");
+        assert_eq!(text, line);
+    };
+    let first = model.inside();
+    let second = model.inside();
+    check("2.0");
+    drop(first);
+    check("1.0");
+    drop(second);
+    check("0.0");
 }
 
 #[test]

@@ -59,7 +59,7 @@ fn check(batch_size: usize, steps: &str, expected: &[&str]) {
             }
             job => {
                 let job: &'static str = String::leak(job.to_owned());
-                if let Err((job, why)) = sequences.push(step(job), job, now, &[1, 2]) {
+                if let Err(why) = sequences.push(step(job), job, now, &[1, 2]) {
                     said.push(format!("{job}: {why}"));
                 }
             }

@@ -1,0 +1,62 @@
+//! Why a command did not do what it was asked for, and the exit code that says which kind of reason it was.
+
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::text::printable;
+
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    /// Something about the command line, or about a file that it names.
+    #[error("{0}")]
+    Usage(String),
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    /// The server's own words, with advice where there is some.
+    #[error("{message}")]
+    Refused { message: String, document: Bytes },
+    /// What came back is not what this API answers.
+    #[error("{address} answered what was not expected: {what}")]
+    Answer { address: String, what: String },
+    #[error("cannot reach {address}: {why}")]
+    Unreachable { address: String, why: String },
+    #[error("cannot set up {what}: {source}")]
+    System {
+        what: &'static str,
+        source: io::Error,
+    },
+    #[error("standard output: {0}")]
+    Output(#[from] io::Error),
+    /// Everything was printed already, and the exit code has to say that all is not well.
+    #[error("")]
+    Told,
+}
+
+impl Error {
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            // Whoever reads has had enough, `head` say.
+            Error::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Error::Refused { .. }
+            | Error::Answer { .. }
+            | Error::System { .. }
+            | Error::Output(_)
+            | Error::Told => 1,
+            Error::Usage(_) | Error::File { .. } => 2,
+            Error::Unreachable { .. } => 3,
+        }
+    }
+
+    /// Writes it to standard error, if anybody reads that.
+    pub(crate) fn tell(&self) {
+        if self.exit_code() == 0 || matches!(self, Error::Told) {
+            return;
+        }
+        let text = self.to_string();
+        let lines: Vec<String> = text.lines().map(printable).collect();
+        let _ = writeln!(io::stderr(), "{}", lines.join("\n"));
+    }
+}

@@ -1,0 +1,119 @@
+//! Registering the models of a snapshot: each as it was last acknowledged, whatever its archive says.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serving::{MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
+use thiserror::Error;
+use tracing::{error, info, warn};
+
+use super::{MODELS_KEY, SnapshotModels, SnapshotVersion};
+
+/// Archives that a snapshot names and that the model store has not: each a line, in TorchServe's words.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub(crate) struct MissingArchives {
+    /// The file of the snapshot.
+    file: String,
+    /// Model and version; at least one.
+    missing: Vec<(String, String)>,
+}
+
+impl fmt::Display for MissingArchives {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, (model, version)) in self.missing.iter().enumerate() {
+            let end = if at == 0 { "" } else { "\n" };
+            write!(
+                f,
+                "{end}{}: {MODELS_KEY}: Model archive file for model :{model}, version :{version} not found in model store",
+                self.file
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Registers every version, and makes those the default that were. `file` is the snapshot's, for messages.
+///
+/// Returns what could not be registered although its archive is there: that is logged, the others serve, and whoever
+/// writes the next snapshot must not forget it.
+///
+/// # Errors
+/// An archive is not there; then nothing is registered.
+pub(crate) async fn restore(
+    serving: &Arc<Serving>,
+    snapshot: &SnapshotModels,
+    file: &str,
+) -> Result<SnapshotModels, MissingArchives> {
+    let versions: Vec<(&String, &String, &SnapshotVersion)> = snapshot
+        .0
+        .iter()
+        .flat_map(|(name, versions)| {
+            let each = move |(version, state)| (name, version, state);
+            versions.iter().map(each)
+        })
+        .collect();
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for (name, version, state) in versions {
+        match url(&serving.store, state) {
+            Some(url) => found.push((name, version, state, url)),
+            None => missing.push((name.clone(), version.clone())),
+        }
+    }
+    if !missing.is_empty() {
+        let file = file.to_owned();
+        return Err(MissingArchives { file, missing });
+    }
+    if found.is_empty() {
+        warn!("{file}: there are no models in the snapshot, so none is registered");
+        return Ok(SnapshotModels::default());
+    }
+    let (mut left_out, mut restored) = (SnapshotModels::default(), 0);
+    for (name, version, state, url) in found {
+        match serving
+            .restore(registration(name, state, url), version)
+            .await
+        {
+            Ok(_) => restored += 1,
+            Err(failure) => {
+                error!(
+                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {failure}"
+                );
+                let of_name = left_out.0.entry(name.clone()).or_default();
+                of_name.insert(version.clone(), state.clone());
+                continue;
+            }
+        }
+        if state.default_version
+            && let Err(failure) = serving.registry.set_default(name, version)
+        {
+            error!("{failure}");
+        }
+    }
+    info!("{file}: {restored} versions of models are registered as they were");
+    Ok(left_out)
+}
+
+/// What the store has: the url of the registration, else the name of its archive.
+fn url(store: &ModelStore, state: &SnapshotVersion) -> Option<String> {
+    let candidates = state.url.iter().chain([&state.mar_name]);
+    candidates
+        .into_iter()
+        .find(|url| store.contains(url))
+        .cloned()
+}
+
+fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registration {
+    let workers = |count: Option<usize>| count.map(|count| count.min(MOST_WORKERS));
+    Registration {
+        url,
+        name: Some(name.to_owned()),
+        handler: state.handler.clone(),
+        runtime: state.runtime.clone(),
+        wishes: Wishes {
+            workers: workers(state.wishes.workers),
+            max_workers: workers(state.wishes.max_workers),
+            ..state.wishes
+        },
+        at_startup: true,
+    }
+}

@@ -21,8 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A folder with a model store, a folder for temporary files, and a configuration file.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
-    /// What its daemons find in their environment.
-    variables: Vec<(String, String)>,
+    /// `RUST_LOG` of its daemons.
+    log: Option<&'static str>,
+    /// More of their environment.
+    env: Vec<(&'static str, String)>,
 }
 
 impl Bench {
@@ -30,7 +32,8 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let bench = Bench {
             folder,
-            variables: Vec::new(),
+            log: None,
+            env: Vec::new(),
         };
         for name in ["store", "tmp"] {
             fs::create_dir(bench.path(name)).expect("a new folder");
@@ -59,13 +62,16 @@ impl Bench {
     }
 
     /// What its daemons log, as `RUST_LOG` says it.
-    pub(crate) fn logging(self, filter: &str) -> Self {
-        self.env("RUST_LOG", filter)
+    pub(crate) fn logging(self, filter: &'static str) -> Self {
+        Bench {
+            log: Some(filter),
+            ..self
+        }
     }
 
-    /// A variable in the environment of its daemons.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.variables.push((name.to_owned(), value.to_owned()));
+    /// A variable of its daemons' environment.
+    pub(crate) fn env(mut self, name: &'static str, value: String) -> Self {
+        self.env.push((name, value));
         self
     }
 
@@ -119,7 +125,8 @@ impl Bench {
             .env_remove("TS_CONFIG_FILE")
             .env_remove("LOG_LOCATION")
             .env_remove("RUST_LOG")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+            .envs(self.log.map(|filter| ("RUST_LOG", filter)))
+            .envs(self.env.iter().map(|(name, value)| (name, value)));
         command
     }
 
@@ -376,6 +383,8 @@ impl Log {
         let text = format!("{key}: listening on http://");
         let line = self.wait_for(&text);
         let (_, address) = line.split_once(&text).expect("just found");
+        // In a line of JSON more follows.
+        let address = address.trim_end_matches(['"', '}']);
         address.trim().parse().expect("an address with a port")
     }
 

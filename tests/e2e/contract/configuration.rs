@@ -33,8 +33,8 @@ fn c_8_1_which_source_wins() {
             .config(&format!(
                 "load_models=file=double.mar\njob_queue_size=5\n{lines}"
             ))
-            .env("TS_LOAD_MODELS", "variable=double.mar")
-            .env("TS_JOB_QUEUE_SIZE", "6")
+            .env("TS_LOAD_MODELS", "variable=double.mar".into())
+            .env("TS_JOB_QUEUE_SIZE", "6".into())
             .with(&Model::double());
         bench.start_with(&[&STORE, arguments].concat())
     };
@@ -66,7 +66,7 @@ fn c_8_1_a_variable_may_name_the_file() {
     let other = usual.replace("usual=", "other=");
     bench.write("other.properties", other.as_bytes());
     let daemon = bench
-        .env("TS_CONFIG_FILE", "other.properties")
+        .env("TS_CONFIG_FILE", "other.properties".into())
         .start_with(&STORE);
     assert_eq!(names(&daemon), ["other"]);
 }
@@ -78,7 +78,7 @@ fn c_8_1_the_file_is_one_of_javas_properties() {
             "! a comment\n  # and another\njob_queue_size : 1\\u0031\nload_models=one=double.mar,\\\n      $$TWO$$=double.mar\n\
              prediction_content_type = TRUE\nenable_model_api=yes",
         )
-        .env("TWO", "two")
+        .env("TWO", "two".into())
         .with(&Model::double());
     let daemon = bench.start_with(&STORE);
     assert_eq!(names(&daemon), ["one", "two"]);

@@ -528,7 +528,7 @@ fn c_3_4_describe_versions_and_what_the_model_says_of_itself() {
     let customized = api.described("/models/double?customized=true");
     let last = customized[0]
         .as_object()
-        .and_then(|model| model.iter().last());
+        .and_then(|model| model.iter().next_back());
     let (name, value) = last.expect("members");
     assert_eq!((name.as_str(), value), ("customizedMetadata", &json!({})));
     let all = api.described("/models/double/all?customized=true");

@@ -52,7 +52,7 @@ pub struct Args {
     /// Models to load at start: `all`, or any of `name=url` and `url`
     #[arg(long, value_name = "MODEL", num_args = 1..)]
     pub models: Vec<String>,
-    /// Log settings of TorchServe (accepted, without effect)
+    /// Log settings of TorchServe: log4j2 XML, of which levels and files count
     #[arg(long, value_name = "FILE")]
     pub log_config: Option<String>,
     /// Log settings of TorchServe's C++ back end (accepted, without effect)

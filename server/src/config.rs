@@ -10,6 +10,7 @@ mod addresses;
 pub mod key_material;
 pub mod keys;
 pub mod load_models;
+mod logs;
 pub mod models;
 mod page;
 pub mod properties;
@@ -36,6 +37,7 @@ use crate::args::Args;
 use crate::auth::KEY_FILE;
 use crate::log_location::log_location;
 use crate::snapshot::{self, SnapshotModels, SnapshotSettings};
+use crate::telemetry::LogSettings;
 use keys::METRICS_MODES;
 use raw::RawConfig;
 use reader::Reader;
@@ -115,6 +117,8 @@ pub struct Config {
     /// `None`: all that the process is allowed.
     pub cores: Option<NonZeroUsize>,
 
+    pub logs: LogSettings,
+
     /// `None` under `--no-config-snapshots`: neither write nor read them.
     pub snapshots: Option<SnapshotSettings>,
     /// The models of the file, if it is a snapshot; they are registered in place of `load_models`.
@@ -147,21 +151,19 @@ impl Config {
             .as_ref()
             .and_then(|chosen| chosen.read(env, cwd, &mut report));
         let path = chosen.map(|chosen| chosen.path);
-        check_log_config(args, cwd, &mut report);
         let mut reader = Reader::new(RawConfig::new(args, env, file), cwd, report);
-        let mut config = Config::read(&mut reader, path);
+        let mut config = Config::read(&mut reader, path, args, env);
         if !args.no_config_snapshots {
             config.snapshots = Some(snapshots(&mut reader, env));
         }
         reader.check_rest();
-        let log_config = args.log_config.as_ref();
-        reader.remark_states(log_config.map(|_| "--log-config (there is no log4j)"));
+        reader.remark_states();
         let notices = reader.report.finish(args.strict)?;
         Ok((config, notices))
     }
 
     /// Where something is wrong, it is reported and the value is a stand-in; [`Config::load`] then hands out none.
-    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>) -> Config {
+    fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args, env: &Env<'_>) -> Config {
         let model_snapshot = model_snapshot(reader);
         let model_store = model_store(reader);
         let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
@@ -216,6 +218,7 @@ impl Config {
                 .number("number_of_gpu")
                 .map(|number| usize::try_from(number).unwrap_or(usize::MAX)),
             cores: reader.nonzero("cores"),
+            logs: logs::logs(reader, args.log_config.as_deref(), env),
             snapshots: None,
             model_snapshot,
         }
@@ -243,17 +246,6 @@ fn model_snapshot(reader: &mut Reader<'_>) -> Option<SnapshotModels> {
             reader.report.error(&setting.origin, key, message);
         })
         .ok()
-}
-
-/// The file has no effect, but a launcher of TorchServe would have refused to start without it.
-fn check_log_config(args: &Args, cwd: &Path, report: &mut Report) {
-    if let Some(name) = &args.log_config {
-        let path = cwd.join(name);
-        if !path.is_file() {
-            let message = format!("--log-config file not found: {}", path.display());
-            report.error(&Origin::Command, None, message);
-        }
-    }
 }
 
 fn model_store(reader: &mut Reader<'_>) -> PathBuf {

@@ -24,13 +24,15 @@ use axum::response::Response;
 use serving::Serving;
 use serving::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
-use tower::{Layer, ServiceExt};
-use tracing::{Instrument, info, info_span};
+use tower::ServiceExt;
+use tracing::{Instrument, info};
 use uuid::Uuid;
 
 use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
+use crate::connection::Peer;
 use crate::error::Failure;
+use crate::telemetry;
 pub use body::BodyLimits;
 pub use management::ManagementSettings;
 pub use memory::Memory;
@@ -53,6 +55,8 @@ pub struct HttpSettings {
     /// Whether JSON answers of models carry a content type, which TorchServe's do not.
     pub prediction_content_type: bool,
     pub management: ManagementSettings,
+    /// Whether somebody collects traces.
+    traces: bool,
     cors: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -70,6 +74,7 @@ impl HttpSettings {
                 initial_workers: config.default_workers_per_model.map_or(0, Into::into),
                 unregister_timeout: config.unregister_model_timeout,
             },
+            traces: config.logs.otlp_endpoint.is_some(),
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
         }
     }
@@ -116,16 +121,11 @@ fn finish(routes: Router<App>, app: App) -> Router {
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(app, around_each_request));
     // Outermost, because routing must see the path without its trailing slashes.
-    let trimmed = middleware::from_fn(trim_path).layer(
-        routes
-            .into_service()
-            .map_request(|request: Request| request),
-    );
-    Router::new().fallback_service(trimmed)
+    Router::new().fallback_service(routes.into_service().map_request(trim_path))
 }
 
 /// Trailing empty segments of a path do not count.
-async fn trim_path(mut request: Request, next: Next) -> Response {
+fn trim_path(mut request: Request) -> Request {
     let path = request.uri().path();
     let trimmed = path.trim_end_matches('/');
     if trimmed.len() != path.len() && path.len() > 1 {
@@ -142,7 +142,7 @@ async fn trim_path(mut request: Request, next: Next) -> Response {
             }
         }
     }
-    next.run(request).await
+    request
 }
 
 /// Gives the request its id and span, the answer its common headers, and the access log its line.
@@ -150,20 +150,13 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     let start = Instant::now();
     let id: Arc<str> = Uuid::new_v4().to_string().into();
     request.extensions_mut().insert(RequestId(Arc::clone(&id)));
-    let line = format!(
-        "\"{} {} {:?}\"",
-        request.method(),
-        request.uri(),
-        request.version()
-    );
-    let peer = request
-        .extensions()
-        .get::<crate::connection::Peer>()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let version = request.version();
+    let peer = request.extensions().get::<Peer>().copied();
     let stays = keeps_connection(&request);
-    let span = info_span!("request", id = %id);
-    let mut response = next.run(request).instrument(span).await;
+    let traces = app.settings.traces;
+    let span = telemetry::request_span(&id, &request, traces);
+    let mut response = next.run(request).instrument(span.clone()).await;
 
     let status = response.status();
     app.metrics.response(status.as_u16());
@@ -191,7 +184,12 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     for (name, value) in &app.settings.cors {
         headers.insert(name.clone(), value.clone());
     }
-    info!(target: "access_log", "{peer} {line} {} {}", status.as_u16(), start.elapsed().as_millis());
+    telemetry::response_sent(&span, status, traces);
+    span.in_scope(|| {
+        let (status, millis) = (status.as_u16(), start.elapsed().as_millis());
+        let peer = peer.unwrap_or(Peer::Unix(None));
+        info!(target: "access_log", "{peer} \"{method} {uri} {version:?}\" {status} {millis}");
+    });
     response
 }
 

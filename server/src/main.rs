@@ -12,7 +12,7 @@ use server::args::{Args, Task, version_line};
 use server::config::{Addresses, Config, Severity, process_env};
 use server::daemonize::{self, PidFile};
 use server::{listeners, serve, shutdown, telemetry, wiring};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 fn main() -> ExitCode {
     let mut args = Args::parse();
@@ -113,7 +113,7 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         print_lines(lines);
         pid_file
     };
-    telemetry::init();
+    let telemetry = telemetry::init(&config.logs);
     info!("{}", version_line());
     for notice in notices {
         match notice.severity {
@@ -126,17 +126,23 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         .thread_name("torchrelay")
         .build()?;
     let outcome = runtime.block_on(async {
-        let stop = shutdown::on_signal()?;
+        let stop = shutdown::on_signal(telemetry.flush())?;
         let listeners = listeners::bind(&config).await?;
         let engine = wiring::engine(&config);
-        // Launchers wait for this very line.
+        let flush = telemetry.flush();
+        // Launchers wait for this very line; what was said before it, such as addresses, stands before it.
         serve(&config, engine, listeners, stop, || {
-            say("Model server started.")
+            flush();
+            say("Model server started.");
         })
         .await
     });
     // A worker that hangs in a model must not keep the process: its thread ends with it.
     runtime.shutdown_background();
+    if let Err(error) = &outcome {
+        // In the background nobody may see what is printed.
+        error!("{error:#}");
+    }
     outcome
 }
 

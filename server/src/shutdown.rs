@@ -7,8 +7,9 @@ use tracing::{info, warn};
 /// The exit status of a process that a second signal ended.
 const IMPATIENT: i32 = 130;
 
-/// A token that SIGTERM or SIGINT cancels. Must be called within a tokio runtime.
-pub fn on_signal() -> std::io::Result<CancellationToken> {
+/// A token that SIGTERM or SIGINT cancels. Must be called within a tokio runtime. `at_once` is called before a second
+/// signal ends the process, and must not take long.
+pub fn on_signal(at_once: impl FnOnce() + Send + 'static) -> std::io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let stop = CancellationToken::new();
@@ -25,6 +26,7 @@ pub fn on_signal() -> std::io::Result<CancellationToken> {
         info!("{name}: stopping; a second signal ends at once");
         let name = next().await;
         warn!("{name} again: ending at once");
+        at_once();
         std::process::exit(IMPATIENT);
     });
     Ok(stop)

@@ -1,100 +1,109 @@
-//! Log lines on standard output, in the form that TorchServe's users grep for:
-//! `2026-11-21T21:56:03,417 [INFO ] W-0-m_1.0 serving::pool - message`.
+//! The log of this process: lines on standard output and in TorchServe's files, and traces for whoever collects them.
+//!
+//! `main` calls [`init`] once with [`LogSettings`], which the configuration makes. From then on an event of `tracing` is
+//! formatted once ([`lines`]) and handed to two writers ([`outbox`]), one for standard output and one for the files
+//! ([`files`], [`rolling`]); no request ever waits for either. With an `otlp_endpoint`, the spans of requests go to a
+//! collector as well ([`otel`]). Metrics are counted elsewhere; here they are lines like others.
 
-use std::fmt;
-use std::io::IsTerminal;
-use std::time::SystemTime;
+mod files;
+mod json;
+mod lines;
+pub mod log4j;
+mod otel;
+mod outbox;
+mod request;
+mod rolling;
+mod settings;
+mod text;
 
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use std::time::Duration;
 
-use crate::utc;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing::{Level, Metadata, Subscriber, error, warn};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::{EnvFilter, Layer};
 
-/// Metrics have lines of their own, several for each request, which are not for a terminal: `RUST_LOG=info` shows them.
-const DEFAULT: &str = "info,ts_metrics=off";
+pub use files::LogFile;
+use files::Outlets;
+use lines::Lines;
+pub(crate) use otel::endpoint;
+use request::REQUEST;
+pub use request::{request_span, response_sent};
+pub use settings::{DEFAULT_LEVELS, LogFormat, LogSettings};
 
-/// Installs the subscriber of this process. `RUST_LOG` chooses what is logged; everything from `info` up by default.
-pub fn init() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT));
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stdout().is_terminal())
-        .event_format(Lines)
-        // A log that nobody reads any more, such as a closed pipe, must not take the server down.
-        .log_internal_errors(false);
-    let subscriber = tracing_subscriber::registry().with(filter).with(lines);
-    // Fails only if somebody installed one before, which then stays.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+/// How long the end of the process waits for lines, and for traces.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Installs the subscriber of this process and starts its writers. What is wrong with the log is said in the log, and
+/// prevents nothing.
+pub fn init(settings: &LogSettings) -> Telemetry {
+    let mut complaints = Vec::new();
+    let filter = line_filter(settings, &mut complaints);
+    let outlets = Outlets::open(settings, &mut complaints);
+    let traces = settings.otlp_endpoint.as_deref().and_then(|endpoint| {
+        otel::provider(endpoint)
+            .inspect_err(|error| {
+                complaints.push(format!("otlp_endpoint: no traces are sent: {error}"));
+            })
+            .ok()
+    });
+    let lines = Lines::new(settings.format, outlets.clone());
+    // Levels are a matter of lines: a trace is whole, whatever is logged.
+    let subscriber = tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(traces.as_ref().map(otel::layer));
+    if tracing::subscriber::set_global_default(subscriber).is_err() {
+        error!("somebody else keeps the log of this process");
+    }
+    for complaint in complaints {
+        warn!("{complaint}");
+    }
+    Telemetry { outlets, traces }
 }
 
-struct Lines;
+/// The running log. Dropping it writes what is left, within seconds.
+#[must_use = "dropping it ends the log"]
+pub struct Telemetry {
+    outlets: Outlets,
+    traces: Option<SdkTracerProvider>,
+}
 
-impl<S, N> FormatEvent<S, N> for Lines
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        context: &FmtContext<'_, S, N>,
-        mut out: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let metadata = event.metadata();
-        let thread = std::thread::current();
-        write!(
-            out,
-            "{} [{:<5}] {} {} - ",
-            timestamp(SystemTime::now()),
-            level(*metadata.level()),
-            thread.name().unwrap_or("unnamed"),
-            metadata.target(),
-        )?;
-        context.field_format().format_fields(out.by_ref(), event)?;
-        for span in context.event_scope().into_iter().flatten() {
-            let extensions = span.extensions();
-            if let Some(fields) = extensions.get::<tracing_subscriber::fmt::FormattedFields<N>>() {
-                write!(out, " {fields}")?;
-            }
+impl Telemetry {
+    /// What writes the lines so far, for an end of the process that drops nothing.
+    pub fn flush(&self) -> impl FnOnce() + Send + 'static {
+        let outlets = self.outlets.clone();
+        move || outlets.flush(PATIENCE)
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(traces) = &self.traces
+            && let Err(error) = traces.shutdown_with_timeout(PATIENCE)
+        {
+            warn!("the last traces may be lost: {error}");
         }
-        writeln!(out)
+        self.outlets.close(PATIENCE);
     }
 }
 
-fn level(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "ERROR",
-        Level::WARN => "WARN",
-        Level::INFO => "INFO",
-        Level::DEBUG => "DEBUG",
-        Level::TRACE => "TRACE",
-    }
-}
-
-/// UTC, to the millisecond, with the comma that TorchServe's logs have.
-fn timestamp(time: SystemTime) -> String {
-    let (text, nanos) = utc::to_the_second(time);
-    format!("{text},{:03}", nanos / 1_000_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::{Duration, UNIX_EPOCH};
-
-    fn check(millis: u64, expected: &str) {
-        assert_eq!(
-            timestamp(UNIX_EPOCH + Duration::from_millis(millis)),
-            expected
-        );
-    }
-
-    #[test]
-    fn times_are_written_as_torchserve_writes_them() {
-        check(0, "1970-01-01T00:00:00,000");
-        check(1_795_297_975_324, "2026-11-21T21:52:55,324");
-    }
+/// `RUST_LOG`, else the levels of the settings; and the spans of requests in any case, so that no choice of levels takes
+/// the id away from the lines that remain.
+fn line_filter<S: Subscriber>(
+    settings: &LogSettings,
+    complaints: &mut Vec<String>,
+) -> impl Filter<S> + use<S> {
+    let of_rust_log = settings.rust_log.as_ref().and_then(|text| {
+        EnvFilter::try_new(text)
+            .inspect_err(|error| {
+                let levels = &settings.levels;
+                complaints.push(format!("RUST_LOG: {error}; the levels are {levels}"));
+            })
+            .ok()
+    });
+    let levels = of_rust_log.unwrap_or_else(|| EnvFilter::new(&settings.levels));
+    let request = |metadata: &Metadata<'_>| metadata.is_span() && metadata.name() == REQUEST;
+    let requests = filter_fn(request).with_max_level_hint(Level::ERROR);
+    levels.or(requests)
 }

@@ -27,6 +27,25 @@ pub(crate) fn seconds_of([year, month, day, hour, minute, second]: [u64; 6]) -> 
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
+/// The day of that time, counted from 1970.
+pub(crate) fn day(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
+        / 86_400
+}
+
+/// A day counted from 1970 as `21-Nov`.
+pub(crate) fn day_and_month(day: u64) -> String {
+    let (_, month, day) = civil(day);
+    let month = usize::try_from(month - 1).unwrap_or_default();
+    format!("{day:02}-{}", MONTHS[month % MONTHS.len()])
+}
+
+pub(crate) const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+];
+
 /// Days since 1970 to a date of the Gregorian calendar, counted in years that start in March so that the leap day is last.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468; // Days since 0000-03-01.
@@ -73,5 +92,17 @@ mod tests {
         check([2026, 2, 31, 0, 0, 0], seconds_of([2026, 3, 3, 0, 0, 0]));
         check([1969, 12, 31, 23, 59, 59], None);
         check([0, 0, 0, 0, 0, 0], None);
+    }
+
+    #[test]
+    fn days_have_a_number_and_a_name() {
+        let check = |seconds: u64, number: u64, name: &str| {
+            let found = day(UNIX_EPOCH + Duration::from_secs(seconds));
+            assert_eq!((found, day_and_month(found).as_str()), (number, name));
+        };
+        check(0, 0, "01-Jan");
+        check(1_795_305_599, 20_778, "21-Nov");
+        check(1_795_305_600, 20_779, "22-Nov");
+        check(951_782_400, 11_016, "29-Feb");
     }
 }

@@ -40,6 +40,11 @@ impl Args {
             .map_err(|_| anyhow!("{name} does not take {text:?}"))
     }
 
+    /// What has not been taken, for a program that reads it itself.
+    pub fn rest(self) -> Vec<String> {
+        self.0
+    }
+
     pub fn finish(self) -> Result<()> {
         match self.0.first() {
             None => Ok(()),
@@ -71,6 +76,12 @@ mod tests {
         check("", Ok((false, None)));
         check("--port 81 --once", Ok((true, Some(81))));
         check("--once --port=81", Ok((true, Some(81))));
+    }
+
+    #[test]
+    fn what_another_program_reads_is_passed_on_as_it_came() {
+        let line = ["--quick", "--only", "echo", "--only=mlp"].map(str::to_owned);
+        assert_eq!(Args::new(line.clone()).rest(), line);
     }
 
     #[test]

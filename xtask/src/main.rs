@@ -9,6 +9,7 @@
 #![allow(unreachable_pub)]
 
 mod args;
+mod bench;
 mod demo;
 mod fixtures;
 mod libtorch;
@@ -33,6 +34,13 @@ cargo xtask <command>
   demo        build everything, serve the demo model, ask it about one picture, leave the daemon running
                 --once         stop the daemon after the answer
                 --port N       serve on port N rather than 8080
+  bench       measure the daemon beside libtorch alone, write docs/benchmarks.md (about 15 minutes)
+                --quick        in 2 minutes, to try it out; writes into target/bench
+                --only MODEL   one of classifier, echo, mlp, resnet18; may be given again; writes into target/bench
+                --profile      say where the time of the model that does nothing goes, and write nothing
+                --against P    set this build beside another build's program P, and write nothing
+  soak        keep the daemon under full load while models come and go; fails if anything is lost, crossed or grows
+                --minutes N    for N minutes rather than 10
   fixtures    train the demo model anew and write it and its pictures into tests/fixtures
 ";
 
@@ -75,6 +83,8 @@ fn dispatch(command: Option<&str>, mut args: Args) -> Result<()> {
             args.finish()?;
             demo::demo(&options)
         }
+        Some("bench") => bench::bench("compare", args.rest()),
+        Some("soak") => bench::bench("soak", args.rest()),
         Some("fixtures") => {
             args.finish()?;
             fixtures::fixtures()

@@ -1,5 +1,5 @@
 //! Training, tracing and judging the demo models with libtorch. The program `train` calls [`segmenter::train`] and
-//! [`classifier::train`], saves what they give, and the tests judge the saved files with [`judge`].
+//! [`classifier::train`], saves what they give, and the tests judge the saved files with [`judge`]. [`save_bench_models`] is for benches.
 //!
 //! The models are small on purpose: their files are committed. They have no normalisation layers, so there is nothing
 //! that behaves differently in training and nothing to fold away.
@@ -7,10 +7,13 @@
 pub mod classifier;
 pub mod data;
 pub mod judge;
+pub mod resnet;
 pub mod segmenter;
 pub mod trace;
 
 mod schedule;
+
+use std::path::Path;
 
 use thiserror::Error;
 
@@ -39,3 +42,9 @@ pub enum Error {
 
 /// Is told how training goes, a line at a time.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
+
+/// Writes the networks that only benches want, into a folder that exists: `echo.pt` and `resnet18.pt`.
+pub fn save_bench_models(folder: &Path) -> Result<(), Error> {
+    trace::save_echo(&folder.join("echo.pt"))?;
+    resnet::save(&folder.join("resnet18.pt"))
+}

@@ -34,6 +34,8 @@ pub(crate) struct Job {
     pub(crate) reply: oneshot::Sender<Reply>,
     /// The request's span: what is logged for this job belongs to it.
     pub(crate) span: Span,
+    /// A part of that span, where traces are collected: the time until a worker takes the job.
+    pub(crate) _queued: Option<Box<Span>>,
     /// What the input holds of the queue's bytes, given back when a worker takes the job.
     pub(crate) _weight: Weight,
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use servable::{Device, Input, LoadError, Loader};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{Span, error, info, warn};
+use tracing::{Span, error, info, trace_span, warn};
 
 use crate::batcher::BatchPolicy;
 use crate::cores::Cores;
@@ -202,6 +202,7 @@ impl Pool {
             }),
         };
         let (reply, answer) = oneshot::channel();
+        let queued = trace_span!("queue");
         let job = Job {
             _weight: self.held.add(input.bytes()),
             input,
@@ -210,6 +211,7 @@ impl Pool {
             deadline,
             reply,
             span: Span::current(),
+            _queued: (!queued.is_disabled()).then(|| Box::new(queued)),
         };
         self.desk
             .submit(place, job)
@@ -466,7 +468,7 @@ impl PoolTask {
         warn!(model = self.name, "the worker could not load: {error}");
         // What is wrong with the archive stays wrong; memory may come free again.
         let may_pass = matches!(error, LoadError::OutOfMemory(_));
-        self.rest_or_give_up(desk, id, may_pass);
+        self.rest_or_give_up(desk, id, may_pass, true);
         self.failure = Some(error);
     }
 
@@ -495,7 +497,7 @@ impl PoolTask {
                     "Number or consecutive unsuccessful inference {hanging}: no answer within {limit} s"
                 );
                 if hanging <= MOST_ABANDONED {
-                    self.rest_or_give_up(desk, id, true);
+                    self.replace(desk, id);
                 } else {
                     let message = format!("{hanging} of its workers hang in the model");
                     error!(worker = name, "{message}; it is given up");
@@ -506,7 +508,19 @@ impl PoolTask {
         desk.hand_over(now);
     }
 
-    fn rest_or_give_up(&self, desk: &mut DeskState, id: WorkerId, may_pass: bool) {
+    /// Starts a worker again whose thread hangs. At once: what it needs is loaded already, and requests wait for it.
+    fn replace(&mut self, desk: &mut DeskState, id: WorkerId) {
+        self.rest_or_give_up(desk, id, true, false);
+        let Some(member) = desk.roster.get_mut(id) else {
+            return;
+        };
+        if matches!(member.phase, Phase::Resting(_)) {
+            let device = member.device;
+            self.start_thread(desk, id, device);
+        }
+    }
+
+    fn rest_or_give_up(&self, desk: &mut DeskState, id: WorkerId, may_pass: bool, rests: bool) {
         let Some(member) = desk.roster.get_mut(id) else {
             return;
         };
@@ -523,6 +537,7 @@ impl PoolTask {
         let rest = may_pass.then(|| member.recovery.failed(now, self.config.patience));
         member.phase = match rest.flatten() {
             Some(rest) => {
+                let rest = if rests { rest } else { Duration::ZERO };
                 let seconds = rest.as_secs();
                 info!(
                     model = self.name,

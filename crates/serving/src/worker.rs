@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
-use tracing::{Span, debug, error, warn};
+use tracing::{Span, debug, error, trace_span, warn};
 
 use crate::cores::Share;
 use crate::desk::Desk;
@@ -131,11 +131,21 @@ fn serve(
             reply,
             span,
             deadline: _,
+            _queued: _,
             _weight: _,
         } = job;
         inputs.push(input);
         waiting.push((reply, span, arrival, metrics));
     }
+    // What is logged meanwhile belongs to the request, where there is but one.
+    let alone = match &waiting[..] {
+        [(_, span, ..)] => Some(span.clone()),
+        _ => None,
+    };
+    let _entered = alone.as_ref().map(Span::enter);
+    let size = inputs.len();
+    let part = |span: &Span| trace_span!(parent: span, "inference", batch = size);
+    let inference: Vec<Span> = waiting.iter().map(|(_, span, ..)| part(span)).collect();
     let threads = cores.threads();
     let mut predicting = Duration::ZERO;
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
@@ -192,6 +202,7 @@ fn serve(
             results
         }
     };
+    drop(inference);
     start.metrics.predicted(predicting);
     start
         .metrics

@@ -5,10 +5,14 @@
 //! shares that module and wraps the handler around it. `values.rs` carries values to libtorch and back; `ffi.rs` is the
 //! only file that speaks to the C++ shim, and `cuda.rs` the only one that loads CUDA libraries.
 //!
+//! `bare.rs` is a network with nothing around it, which benches compare a server with.
+//!
 //! It knows nothing of queues, versions or wires. The server's wiring makes its loaders.
 
 mod message;
 
+#[cfg(feature = "libtorch")]
+mod bare;
 #[cfg(feature = "libtorch")]
 mod cuda;
 #[cfg(feature = "libtorch")]
@@ -26,6 +30,7 @@ pub use message::first_useful_line;
 
 #[cfg(feature = "libtorch")]
 pub use {
+    bare::BareNetwork,
     cuda::{CudaError, devices as cuda_devices},
     loader::{ModelFiles, TorchLoader},
 };

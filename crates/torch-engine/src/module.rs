@@ -124,7 +124,7 @@ impl Module {
     }
 }
 
-fn batch_error(thrown: Thrown) -> BatchError {
+pub(crate) fn batch_error(thrown: Thrown) -> BatchError {
     let line = first_useful_line(&thrown.text);
     let error = if thrown.out_of_memory {
         BatchError::new(Reason::OutOfMemory, format!("Out of resources: {line}"))

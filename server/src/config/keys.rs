@@ -184,6 +184,9 @@ const TIMEOUT: Kind = Seconds { min: 1 };
 /// Values of `metrics_mode`.
 pub(crate) const METRICS_MODES: &[&str] = &["log", "prometheus", "legacy"];
 
+/// Values of `log_format`.
+pub(crate) const LOG_FORMATS: &[&str] = &["text", "json"];
+
 const NO_JVM: &str = "there is no Java virtual machine";
 const NO_NETTY: &str = "there is no Netty; threads and buffers are sized by the server itself";
 const NO_IPEX: &str = "this server does not load the Intel extension";
@@ -300,6 +303,11 @@ pub static KEYS: &[Key] = &[
     key("system_metrics_cmd", Text, "",
         "The command that takes metrics of the machine, with its arguments between blanks; `python3` runs one that ends \
          in `.py`. Without it, the server takes them itself.").file_only(),
+    key("log_format", Choice(LOG_FORMATS), "text",
+        "The form of log lines, on standard output and in files: TorchServe's, or a JSON object for each.").ours(),
+    key("otlp_endpoint", Text, "",
+        "Where traces of requests are sent: an OpenTelemetry collector that takes OTLP over HTTP, as `http://host:4318`; \
+         without it, nowhere.").ours(),
     key("async_logging", Bool, "false", "Write logs from a thread of their own.").ignored("how logs are written is the server's own affair"),
 
     // How configuration is read.

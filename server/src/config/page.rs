@@ -111,7 +111,13 @@ fn exceptions(page: &mut String) {
     );
     line(
         page,
-        "`TS_ALLOWED_URLS` counts only if the file says `use_env_allowed_urls=true` as well.",
+        "`TS_ALLOWED_URLS` counts only if the file says `use_env_allowed_urls=true` as well.\n",
+    );
+    line(
+        page,
+        "Variables that count whatever the file says: `TS_CONFIG_FILE` (the configuration file), `LOG_LOCATION` and \
+         `METRICS_LOCATION` (the folders of log files and of metrics files, both `logs` where they are not set) and \
+         `RUST_LOG` (levels of the log, see [logs.md](logs.md)).",
     );
 }
 

@@ -34,7 +34,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The working directory of the start.
-    pub(crate) fn cwd(&self) -> &Path {
+    pub(crate) fn cwd(&self) -> &'a Path {
         self.cwd
     }
 
@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Says which settings have no effect, now or ever: one line each.
-    pub(crate) fn remark_states(&mut self, more_ignored: Option<&str>) {
+    pub(crate) fn remark_states(&mut self) {
         let set: Vec<&Key> = KEYS
             .iter()
             .filter(|key| self.raw.set(key).is_some())
@@ -216,7 +216,6 @@ impl<'a> Reader<'a> {
                 State::Ignored(why) => Some(format!("{} ({why})", key.name)),
                 State::Honoured | State::Later => None,
             })
-            .chain(more_ignored.map(str::to_owned))
             .collect();
         if !ignored.is_empty() {
             self.report.remark(format!(

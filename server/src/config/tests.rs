@@ -9,6 +9,7 @@ use super::*;
 use crate::config::keys::{KEYS, State};
 use crate::config::properties;
 use crate::snapshot::WrittenSettings;
+use crate::telemetry::{LogFile, LogFormat};
 
 /// A start in a folder of its own, which holds the folders `store` and `other`.
 struct Start {
@@ -292,6 +293,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
     let start = Start::new("--start --model-store store");
     let (config, notices) = start.load().unwrap();
     let store = start.folder.path().join("store");
+    let logs = start.folder.path().join("logs");
     let tcp = |port| Address::Tcp {
         https: false,
         host: "127.0.0.1".to_owned(),
@@ -349,6 +351,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         prediction_content_type: false,
         number_of_gpu: None,
         cores: None,
+        logs: LogSettings::new(&logs, &logs),
         snapshots: Some(SnapshotSettings {
             folder: start.folder.path().join("logs/config"),
             kept: NonZeroUsize::new(100),
@@ -579,6 +582,57 @@ fn missing_files_and_folders_are_told_in_the_words_of_torchserve() {
     assert_eq!(start.says(), expected);
     let start = Start::new("--start --model-store store").env("TS_CONFIG_FILE", "gone");
     assert_eq!(start.says(), "--ts-config file not found: gone");
+}
+
+#[test]
+fn the_log_is_set_by_keys_the_environment_and_a_file() {
+    let start = Start::new("--start --model-store store --log-config log4j2.xml")
+        .file(
+            "config.properties",
+            "log_format=JSON\notlp_endpoint=http://c:4318\n",
+        )
+        .file(
+            "log4j2.xml",
+            "<Configuration><Appenders><File name=\"f\" fileName=\"${env:LOG_LOCATION}/a.log\"><X/></File></Appenders>\
+             <Loggers><Logger name=\"ACCESS_LOG\" level=\"off\"><AppenderRef ref=\"f\"/></Logger></Loggers>\
+             </Configuration>",
+        )
+        .env("LOG_LOCATION", "l")
+        .env("METRICS_LOCATION", "/m")
+        .env("RUST_LOG", "debug");
+    let here = start.folder.path();
+    let mut expected = LogSettings::new(&here.join("l"), Path::new("/m"));
+    expected.format = LogFormat::Json;
+    expected.rust_log = Some("debug".to_owned());
+    expected.levels = "error,access_log=off".to_owned();
+    expected.files[LogFile::Access as usize] = here.join("l/a.log");
+    expected.otlp_endpoint = Some("http://c:4318/v1/traces".to_owned());
+    assert_eq!(start.config().logs, expected);
+    assert_eq!(
+        start.says(),
+        "info: log4j2.xml: levels and files are honoured; without effect here: X"
+    );
+}
+
+#[test]
+fn a_log_config_that_cannot_be_used_costs_itself() {
+    let start = Start::new("--start --model-store store --log-config log4j2.xml")
+        .file("log4j2.xml", "<Configuration>\n<Loggers>\n</Configuration>");
+    assert_eq!(
+        start.says(),
+        "warning: log4j2.xml:3: not XML: expected 'Loggers' tag, not 'Configuration'; the log is as without --log-config"
+    );
+    let logs = start.folder.path().join("logs");
+    assert_eq!(start.config().logs, LogSettings::new(&logs, &logs));
+}
+
+#[test]
+fn a_wrong_otlp_endpoint_refuses_the_start() {
+    check(
+        "otlp_endpoint=localhost:4318",
+        "Invalid configuration: config.properties:1: otlp_endpoint: invalid address `localhost:4318`: expected \
+         http://host[:port] or https://host[:port], and a path if the collector has another than /v1/traces",
+    );
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Api {
                 initial_workers: 0,
                 unregister_timeout: Duration::from_secs(10),
             },
+            traces: false,
             cors: Vec::new(),
         };
         let app = App {

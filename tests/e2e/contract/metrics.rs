@@ -84,11 +84,11 @@ fn c_6_1_the_mode_says_where_metrics_go() {
             .collect();
         assert_eq!(names, scraped.iter().copied().collect(), "{mode}");
         for name in logged {
-            daemon.log().wait_for(&format!("_metrics - {name}."));
+            daemon.log().wait_for(&format!("_METRICS - {name}."));
         }
         let log = daemon.log().of(Stream::Out);
         for name in not_logged {
-            let text = format!("_metrics - {name}.");
+            let text = format!("_METRICS - {name}.");
             assert!(
                 !log.iter().any(|line| line.contains(&text)),
                 "{mode}: {name}"
@@ -291,11 +291,11 @@ fn c_6_5_lines_of_the_log() {
     daemon.check_serves();
     let host = "|#Level:Host|#hostname:";
     for line in [
-        format!("ts_metrics - Requests2XX.Count:1.0{host}"),
-        "ts_metrics - ts_inference_requests_total.Count:1.0|#model_name:double,model_version:default|#hostname:".into(),
-        "ts_metrics - MemoryUtilization.Percent:".into(),
-        "ts_metrics - QueueTime.Milliseconds:".into(),
-        "model_metrics - PredictionTime.ms:".into(),
+        format!("TS_METRICS - Requests2XX.Count:1.0{host}"),
+        "TS_METRICS - ts_inference_requests_total.Count:1.0|#model_name:double,model_version:default|#hostname:".into(),
+        "TS_METRICS - MemoryUtilization.Percent:".into(),
+        "TS_METRICS - QueueTime.Milliseconds:".into(),
+        "MODEL_METRICS - PredictionTime.ms:".into(),
     ] {
         let found = daemon.log().wait_for(&line);
         let (_, time) = found.rsplit_once(",timestamp:").expect("a time");

@@ -1,5 +1,7 @@
 //! Makes every committed fixture anew: `train [folder]`, by default into this workspace's `tests/fixtures`. Takes about
 //! two minutes on two cores, and fails when a model is not good enough. `cargo xtask fixtures` runs it.
+//!
+//! `train --bench-models FOLDER` writes instead the networks that only benches want, in seconds.
 #![allow(clippy::print_stdout, reason = "tells how training goes")]
 
 use std::error::Error;
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use demo::torch::{MEAN, STD, classifier, judge, segmenter, trace};
+use demo::torch::{MEAN, STD, classifier, judge, save_bench_models, segmenter, trace};
 use demo::{CLASSES, samples};
 use tch::CModule;
 
@@ -16,10 +18,17 @@ const LEAST_IOU: f64 = 0.90;
 const LEAST_ACCURACY: f64 = 0.95;
 
 fn main() -> ExitCode {
-    let folder = std::env::args_os()
-        .nth(1)
-        .map_or_else(samples::default_folder, PathBuf::from);
-    match make(&folder) {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next();
+    let made = match (first, arguments.next()) {
+        (Some(flag), Some(folder)) if flag == "--bench-models" => {
+            save_bench_models(Path::new(&folder))
+                .map(|()| true)
+                .map_err(Into::into)
+        }
+        (folder, _) => make(&folder.map_or_else(samples::default_folder, PathBuf::from)),
+    };
+    match made {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

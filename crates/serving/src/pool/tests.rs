@@ -478,11 +478,9 @@ async fn a_worker_that_hangs_is_replaced_and_the_next_requests_are_served() {
     }
     .start();
     pool.settled().await;
-    let hung = ask_within(&pool, "wait 4000", Duration::from_millis(100)).await;
+    let hung = ask_within(&pool, "wait 2000", Duration::from_millis(100)).await;
     assert_eq!(hung.map_err(|error| error.code()), Err(Code::Timeout));
-    until(|| pool.status().state == State::Failed).await;
-    // After the first rest, of one second, and before the first thread comes back.
-    until(|| pool.status().state == State::Ready).await;
+    // Nobody is refused meanwhile.
     assert_eq!(ask(&pool, "echo next").await.as_deref(), Ok("echo next"));
     assert_eq!(loader.alive(), 2, "the first still hangs");
     let ids: Vec<_> = pool
@@ -494,6 +492,28 @@ async fn a_worker_that_hangs_is_replaced_and_the_next_requests_are_served() {
     assert_eq!(ids, [9000]);
     until(|| loader.alive() == 1).await;
     assert_eq!(ask(&pool, "echo last").await.as_deref(), Ok("echo last"));
+}
+
+#[tokio::test]
+async fn a_model_of_which_too_many_workers_hang_is_given_up() {
+    let (pool, _) = Setting {
+        change: |config| config.response_timeout = Duration::from_millis(20),
+        ..Setting::default()
+    }
+    .start();
+    pool.settled().await;
+    for _ in 0..=MOST_ABANDONED {
+        let hung = ask_within(&pool, "wait 3000", Duration::from_millis(50)).await;
+        assert_eq!(hung.map_err(|error| error.code()), Err(Code::Timeout));
+    }
+    until(|| !pool.status().is_healthy()).await;
+    let error = ask(&pool, "echo").await.expect_err("no worker");
+    assert!(
+        error
+            .to_string()
+            .contains("5 of its workers hang in the model"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

@@ -1,0 +1,161 @@
+//! `bench`: reads the arguments, runs what they say, and puts the results where they belong.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program speaks to its reader"
+)]
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use bench::args::{Cli, Command, Compare, Soak};
+use bench::plan::Plan;
+use bench::report::{Findings, of_model, of_shares, page};
+use bench::subject::{NAMES, Subject};
+use bench::{against, bare, machine, memory, plot, profile, soak, versus};
+use clap::Parser;
+
+/// What is weighed, and what is profiled.
+const HEAVY: &str = "resnet18";
+const IDLE: &str = "echo";
+/// Connections of the profile.
+const BUSY: usize = 32;
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Compare(options) => compare(&options),
+        Command::Soak(options) => soak(&options),
+        Command::Bare { subject, folder } => serve_bare(&subject, &folder),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(options: &Compare) -> Result<()> {
+    let folder = folder()?;
+    demo::torch::save_bench_models(&folder)?;
+    let plan = if options.quick {
+        Plan::QUICK
+    } else {
+        Plan::FULL
+    };
+    if options.profile {
+        return show_profile(&folder, plan);
+    }
+    if let Some(other) = &options.against {
+        let other = other
+            .canonicalize()
+            .with_context(|| format!("cannot use {}", other.display()))?;
+        for name in either(&options.only, &[IDLE]) {
+            let subject = Subject::new(name, &folder)?;
+            println!("{}", against::table(&subject, &folder, &other, plan)?);
+        }
+        return Ok(());
+    }
+    let subjects = either(&options.only, &NAMES)
+        .into_iter()
+        .map(|name| Subject::new(name, &folder))
+        .collect::<Result<Vec<_>>>()?;
+    let mut findings = Findings {
+        machine: machine::description(),
+        ..Findings::default()
+    };
+    for subject in &subjects {
+        let model = versus::measure(subject, &folder, plan, &mut |line| println!("{line}"))?;
+        println!("\n{}", of_model(&model));
+        findings.models.push(model);
+    }
+    if let Some(subject) = subjects.iter().find(|subject| subject.name == HEAVY) {
+        println!("{HEAVY}: what workers weigh");
+        findings.weights = memory::weigh(subject, &folder, plan.slice)?;
+        findings.weighed = subject.title.into();
+    }
+    if let Some(subject) = subjects.iter().find(|subject| subject.name == IDLE) {
+        println!("{IDLE}: where the rest goes");
+        let time = 2 * plan.slice;
+        findings.shares = Some(profile::by_thread(subject, &folder, BUSY, time)?);
+    }
+    let kept = !options.quick && options.only.is_empty();
+    let docs = if kept {
+        workspace().join("docs")
+    } else {
+        folder
+    };
+    write(&docs, &findings)
+}
+
+/// The models that were asked for, or these.
+fn either<'a>(asked: &'a [String], all: &[&'a str]) -> Vec<&'a str> {
+    if asked.is_empty() {
+        return all.to_vec();
+    }
+    asked.iter().map(String::as_str).collect()
+}
+
+/// Writes the page and its picture.
+fn write(folder: &Path, findings: &Findings) -> Result<()> {
+    const PLOT: &str = "images/benchmarks.svg";
+    let files = [
+        ("benchmarks.md", page(findings, PLOT)),
+        (PLOT, plot::svg(&findings.models)),
+    ];
+    for (name, text) in files {
+        let path = folder.join(name);
+        let parent = path.parent().context("a file in a folder")?;
+        fs::create_dir_all(parent)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        println!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+fn show_profile(folder: &Path, plan: Plan) -> Result<()> {
+    let subject = Subject::new(IDLE, folder)?;
+    let shares = profile::by_thread(&subject, folder, BUSY, 2 * plan.slice)?;
+    println!("{}", of_shares(&shares));
+    let time = (2 * plan.slice).max(Duration::from_secs(3));
+    match profile::by_function(&subject, folder, BUSY, time)? {
+        Some(functions) => println!("By function, as perf sees it:\n\n{functions}"),
+        None => println!("perf is not there or not allowed here, so functions are not told apart."),
+    }
+    Ok(())
+}
+
+fn soak(options: &Soak) -> Result<()> {
+    let outcome = soak::run(&folder()?, options.minutes, &mut |line| println!("{line}"))?;
+    println!("{}", outcome.text());
+    if !outcome.is_good() {
+        bail!("the soak found violations");
+    }
+    Ok(())
+}
+
+fn serve_bare(subject: &str, folder: &Path) -> Result<()> {
+    let subject = Subject::new(subject, folder)?;
+    bare::serve(&subject, io::stdin().lock(), io::stdout().lock())
+}
+
+/// The folder of everything that is made here, beside the programs: `target/bench`.
+fn folder() -> Result<PathBuf> {
+    let program = std::env::current_exe().context("the path of this program")?;
+    let target = program.parent().and_then(Path::parent);
+    let folder = target
+        .context("a program in a folder of builds")?
+        .join("bench");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

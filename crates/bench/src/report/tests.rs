@@ -1,0 +1,126 @@
+use super::*;
+
+fn check_figure(value: f64, expected: &str) {
+    assert_eq!(figure(value), expected, "{value}");
+}
+
+#[test]
+fn figures_have_three_digits_that_count() {
+    check_figure(0.0, "0.000");
+    check_figure(0.123_4, "0.123");
+    check_figure(1.0, "1.00");
+    check_figure(12.345, "12.3");
+    check_figure(123.4, "123");
+    check_figure(1_234.0, "1,234");
+    check_figure(1_234_567.8, "1,234,568");
+    check_figure(f64::NAN, "–");
+}
+
+fn model() -> Model {
+    let configuration = Configuration {
+        workers: 1,
+        threads: 2,
+        batch: 1,
+    };
+    Model {
+        name: "m".into(),
+        title: "A model".into(),
+        first_right: Duration::from_millis(250),
+        peak: 412_345_678,
+        rows: vec![Row {
+            concurrency: 1,
+            per_second: 50.0,
+            median_ms: 20.0,
+            p99_ms: 31.0,
+            cpu_ms: 33.3,
+            client_share: 0.02,
+            ratio: Ratio {
+                median: 0.9,
+                least: 0.85,
+                most: 0.95,
+            },
+            latency: Ratio {
+                median: 1.1,
+                least: 1.05,
+                most: 1.15,
+            },
+            added_ms: 2.0,
+            bare: BareFigures {
+                configuration,
+                per_second: 55.0,
+                median_ms: 18.0,
+            },
+        }],
+    }
+}
+
+#[test]
+fn a_model_is_a_table() {
+    let text = of_model(&model());
+    assert_eq!(
+        text,
+        "## A model\n\nFirst right answer 0.25 s after the start of the process; at most 412 MB resident.\n\n\
+         | connections | requests/s | median ms | p99 ms | CPU ms | load | libtorch alone | as | ratio |\n\
+         |---:|---:|---:|---:|---:|---:|---:|---|---|\n\
+         | 1 | 50.0 | 20.0 | 31.0 | 33.3 | 2 % | 55.0 | 1 × 2 × 1 | **0.900** (0.850 to 0.950) |\n\n\
+         A lone request takes 20.0 ms: 1.10 times (1.05 to 1.15) what libtorch alone takes for it, or 2.00 ms more.\n"
+    );
+}
+
+fn weight(workers: usize, idle: u64, loaded: u64, millis: u64) -> Weight {
+    Weight {
+        workers,
+        first_right: Duration::from_millis(millis),
+        idle: idle * 1_000_000,
+        loaded: loaded * 1_000_000,
+    }
+}
+
+#[test]
+fn targets_are_judged() {
+    let one = weight(1, 250, 300, 400);
+    // 1.25 × 300 and 3 × 50: 525.
+    let good = [
+        one.clone(),
+        weight(2, 260, 599, 699),
+        weight(4, 270, 525, 500),
+    ];
+    let text = of_weights("M", &good);
+    assert!(
+        text.contains("weigh 1.08 times what one weighs, idle, and 1.75 times under load"),
+        "{text}"
+    );
+    assert_eq!(text.matches(": met.").count(), 3, "{text}");
+    let bad = [one, weight(2, 260, 600, 700), weight(4, 270, 526, 500)];
+    let text = of_weights("M", &bad);
+    assert_eq!(text.matches("**not met**").count(), 3, "{text}");
+}
+
+#[test]
+fn the_page_holds_what_was_found_and_nothing_else() {
+    let mut findings = Findings {
+        machine: "2 cores, a CPU".into(),
+        models: vec![model()],
+        ..Findings::default()
+    };
+    let text = page(&findings, "images/x.svg");
+    assert!(text.contains("Machine: 2 cores, a CPU, no accelerator."));
+    assert!(text.contains("](images/x.svg)"));
+    assert!(!text.contains("What workers weigh") && !text.contains("Where the rest goes"));
+    findings.shares = Some(Shares {
+        model: "echo".into(),
+        concurrency: 32,
+        per_second: 20_000.0,
+        kinds: vec![Share {
+            kind: "workers".into(),
+            user_us: 12.0,
+            system_us: 3.0,
+            sleeps: 0.25,
+        }],
+    });
+    let text = page(&findings, "images/x.svg");
+    assert!(
+        text.ends_with("| workers | 12.0 | 3.00 | 0.250 |\n"),
+        "{text}"
+    );
+}

@@ -45,6 +45,7 @@ use report::Report;
 use serving::SequenceHeaders;
 use serving::metrics::Mode;
 use source_file::SourceFile;
+use sources::AllowedUrls;
 
 /// Reads an environment variable; [`process_env`], or a map in tests.
 pub type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
@@ -88,6 +89,14 @@ pub struct Config {
     pub sequence_headers: SequenceHeaders,
     pub default_service_handler: Option<String>,
     pub limit_max_image_pixels: bool,
+
+    /// `TS_ALLOWED_URLS` is in it already, if it counts.
+    pub allowed_urls: AllowedUrls,
+    pub allow_private_urls: bool,
+    /// Bytes.
+    pub max_download_size: u64,
+    pub download_timeout: Duration,
+    pub download_stall_timeout: Duration,
 
     pub enable_model_api: bool,
     pub disable_token_authorization: bool,
@@ -199,6 +208,11 @@ impl Config {
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
             limit_max_image_pixels: reader.bool("limit_max_image_pixels"),
+            allowed_urls: allowed_urls(reader),
+            allow_private_urls: reader.bool("allow_private_urls"),
+            max_download_size: reader.number("max_download_size").unwrap_or_default(),
+            download_timeout: reader.seconds("download_timeout"),
+            download_stall_timeout: reader.seconds("download_stall_timeout"),
             enable_model_api: reader.bool("enable_model_api"),
             disable_token_authorization: reader.bool("disable_token_authorization"),
             token_expiration_min: token_expiration(reader),
@@ -310,6 +324,12 @@ fn models(reader: &mut Reader<'_>) -> Models {
             .report
             .warn(&setting.origin, Some("models"), flaw, "it is ignored");
     })
+}
+
+/// What does not parse is reported, along with every other expression, when the rest is checked.
+fn allowed_urls(reader: &mut Reader<'_>) -> AllowedUrls {
+    let text = reader.regexes("allowed_urls").unwrap_or_default();
+    AllowedUrls::parse(&text).unwrap_or_default()
 }
 
 fn metrics_mode(reader: &mut Reader<'_>) -> Mode {

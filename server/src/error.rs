@@ -39,6 +39,7 @@ fn status(code: Code) -> (StatusCode, &'static str) {
         }
         Code::OutOfMemory => (StatusCode::INSUFFICIENT_STORAGE, "InternalServerException"),
         Code::InvalidModel => (StatusCode::BAD_REQUEST, "InvalidModelException"),
+        Code::DownloadFailed => (StatusCode::BAD_REQUEST, "DownloadArchiveException"),
     }
 }
 

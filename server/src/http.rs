@@ -6,6 +6,7 @@ pub mod answer;
 mod body;
 mod health;
 mod inference;
+mod logged;
 mod management;
 mod memory;
 mod metrics;
@@ -188,7 +189,8 @@ async fn around_each_request(State(app): State<App>, mut request: Request, next:
     span.in_scope(|| {
         let (status, millis) = (status.as_u16(), start.elapsed().as_millis());
         let peer = peer.unwrap_or(Peer::Unix(None));
-        info!(target: "access_log", "{peer} \"{method} {uri} {version:?}\" {status} {millis}");
+        let target = logged::target(&uri);
+        info!(target: "access_log", "{peer} \"{method} {target} {version:?}\" {status} {millis}");
     });
     response
 }

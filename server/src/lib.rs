@@ -63,15 +63,10 @@ pub async fn serve(
         unpacked.path(),
         metrics.clone(),
     )?);
-    let left_out = match &config.model_snapshot {
-        Some(snapshot) => {
-            let file = config.file.as_deref().unwrap_or(Path::new(""));
-            snapshot::restore(&serving, snapshot, &file.display().to_string()).await?
-        }
-        None => {
-            load_at_start(&serving, config).await?;
-            SnapshotModels::default()
-        }
+    // A download may take long, and whoever stops the server does not wait for it.
+    let loading = load_at_start(&serving, config);
+    let Some(left_out) = stop.run_until_cancelled(loading).await.transpose()? else {
+        return Ok(());
     };
     // Before anybody can change what is registered.
     let snapshots = Snapshots::start(config, &serving, left_out).await;
@@ -197,8 +192,14 @@ fn auth(config: &Config) -> Result<Auth, AuthError> {
     )
 }
 
-/// Registers what the configuration names. A model that cannot be registered is logged and left out; the others serve.
-async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<()> {
+/// Registers what the snapshot or the configuration names. A model that cannot be registered is logged and left out; the
+/// others serve. Returns those that a snapshot must not forget.
+async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<SnapshotModels> {
+    if let Some(snapshot) = &config.model_snapshot {
+        let file = config.file.as_deref().unwrap_or(Path::new(""));
+        let file = file.display().to_string();
+        return Ok(snapshot::restore(serving, snapshot, &file).await?);
+    }
     let sources = match &config.load_models {
         LoadModels::None => Vec::new(),
         LoadModels::All => {
@@ -215,12 +216,13 @@ async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Resul
             url: url.clone(),
             name,
             wishes: Wishes::default(),
+            s3_sse_kms: false,
             at_startup: true,
             ..Registration::default()
         };
         if let Err(failure) = serving.register(registration).await {
-            error!("model {url} is left out: {failure}");
+            error!("model {} is left out: {failure}", sources::shown(&url));
         }
     }
-    Ok(())
+    Ok(SnapshotModels::default())
 }

@@ -1,5 +1,7 @@
 //! Joins configuration, serving and engine: the one file that names all three.
 
+mod sources;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub fn serving(
     let models = config.models.clone();
     Ok(Serving::new(Parts {
         store,
+        source: Arc::new(sources::source(config)),
         engine,
         cores,
         admission_limit: u32::try_from(config.max_connections.get()).unwrap_or(u32::MAX),

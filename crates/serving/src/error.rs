@@ -6,6 +6,7 @@ use servable::{JobError, LoadError, Reason};
 use thiserror::Error;
 
 use crate::sequences::SequenceRefusal;
+use crate::source::SourceError;
 
 /// What kind of failure it is, by what the client will do next. Each wire maps every code to a status, in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +34,8 @@ pub enum Code {
     OutOfMemory,
     /// An archive that cannot become a model.
     InvalidModel,
+    /// An archive that could not be brought from where it is.
+    DownloadFailed,
     Internal,
 }
 
@@ -59,6 +62,9 @@ pub enum Error {
     /// What the model store says about a name it does not have.
     #[error("{0}")]
     NotInStore(String),
+    /// What a source says of an archive that it does not bring.
+    #[error(transparent)]
+    Source(SourceError),
     #[error("{0}")]
     InvalidModel(String),
     /// TorchServe has one sentence for each reason why no worker takes a job, and its clients know it; ours follows it.
@@ -124,7 +130,11 @@ impl Error {
 
     pub fn code(&self) -> Code {
         match self {
-            Error::ModelNotFound(_) | Error::NotInStore(_) => Code::ModelNotFound,
+            Error::ModelNotFound(_)
+            | Error::NotInStore(_)
+            | Error::Source(SourceError::Refused(_)) => Code::ModelNotFound,
+            Error::Source(SourceError::Exists(_)) => Code::Internal,
+            Error::Source(SourceError::Failed(_)) => Code::DownloadFailed,
             Error::VersionNotFound { .. } => Code::VersionNotFound,
             Error::AlreadyRegistered { .. } => Code::Conflict,
             Error::DefaultVersion(_) => Code::Forbidden,
@@ -170,6 +180,12 @@ impl NoWorker {
 impl From<JobError> for Error {
     fn from(error: JobError) -> Self {
         Error::Job(error)
+    }
+}
+
+impl From<SourceError> for Error {
+    fn from(error: SourceError) -> Self {
+        Error::Source(error)
     }
 }
 

@@ -9,8 +9,9 @@
 //!    idle.
 //! 6. The worker, a thread of its own, calls the servable, answers each job's channel and goes back to the desk.
 //!
-//! Each calls the next and none calls back. Registering goes the same way: [`Serving::register`], the
-//! [`ModelStore`], the [`Engine`] that the wiring supplied, the pool, whose workers load on their threads.
+//! Each calls the next and none calls back. Registering goes the same way: [`Serving::register`], the [`Source`] that the
+//! wiring supplied where the url has a scheme, the [`ModelStore`], the [`Engine`], the pool, whose workers load on their
+//! threads.
 
 mod admission;
 mod backoff;
@@ -29,6 +30,7 @@ mod registry;
 mod roster;
 mod sequences;
 mod settings;
+mod source;
 mod store;
 mod worker;
 
@@ -58,6 +60,7 @@ pub use registry::{Model, Registry, Scale};
 pub use roster::WorkerStatus;
 pub use sequences::{SequencePolicy, SequenceRefusal, SequenceStep};
 pub use settings::{Manner, Settings, Wishes};
+pub use source::{Bringing, Brought, Source, SourceError, SourceOptions, StoreOnly};
 pub use store::{ModelStore, StoreError};
 
 /// Makes loaders from archives: what stands between this crate and whatever runs a network.
@@ -83,7 +86,7 @@ const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// What a registration asks for.
 #[derive(Debug, Clone, Default)]
 pub struct Registration {
-    /// A name in the model store, or a folder.
+    /// A name in the model store, a folder, or an address with a scheme, from which the archive is brought.
     pub url: String,
     /// In place of the manifest's.
     pub name: Option<String>,
@@ -92,6 +95,8 @@ pub struct Registration {
     /// In place of the manifest's. It is told, and means nothing to native handlers.
     pub runtime: Option<String>,
     pub wishes: Wishes,
+    /// Ask S3 for encryption by KMS.
+    pub s3_sse_kms: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
 }
@@ -104,6 +109,7 @@ pub struct Serving {
     pub registry: Registry,
     pub admission: Admission,
     pub store: ModelStore,
+    source: Arc<dyn Source>,
     engine: Arc<dyn Engine>,
     cores: Cores,
     defaults: Settings,
@@ -119,6 +125,7 @@ pub struct Serving {
 /// What a [`Serving`] is made of.
 pub struct Parts {
     pub store: ModelStore,
+    pub source: Arc<dyn Source>,
     pub engine: Arc<dyn Engine>,
     pub cores: Cores,
     /// The most requests that may be inside at once.
@@ -184,6 +191,7 @@ impl Serving {
             registry: Registry::default(),
             admission: Admission::new(parts.admission_limit),
             store: parts.store,
+            source: parts.source,
             engine: parts.engine,
             cores: parts.cores,
             defaults: parts.defaults,
@@ -270,7 +278,8 @@ impl Serving {
         Ok(output)
     }
 
-    /// Unpacks, checks and registers a model. Its workers load in the background: see [`Pool::settled`].
+    /// Brings the archive if it is elsewhere, unpacks, checks and registers a model. Its workers load in the background:
+    /// see [`Pool::settled`].
     pub async fn register(
         self: &Arc<Self>,
         registration: Registration,
@@ -295,9 +304,14 @@ impl Serving {
         restored: Option<String>,
     ) -> Result<Arc<Model>, Error> {
         let this = Arc::clone(self);
-        let url = registration.url.clone();
-        let fetched =
-            tokio::task::spawn_blocking(move || this.prepare(&registration, restored.as_deref()));
+        let brought = self.bring(&registration).await?;
+        let url = brought
+            .as_ref()
+            .map_or(&registration.url[..], Brought::name)
+            .to_owned();
+        let fetched = tokio::task::spawn_blocking(move || {
+            this.prepare(&registration, restored.as_deref(), brought)
+        });
         let prepared = fetched
             .await
             .map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
@@ -306,13 +320,29 @@ impl Serving {
         Ok(model)
     }
 
+    /// Has the archive copied into the store if it is elsewhere. The copy goes with whoever holds it.
+    async fn bring(&self, registration: &Registration) -> Result<Option<Brought>, Error> {
+        if !source::has_scheme(&registration.url) {
+            return Ok(None);
+        }
+        let options = SourceOptions {
+            s3_sse_kms: registration.s3_sse_kms,
+            at_startup: registration.at_startup,
+        };
+        Ok(Some(self.source.bring(&registration.url, options).await?))
+    }
+
     /// The blocking half of a registration.
     fn prepare(
         &self,
         registration: &Registration,
         restored: Option<&str>,
+        brought: Option<Brought>,
     ) -> Result<Prepared, Error> {
-        let files = self.store.fetch(&registration.url)?;
+        let place = brought
+            .as_ref()
+            .map_or(&registration.url[..], Brought::name);
+        let files = self.store.fetch(place)?;
         let manifest = &files.manifest().model;
         let name = registration
             .name
@@ -365,6 +395,7 @@ impl Serving {
             settings,
             loader,
             files,
+            brought,
             at_startup: registration.at_startup,
         })
     }
@@ -379,6 +410,7 @@ impl Serving {
             settings,
             loader,
             files,
+            brought,
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
@@ -423,6 +455,7 @@ impl Serving {
             pool,
             default_metrics,
             metrics,
+            brought: Mutex::new(brought),
             files: Arc::new(files),
         });
         // Another registration may have come first since the check; then this pool ends with its last handle.
@@ -430,7 +463,7 @@ impl Serving {
         info!(
             model = model.name,
             version = model.version,
-            url = model.url,
+            url = %model.place(),
             workers = settings.workers,
             "registered"
         );
@@ -498,6 +531,9 @@ impl Serving {
         let model = self.registry.remove(name, version)?;
         let written = self.changed();
         info!(model = model.name, version = model.version, "unregistered");
+        // Workers have no need of it: they load from what was unpacked.
+        let brought = model.take_brought();
+        let _ = tokio::task::spawn_blocking(move || drop(brought)).await;
         let gone = tokio::time::timeout(limit, model.pool.drain()).await;
         written.await;
         gone.map_err(|_| Error::UnloadTimeout(name.into()))
@@ -516,6 +552,9 @@ impl Serving {
         }
         let mut draining = tokio::task::JoinSet::new();
         for model in self.registry.take_all() {
+            if let Some(brought) = model.take_brought() {
+                brought.keep();
+            }
             draining.spawn(async move {
                 let gone = tokio::time::timeout_at(end.into(), model.pool.drain()).await;
                 if gone.is_err() {
@@ -540,6 +579,7 @@ struct Prepared {
     settings: Settings,
     loader: Arc<dyn Loader>,
     files: Unpacked,
+    brought: Option<Brought>,
     at_startup: bool,
 }
 

@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::metrics::ModelMetrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
+use crate::source::Brought;
 
 /// One registered version of a model.
 pub struct Model {
@@ -34,6 +35,8 @@ pub struct Model {
     /// For requests that name this version, and for those that name none.
     pub metrics: ModelMetrics,
     pub default_metrics: ModelMetrics,
+    /// The copy of the archive in the store, if the registration brought one.
+    pub brought: Mutex<Option<Brought>>,
     /// The unpacked archive. Last, so that workers are gone before their files are.
     pub files: Arc<Unpacked>,
 }
@@ -49,6 +52,20 @@ impl Model {
     /// The bounds that were last asked for.
     pub fn scale(&self) -> Scale {
         *self.scale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where its archive is, or was, in the store. Unlike the url it holds no secrets.
+    pub(crate) fn place(&self) -> String {
+        let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        brought
+            .as_ref()
+            .map_or_else(|| self.url.clone(), |brought| brought.name().to_owned())
+    }
+
+    /// The copy that its registration brought: whoever takes it removes or keeps it.
+    pub(crate) fn take_brought(&self) -> Option<Brought> {
+        let mut brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);
+        brought.take()
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Kind {
     Count {
         min: u64,
     },
+    /// A number of bytes, at least one, that may be more than a count holds.
+    Bytes,
     /// A duration in whole seconds, at least `min`.
     Seconds {
         min: u64,
@@ -108,7 +110,8 @@ impl Kind {
         match self {
             Kind::Count { .. } => i32::MAX as u64,
             Kind::Seconds { .. } => 10 * 365 * 24 * 3600,
-            Kind::Address(_)
+            Kind::Bytes
+            | Kind::Address(_)
             | Kind::Decimal
             | Kind::Bool
             | Kind::Path
@@ -124,6 +127,7 @@ impl Kind {
     pub(crate) fn min(self) -> u64 {
         match self {
             Kind::Count { min } | Kind::Seconds { min } => min,
+            Kind::Bytes => 1,
             Kind::Address(_)
             | Kind::Decimal
             | Kind::Bool
@@ -174,7 +178,9 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, meaning: &'s
     }
 }
 
-use Kind::{Address, Bool, Choice, Count, Decimal, Json, Path, Regex, Regexes, Seconds, Text};
+use Kind::{
+    Address, Bool, Bytes, Choice, Count, Decimal, Json, Path, Regex, Regexes, Seconds, Text,
+};
 
 const COUNT: Kind = Count { min: 0 };
 const POSITIVE: Kind = Count { min: 1 };
@@ -251,10 +257,17 @@ pub static KEYS: &[Key] = &[
     key("limit_max_image_pixels", Bool, "true",
         "Refuse pictures of more than 179 million pixels, which are more likely an attack than a picture."),
     key("allowed_urls", Regexes, "file://.*|http(s)?://.*",
-        "Where archives may come from: regular expressions between commas, one of which must match the whole url.")
-        .later(),
+        "Where archives may be brought from: regular expressions between commas, one of which must match the whole url, in \
+         any case of letters; `http`, `https`, `file` and `s3` urls are known."),
     key("use_env_allowed_urls", Bool, "false",
-        "Let `TS_ALLOWED_URLS` replace `allowed_urls`.").later().file_only(),
+        "Let `TS_ALLOWED_URLS` replace `allowed_urls`.").file_only(),
+    key("allow_private_urls", Bool, "false",
+        "Bring archives from hosts with private, loopback and link-local addresses, too. The endpoint that \
+         `AWS_ENDPOINT_URL` names for S3 needs no such permission.").ours(),
+    key("max_download_size", Bytes, "17179869184", "The largest archive that is brought, in bytes.").ours(),
+    key("download_timeout", TIMEOUT, "3600", "How long bringing an archive may take in all.").ours(),
+    key("download_stall_timeout", TIMEOUT, "60",
+        "How long a download may stand still before it is taken up anew, which happens four times.").ours(),
     key("install_py_dep_per_model", Bool, "false",
         "Install an archive's Python requirements when it is registered.").later(),
 

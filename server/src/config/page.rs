@@ -126,6 +126,7 @@ fn kind(kind: Kind) -> String {
         Kind::Address(_) => "address".to_owned(),
         Kind::Count { min: 0 } => "whole number".to_owned(),
         Kind::Count { min } => format!("whole number from {min}"),
+        Kind::Bytes => "bytes, from 1".to_owned(),
         Kind::Seconds { min: 0 } => "seconds".to_owned(),
         Kind::Seconds { min } => format!("seconds, from {min}"),
         Kind::Decimal => "number".to_owned(),

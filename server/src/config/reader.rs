@@ -180,12 +180,11 @@ impl<'a> Reader<'a> {
             let name = key.name;
             match key.kind {
                 Kind::Address(_) => drop(self.address(name)),
-                Kind::Count { .. } | Kind::Seconds { .. } => drop(self.number(name)),
+                Kind::Count { .. } | Kind::Bytes | Kind::Seconds { .. } => drop(self.number(name)),
                 Kind::Decimal => drop(self.decimal(name)),
                 Kind::Bool => drop(self.bool(name)),
                 Kind::Choice(choices) => drop(self.choice(name, choices)),
-                Kind::Regex => self.regexes(name, false),
-                Kind::Regexes => self.regexes(name, true),
+                Kind::Regex | Kind::Regexes => drop(self.regexes(name)),
                 Kind::Json => drop(self.json(name)),
                 Kind::Path | Kind::Text => {}
             }
@@ -225,10 +224,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn regexes(&mut self, name: &str, list: bool) {
-        let Some(setting) = self.setting(name) else {
-            return;
-        };
+    /// One regular expression, or several between commas, as the key has it. Each that is none is an error.
+    pub(crate) fn regexes(&mut self, name: &str) -> Option<String> {
+        let list = self.key(name).kind == Kind::Regexes;
+        let setting = self.setting(name)?;
         let one = [setting.value.as_str()];
         let expressions = if list {
             setting.value.split(',').collect()
@@ -244,6 +243,7 @@ impl<'a> Reader<'a> {
                 self.report.error(&setting.origin, Some(name), message);
             }
         }
+        Some(setting.value)
     }
 
     fn or_default<T>(

@@ -334,6 +334,11 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         sequence_headers: SequenceHeaders::default(),
         default_service_handler: None,
         limit_max_image_pixels: true,
+        allowed_urls: AllowedUrls::default(),
+        allow_private_urls: false,
+        max_download_size: 16 << 30,
+        download_timeout: Duration::from_secs(3600),
+        download_stall_timeout: Duration::from_secs(60),
         enable_model_api: false,
         disable_token_authorization: false,
         token_expiration_min: Duration::from_secs(3600),
@@ -649,6 +654,26 @@ fn settings_of_the_environment_are_named_by_their_variable() {
         "Invalid configuration: TS_INFERENCE_ADDRESS: inference_address: invalid address `here`: \
          expected http://host[:port], https://host[:port] or unix:/path"
     );
+}
+
+#[test]
+fn who_says_where_archives_may_come_from() {
+    let check = |text: &str, expected: &str| {
+        let start = Start::new("--model-store store")
+            .file("config.properties", text)
+            .env("TS_ALLOWED_URLS", "s3://b/.*");
+        let expected = AllowedUrls::parse(expected).expect("expressions");
+        assert_eq!(start.config().allowed_urls, expected, "{text}");
+    };
+    let file = "allowed_urls=http://a/.*, file:///m/.*";
+    check("", "file://.*|http(s)?://.*");
+    check(file, "http://a/.*, file:///m/.*");
+    // The shipped page says so: it takes both.
+    check("use_env_allowed_urls=true", "file://.*|http(s)?://.*");
+    check("enable_envvars_config=true", "file://.*|http(s)?://.*");
+    let both = "enable_envvars_config=true\nuse_env_allowed_urls=true";
+    check(both, "s3://b/.*");
+    check(&format!("{both}\n{file}"), "s3://b/.*");
 }
 
 #[test]

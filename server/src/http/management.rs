@@ -164,6 +164,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
             startup_timeout: parameters.seconds("startup_timeout"),
             ..Wishes::default()
         },
+        s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
         at_startup: false,
     };
     let model = app.serving.register(registration).await?;

@@ -68,6 +68,7 @@ impl Api {
         let store = ModelStore::open(folder.path(), &unpacked, Limits::default()).expect("a store");
         let serving = Arc::new(Serving::new(Parts {
             store,
+            source: Arc::new(serving::StoreOnly),
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),
             admission_limit: 16,

@@ -93,12 +93,13 @@ pub(crate) async fn restore(
     Ok(left_out)
 }
 
-/// What the store has: the url of the registration, else the name of its archive.
+/// What to register: a url from elsewhere, of which the store has a copy or gets another; else what the store has, the url
+/// of the registration or the name of its archive.
 fn url(store: &ModelStore, state: &SnapshotVersion) -> Option<String> {
-    let candidates = state.url.iter().chain([&state.mar_name]);
-    candidates
-        .into_iter()
-        .find(|url| store.contains(url))
+    let elsewhere = state.url.as_ref().filter(|url| url.contains("://"));
+    let mut candidates = state.url.iter().chain([&state.mar_name]);
+    elsewhere
+        .or_else(|| candidates.find(|url| store.contains(url)))
         .cloned()
 }
 
@@ -114,6 +115,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
             max_workers: workers(state.wishes.max_workers),
             ..state.wishes
         },
+        s3_sse_kms: false,
         at_startup: true,
     }
 }

@@ -14,6 +14,7 @@ mod management;
 mod metrics;
 mod models;
 mod queueing;
+mod registrations;
 mod token;
 mod workers;
 

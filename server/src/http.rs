@@ -11,6 +11,7 @@ mod management;
 mod memory;
 mod metrics;
 mod openapi;
+mod segments;
 mod token;
 
 use std::sync::Arc;
@@ -98,11 +99,15 @@ pub fn management_router(app: App) -> Router {
     finish(open.merge(guarded), app)
 }
 
-/// The service behind a listener that serves both APIs, inference first; each asks for its own key.
-pub fn shared_router(app: App) -> Router {
+/// The service behind a listener that serves both APIs, inference first; each asks for its own key. With `metrics`, it
+/// serves those as well.
+pub fn shared_router(app: App, metrics: bool) -> Router {
     let inference = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
     let management = token::guarded(management::routes(), &app.auth, Purpose::Management);
-    let open = inference::descriptions().merge(token::routes());
+    let mut open = inference::descriptions().merge(token::routes());
+    if metrics {
+        open = open.merge(metrics::routes());
+    }
     finish(open.merge(management).merge(inference), app)
 }
 

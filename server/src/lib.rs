@@ -101,7 +101,7 @@ pub async fn serve(
         Management::Shared => {
             accepting.push(accept(
                 listeners.inference,
-                http::shared_router(app.clone()),
+                http::shared_router(app.clone(), listeners.metrics.is_some()),
             ));
         }
         Management::Own(management) => {
@@ -215,10 +215,10 @@ async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Resul
         let registration = Registration {
             url: url.clone(),
             name,
-            handler: None,
             wishes: Wishes::default(),
             s3_sse_kms: false,
             at_startup: true,
+            ..Registration::default()
         };
         if let Err(failure) = serving.register(registration).await {
             error!("model {} is left out: {failure}", sources::shown(&url));

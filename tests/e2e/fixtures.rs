@@ -66,6 +66,36 @@ impl Model {
         Model::new("cue", bench.path("stage/cue.pt"), "base_handler")
     }
 
+    /// A network that asks for as many bytes of memory as its largest number says, four times over, and answers with 2x.
+    pub(crate) fn hungry(bench: &Bench) -> Self {
+        let code = "class Hungry(Module):
+  __parameters__ = []
+  __buffers__ = []
+  def forward(self: __torch__.Hungry,
+    x: Tensor) -> Tensor:
+    food = torch.ones([int(torch.max(x))])
+    return torch.add(torch.mul(x, 2.), torch.mul(torch.min(food), 0.))
+";
+        bench.write("stage/hungry.pt", &script("Hungry", code));
+        Model::new("hungry", bench.path("stage/hungry.pt"), "base_handler")
+    }
+
+    /// One that is packed without complaint and cannot be loaded: only libtorch can tell.
+    pub(crate) fn unloadable(bench: &Bench) -> Self {
+        let entries: [(&str, &[u8]); 4] = [
+            ("archive/data.pkl", b"\x80\x02}q\x00."),
+            ("archive/constants.pkl", b"\x80\x02)."),
+            ("archive/code/__torch__.py", b"no code"),
+            ("archive/version", b"3\n"),
+        ];
+        bench.write("stage/unloadable.pt", &zip(&entries));
+        Model::new(
+            "unloadable",
+            bench.path("stage/unloadable.pt"),
+            "base_handler",
+        )
+    }
+
     /// Four numbers to three.
     pub(crate) fn mlp() -> Self {
         Model::new("mlp", own("mlp.pt"), "base_handler")
@@ -108,6 +138,11 @@ impl Model {
 
     pub(crate) fn named(mut self, name: &str) -> Self {
         self.name = name.to_owned();
+        self
+    }
+
+    pub(crate) fn versioned(mut self, version: &str) -> Self {
+        self.version = version.to_owned();
         self
     }
 

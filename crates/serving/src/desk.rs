@@ -91,6 +91,10 @@ impl Desk {
     pub(crate) fn submit(&self, place: Place, job: Job) -> Result<(), NoWorker> {
         let now = job.arrival;
         let mut desk = self.lock();
+        if matches!(place, Place::Sequence(_)) {
+            // A sequence that has expired takes nothing more, and leaves its place to another.
+            desk.tidy(now);
+        }
         desk.make_room(now)?;
         let DeskState { queue, roster, .. } = &mut *desk;
         queue

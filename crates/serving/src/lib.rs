@@ -92,6 +92,8 @@ pub struct Registration {
     pub name: Option<String>,
     /// In place of the manifest's.
     pub handler: Option<String>,
+    /// In place of the manifest's. It is told, and means nothing to native handlers.
+    pub runtime: Option<String>,
     pub wishes: Wishes,
     /// Ask S3 for encryption by KMS.
     pub s3_sse_kms: bool,
@@ -385,6 +387,10 @@ impl Serving {
             name,
             version,
             url: registration.url.clone(),
+            runtime: registration
+                .runtime
+                .clone()
+                .unwrap_or_else(|| files.manifest().runtime.to_string()),
             handler: registration.handler.clone(),
             settings,
             loader,
@@ -399,6 +405,7 @@ impl Serving {
             name,
             version,
             url,
+            runtime,
             handler,
             settings,
             loader,
@@ -437,7 +444,7 @@ impl Serving {
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         let model = Arc::new(Model {
-            runtime: files.manifest().runtime.to_string(),
+            runtime,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -567,6 +574,7 @@ struct Prepared {
     name: String,
     version: String,
     url: String,
+    runtime: String,
     handler: Option<String>,
     settings: Settings,
     loader: Arc<dyn Loader>,

@@ -289,7 +289,7 @@ pub static KEYS: &[Key] = &[
     key("max_response_size", COUNT, "6553500", "The largest answer of a model, in bytes.").later(),
     key("header_timeout", TIMEOUT, "30", "How long the head of a request may take to arrive.").ours(),
     key("body_timeout", TIMEOUT, "60", "How long a request body may stand still while it arrives; in all it may take ten times as long.").ours(),
-    key("idle_timeout", TIMEOUT, "120", "How long a connection may stay open between two requests.").ours(),
+    key("idle_timeout", TIMEOUT, "120", "How long a connection may stay open between two requests, and how long a client may leave an answer unread.").ours(),
     key("max_connections", POSITIVE, "10000", "How many connections may be open at once on each listener.").ours(),
     key("drain_delay", SECONDS, "0",
         "How long the server goes on as before when it is told to stop, with `/ready` already saying no: time for load balancers to look elsewhere.").ours(),

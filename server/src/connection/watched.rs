@@ -1,5 +1,5 @@
-//! The watch over a connection: it ends when it stays silent too long between requests, or when a head drips in too
-//! slowly. What arrives encrypted is watched after its decryption, so TLS gives nobody more time. The loop of
+//! The watch over a connection: it ends when it stays silent too long between requests, when a head drips in too slowly,
+//! or when nobody reads an answer. What arrives encrypted is watched after its decryption, so TLS gives nobody more time. The loop of
 //! `connection.rs` wraps every stream in it.
 
 use std::pin::Pin;
@@ -13,7 +13,8 @@ use tokio::time::{Instant, Sleep};
 
 use super::ConnectionLimits;
 
-/// A stream that ends when it stays silent too long between requests, or when a head drips in too slowly.
+/// A stream that ends when it stays silent too long between requests, when a head drips in too slowly, or when an answer
+/// is not read on for as long as a connection may stay silent.
 pub(super) struct Watched<S> {
     stream: S,
     /// Counts the beginnings and the ends of requests: odd from the end of a head to its answer.
@@ -46,6 +47,38 @@ impl<S> Watched<S> {
         self.timer.as_mut().reset(Instant::now() + time);
         self.armed = true;
     }
+
+    /// Whether a request is at hand. Begins a new state when one has begun or ended since.
+    fn is_in_request(&mut self) -> bool {
+        // A request may begin and end between two calls, so that being busy would not be noticed: hence a count.
+        let turns = self.turns.load(Ordering::Relaxed);
+        if turns != self.seen {
+            self.seen = turns;
+            (self.in_head, self.armed) = (false, false);
+        }
+        turns % 2 == 1
+    }
+
+    /// What became of a write. A client that reads, however slowly, is not silent; one that does not is, in time.
+    fn after_write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
+        if self.is_in_request() {
+            return written;
+        }
+        if written.is_ready() {
+            // The head of the next request, if it has begun, keeps its own time.
+            self.armed &= self.in_head;
+            return written;
+        }
+        if !self.armed {
+            self.arm(self.limits.idle_timeout);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
@@ -55,13 +88,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         let this = &mut *self;
-        // A request may begin and end between two reads, so that being busy would not be noticed: hence a count.
-        let turns = this.turns.load(Ordering::Relaxed);
-        if turns != this.seen {
-            this.seen = turns;
-            (this.in_head, this.armed) = (false, false);
-        }
-        if turns % 2 == 1 {
+        if this.is_in_request() {
             // A body: its time is watched where it is read.
             return Pin::new(&mut this.stream).poll_read(cx, buffer);
         }
@@ -87,7 +114,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.after_write(cx, written)
     }
 
     fn poll_write_vectored(
@@ -95,7 +123,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         buffers: &[std::io::IoSlice<'_>],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, buffers)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        self.after_write(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,7 +1,7 @@
 //! Health: TorchServe's `/ping`, and beside it two answers that an orchestrator can act on.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -10,6 +10,7 @@ use serving::{Model, State as ModelState};
 
 use super::App;
 use super::answer::{json_response, status_response};
+use super::segments::Segments;
 use crate::error::Failure;
 
 /// Open to everybody: whoever probes has no token that expires.
@@ -67,7 +68,7 @@ struct Target {
 }
 
 /// The same of one model, which is also not ready when it was scaled to no workers.
-async fn model_ready(State(app): State<App>, Path(target): Path<Target>) -> Response {
+async fn model_ready(State(app): State<App>, Segments(target): Segments<Target>) -> Response {
     let registry = &app.serving.registry;
     let model = match registry.resolve(&target.model, target.version.as_deref()) {
         Ok(model) => model,

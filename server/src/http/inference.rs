@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Extension, FromRequestParts, Path, Query, Request, State};
-use axum::http::{HeaderMap, Method, request};
+use axum::extract::{Extension, Query, Request, State};
+use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use servable::{Input, Part, Task, Value};
 
 use super::answer::output_response;
 use super::memory::Claim;
+use super::segments::Segments;
 use super::{App, RequestId, body, health, openapi};
 use crate::error::Failure;
 
@@ -65,21 +66,9 @@ struct Target {
     url_path: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Target {
-    type Rejection = Failure;
-
-    /// As `Path` does, but a path that is not UTF-8 once decoded fails like everything else.
-    async fn from_request_parts(parts: &mut request::Parts, state: &S) -> Result<Self, Failure> {
-        match Path::from_request_parts(parts, state).await {
-            Ok(Path(target)) => Ok(target),
-            Err(rejection) => Err(Failure::bad_request(rejection.body_text())),
-        }
-    }
-}
-
 async fn predictions(
     State(app): State<App>,
-    target: Target,
+    Segments(target): Segments<Target>,
     id: Extension<RequestId>,
     request: Request,
 ) -> Response {
@@ -98,7 +87,7 @@ async fn predictions(
 
 async fn explanations(
     State(app): State<App>,
-    target: Target,
+    Segments(target): Segments<Target>,
     id: Extension<RequestId>,
     request: Request,
 ) -> Response {
@@ -108,7 +97,7 @@ async fn explanations(
 /// The routes on which TorchServe hands query parameters to the handler, and neither `explain` nor `url_path`.
 async fn named(
     State(app): State<App>,
-    target: Target,
+    Segments(target): Segments<Target>,
     Query(query): Query<HashMap<String, String>>,
     id: Extension<RequestId>,
     request: Request,
@@ -119,7 +108,7 @@ async fn named(
     }
 }
 
-/// SageMaker's route: the model is a parameter, or the only one there is.
+/// SageMaker's route: the model is a parameter, or the only one that was loaded at start.
 async fn invocations(
     State(app): State<App>,
     Query(query): Query<HashMap<String, String>>,
@@ -147,7 +136,8 @@ async fn invocations(
 }
 
 fn only_model(app: &App) -> Option<String> {
-    let models = app.serving.registry.defaults();
+    let mut models = app.serving.registry.defaults();
+    models.retain(|model| model.loaded_at_startup);
     match models.as_slice() {
         [only] => Some(only.name.clone()),
         _ => None,

@@ -7,7 +7,7 @@ mod description;
 mod parameters;
 
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -16,6 +16,7 @@ use serving::{Error, Registration, Scale, Wishes};
 use std::collections::HashMap;
 
 use super::answer::{json_response, status_response};
+use super::segments::Segments;
 use super::{App, openapi};
 use crate::error::Failure;
 use parameters::Parameters;
@@ -85,7 +86,7 @@ async fn models(
 /// `/models/{model}` and `/models/{model}/{version}`: describe, scale, unregister.
 async fn model(
     State(app): State<App>,
-    Path(target): Path<Target>,
+    Segments(target): Segments<Target>,
     query: Query<HashMap<String, String>>,
     request: Request,
 ) -> Answer {
@@ -154,6 +155,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
         url: url.to_owned(),
         name: parameters.text("model_name").map(str::to_owned),
         handler: parameters.text("handler").map(str::to_owned),
+        runtime: parameters.text("runtime").map(str::to_owned),
         wishes: Wishes {
             workers: Some(workers),
             batch_size: parameters.count("batch_size"),
@@ -273,7 +275,11 @@ async fn unregister(app: &App, target: &Target) -> Answer {
     Ok(status_response(StatusCode::OK, &text))
 }
 
-async fn set_default(State(app): State<App>, Path(target): Path<Target>, method: Method) -> Answer {
+async fn set_default(
+    State(app): State<App>,
+    Segments(target): Segments<Target>,
+    method: Method,
+) -> Answer {
     if method != Method::PUT {
         return Err(Failure::method_not_allowed());
     }
@@ -299,7 +305,11 @@ async fn set_default(State(app): State<App>, Path(target): Path<Target>, method:
 }
 
 /// KServe's question whether a model is ready: whether it has a worker, be it still loading.
-async fn ready(State(app): State<App>, Path(target): Path<Target>, method: Method) -> Answer {
+async fn ready(
+    State(app): State<App>,
+    Segments(target): Segments<Target>,
+    method: Method,
+) -> Answer {
     if method != Method::GET {
         return Err(Failure::method_not_allowed());
     }

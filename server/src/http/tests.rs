@@ -84,6 +84,7 @@ impl Api {
         }));
         let registration = Registration {
             url: "m".into(),
+            at_startup: true,
             ..Registration::default()
         };
         let model = serving.register(registration).await.expect("registered");

@@ -109,6 +109,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
         url,
         name: Some(name.to_owned()),
         handler: state.handler.clone(),
+        runtime: state.runtime.clone(),
         wishes: Wishes {
             workers: workers(state.wishes.workers),
             max_workers: workers(state.wishes.max_workers),

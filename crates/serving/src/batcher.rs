@@ -14,6 +14,22 @@ pub struct BatchPolicy {
     pub max_delay: Duration,
 }
 
+/// What the workers of a model are at when a batch may be cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Batches of this model that are being computed.
+    pub in_flight: usize,
+    /// How many batches could be computed beside each other from now on, at least one.
+    pub takers: usize,
+    /// How long company is worth waiting for while there is something to compute with; as long as the policy allows
+    /// where there is not, or where a batch takes hardly longer than one of its jobs.
+    pub patience: Option<Duration>,
+}
+
+/// While company is waited for with something to compute with, so long after the last arrival nobody else is expected:
+/// requests that follow the answers of one batch come close behind each other.
+const LULL: Duration = Duration::from_millis(1);
+
 /// Waiting jobs in buckets, and the rule that cuts them into batches.
 ///
 /// Jobs of different buckets never share a batch. Within a bucket the job whose deadline is nearest goes first, and jobs of
@@ -21,7 +37,8 @@ pub struct BatchPolicy {
 /// Among buckets that are due, the one with the nearest deadline goes first, so that none starves.
 ///
 /// The rule conserves work where it counts: a job that arrives while nothing else of its model is running or waiting is
-/// due at once, whatever the delay. Company is waited for only when there is reason to expect it.
+/// due at once, whatever the delay. Company is waited for only when there is reason to expect it, and what waits is divided
+/// among those who could take it.
 #[derive(Debug)]
 pub struct Batcher<K, J> {
     policy: BatchPolicy,
@@ -86,20 +103,18 @@ impl<K: Hash + Eq + Clone, J> Batcher<K, J> {
         self.len = self.buckets.values().map(BTreeMap::len).sum();
     }
 
-    /// When the next batch is due if nothing more arrives; `None` while nothing waits. `in_flight` is how many batches of
-    /// this model are being computed.
-    pub fn next_due(&self, in_flight: usize) -> Option<Instant> {
+    /// When the next batch is due if nothing more arrives; `None` while nothing waits.
+    pub fn next_due(&self, load: Load) -> Option<Instant> {
         self.buckets
             .values()
-            .filter_map(|jobs| self.due(jobs, in_flight))
+            .filter_map(|jobs| self.due(jobs, load))
             .min()
     }
 
     /// The next batch, if one is due at `now`. Call it only when a worker is idle: a batch is cut as late as possible.
-    pub fn take_due(&mut self, now: Instant, in_flight: usize) -> Option<Vec<J>> {
-        let due = |jobs: &BTreeMap<Rank, Waiting<J>>| {
-            self.due(jobs, in_flight).is_some_and(|due| due <= now)
-        };
+    pub fn take_due(&mut self, now: Instant, load: Load) -> Option<Vec<J>> {
+        let due =
+            |jobs: &BTreeMap<Rank, Waiting<J>>| self.due(jobs, load).is_some_and(|due| due <= now);
         let (bucket, _) = self
             .buckets
             .iter()
@@ -108,7 +123,8 @@ impl<K: Hash + Eq + Clone, J> Batcher<K, J> {
             .min_by_key(|(_, rank)| **rank)?;
         let bucket = bucket.clone();
         let jobs = self.buckets.get_mut(&bucket)?;
-        let size = self.policy.size.get().min(jobs.len());
+        let fair = jobs.len().div_ceil(load.takers.max(1));
+        let size = self.policy.size.get().min(fair);
         let batch: Vec<J> = std::iter::from_fn(|| jobs.pop_first())
             .take(size)
             .map(|(_, waiting)| waiting.job)
@@ -130,15 +146,23 @@ impl<K: Hash + Eq + Clone, J> Batcher<K, J> {
             .collect()
     }
 
-    fn due(&self, jobs: &BTreeMap<Rank, Waiting<J>>, in_flight: usize) -> Option<Instant> {
-        let waits = in_flight > 0 && jobs.len() < self.policy.size.get();
+    fn due(&self, jobs: &BTreeMap<Rank, Waiting<J>>, load: Load) -> Option<Instant> {
+        let waits = load.in_flight > 0
+            && jobs.len() < self.policy.size.get()
+            && load.patience != Some(Duration::ZERO);
         if !waits {
             // At once: no instant is before the first arrival, and this one saves looking for it.
             return jobs.first_key_value().map(|(_, first)| first.arrival);
         }
         // Fewer than a batch, so that few are looked at.
-        let oldest = jobs.values().map(|waiting| waiting.arrival).min()?;
-        Some(oldest + self.policy.max_delay)
+        let arrivals = jobs.values().map(|waiting| waiting.arrival);
+        let oldest = arrivals.clone().min()?;
+        let Some(patience) = load.patience else {
+            return Some(oldest + self.policy.max_delay);
+        };
+        let newest = arrivals.max()?;
+        let limit = oldest + self.policy.max_delay.min(patience);
+        Some(limit.min(newest + LULL))
     }
 }
 

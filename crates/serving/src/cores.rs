@@ -54,6 +54,12 @@ impl Cores {
         NonZeroUsize::new(self.usable.load(Ordering::Relaxed)).unwrap_or(NonZeroUsize::MIN)
     }
 
+    /// How many batches could be given a core that no other batch has.
+    pub fn free(&self) -> usize {
+        let running = self.running.load(Ordering::Relaxed);
+        self.usable().get().saturating_sub(running)
+    }
+
     /// Claims cores for a batch that is about to run while `waiting` more could run beside it.
     pub fn claim(&self, waiting: usize) -> Share {
         let before = self.running.fetch_add(1, Ordering::Relaxed);

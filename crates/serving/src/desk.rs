@@ -7,11 +7,11 @@
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::batcher::BatchPolicy;
+use crate::batcher::{BatchPolicy, Load};
 use crate::cores::Cores;
 use crate::drain_rate::DrainRate;
 use crate::error::{Error, NoWorker};
@@ -56,7 +56,15 @@ pub(crate) struct DeskState {
     pub(crate) closed: Option<NoWorker>,
     config: DeskConfig,
     rate: DrainRate,
+    /// How long a batch takes, where later ones count for more.
+    usual: Duration,
 }
+
+/// The part of a batch's time for which its company may be waited for.
+const WORTH: u32 = 16;
+
+/// The least time that a timer can wait; for less, nobody is waited for.
+const TICK: Duration = Duration::from_millis(1);
 
 impl Desk {
     pub(crate) fn new(config: DeskConfig) -> Self {
@@ -66,6 +74,7 @@ impl Desk {
             closed: Some(NoWorker::NoneAsked),
             config,
             rate: DrainRate::default(),
+            usual: Duration::ZERO,
         };
         Desk {
             state: Mutex::new(state),
@@ -114,6 +123,7 @@ impl Desk {
         let now = Instant::now();
         let mut desk = self.lock();
         desk.rate.answered(jobs, now);
+        desk.note_duration(worker, now);
         if desk.roster.at_work(worker, turn).is_none() {
             return; // Abandoned: somebody else works under its name.
         }
@@ -168,6 +178,18 @@ impl DeskState {
         self.refuse(refused);
     }
 
+    /// A worker has been at its batch until now.
+    fn note_duration(&mut self, worker: WorkerId, now: Instant) {
+        if let Some(since) = self.roster.busy_since(worker) {
+            let took = now.saturating_duration_since(since);
+            self.usual = if self.usual.is_zero() {
+                took
+            } else {
+                (self.usual * 7 + took) / 8
+            };
+        }
+    }
+
     /// Hands due batches to idle workers.
     pub(crate) fn hand_over(&mut self, now: Instant) {
         if self.queue.is_empty() || self.roster.idle().is_empty() {
@@ -177,10 +199,28 @@ impl DeskState {
         // The one that worked last comes first. A worker with nothing to take may stand before one that has.
         let mut idle = self.roster.idle().to_vec();
         while let Some(worker) = idle.pop() {
-            let Some(jobs) = self.queue.take(worker, now, self.roster.in_flight()) else {
+            let Some(jobs) = self.queue.take(worker, now, self.load()) else {
                 continue;
             };
             self.send(worker, jobs, now);
+        }
+    }
+
+    fn load(&self) -> Load {
+        let free = self.config.cores.free().min(self.roster.idle().len());
+        let patience = if free == 0 || self.roster.is_accelerated() {
+            None
+        } else {
+            let worth = self.usual / WORTH;
+            Some(if worth < TICK { Duration::ZERO } else { worth })
+        };
+        Load {
+            in_flight: self.roster.in_flight(),
+            takers: match patience {
+                Some(_) => free,
+                None => 1,
+            },
+            patience,
         }
     }
 
@@ -204,7 +244,7 @@ impl DeskState {
         if self.roster.idle().is_empty() {
             return None;
         }
-        self.queue.next_due(self.roster.in_flight())
+        self.queue.next_due(self.load())
     }
 
     fn waits_for_time(&self) -> bool {

@@ -48,7 +48,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 pub use admission::{Admission, Permit};
-pub use batcher::{BatchPolicy, Batcher};
+pub use batcher::{BatchPolicy, Batcher, Load};
 pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
 pub use job::Reply;

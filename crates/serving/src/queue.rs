@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::batcher::{BatchPolicy, Batcher};
+use crate::batcher::{BatchPolicy, Batcher, Load};
 use crate::job::{Bucket, Job};
 use crate::sequences::{Refused, SequencePolicy, SequenceRefusal, SequenceStep, Sequences};
 use crate::worker::WorkerId;
@@ -50,14 +50,9 @@ impl Queue {
     }
 
     /// The next batch for an idle worker, if one is due.
-    pub(crate) fn take(
-        &mut self,
-        worker: WorkerId,
-        now: Instant,
-        in_flight: usize,
-    ) -> Option<Vec<Job>> {
+    pub(crate) fn take(&mut self, worker: WorkerId, now: Instant, load: Load) -> Option<Vec<Job>> {
         match self {
-            Queue::Batches(batcher) => batcher.take_due(now, in_flight),
+            Queue::Batches(batcher) => batcher.take_due(now, load),
             Queue::Sequences(sequences) => {
                 let batch = sequences.take(worker);
                 (!batch.is_empty()).then_some(batch)
@@ -66,9 +61,9 @@ impl Queue {
     }
 
     /// When a batch is due that is not yet; a sequence's is due at once, or when its worker has answered.
-    pub(crate) fn next_due(&self, in_flight: usize) -> Option<Instant> {
+    pub(crate) fn next_due(&self, load: Load) -> Option<Instant> {
         match self {
-            Queue::Batches(batcher) => batcher.next_due(in_flight),
+            Queue::Batches(batcher) => batcher.next_due(load),
             Queue::Sequences(_) => None,
         }
     }

@@ -124,6 +124,20 @@ impl Roster {
         &self.idle
     }
 
+    /// Since when a worker has been at its batch.
+    pub(crate) fn busy_since(&self, id: WorkerId) -> Option<Instant> {
+        match self.members.get(&id)?.phase {
+            Phase::Busy(_, since) | Phase::Leaving(since) => Some(since),
+            Phase::Loading(..) | Phase::Idle(_) | Phase::Resting(_) | Phase::GivenUp => None,
+        }
+    }
+
+    /// Whether the next worker computes on an accelerator, where a batch takes hardly longer than one of its jobs.
+    pub(crate) fn is_accelerated(&self) -> bool {
+        let next = self.idle.last().and_then(|id| self.members.get(id));
+        next.is_some_and(|member| member.device != Device::Cpu)
+    }
+
     /// Since when some worker has been idle; now, if none is.
     pub(crate) fn idle_since(&self) -> Instant {
         self.idle_since

@@ -9,6 +9,19 @@ const LATER: Duration = Duration::from_secs(3600);
 /// A timeline is steps such as `0ms a b`: at that time these jobs arrive. A job may be written `b/x` for one of the bucket
 /// `x`, and `b@30` for one with a deadline 30 ms after the start. `in_flight` batches are running all the while.
 fn check(size: usize, delay_ms: u64, in_flight: usize, timeline: &str, expected: &str) {
+    check_under(busy(in_flight), size, delay_ms, timeline, expected);
+}
+
+/// So many batches are being computed, and company costs nothing.
+fn busy(in_flight: usize) -> Load {
+    Load {
+        in_flight,
+        takers: 1,
+        patience: None,
+    }
+}
+
+fn check_under(load: Load, size: usize, delay_ms: u64, timeline: &str, expected: &str) {
     let start = Instant::now();
     let mut batcher = Batcher::new(policy(size, delay_ms));
     let mut cut = Vec::new();
@@ -28,14 +41,14 @@ fn check(size: usize, delay_ms: u64, in_flight: usize, timeline: &str, expected:
             let bucket = name.split_once('/').map_or("", |(_, bucket)| bucket);
             batcher.push(bucket, deadline, job, now);
         }
-        while let Some(batch) = batcher.take_due(now, in_flight) {
+        while let Some(batch) = batcher.take_due(now, load) {
             cut.push(format!("{at}ms: {}", batch.join(" ")));
         }
     }
     assert_eq!(
         cut.join(" | "),
         expected,
-        "size {size}, delay {delay_ms} ms, timeline {timeline}"
+        "{load:?}, size {size}, delay {delay_ms} ms, timeline {timeline}"
     );
 }
 
@@ -98,6 +111,35 @@ fn the_nearest_deadline_goes_first() {
 }
 
 #[test]
+fn with_something_to_compute_with_company_is_worth_little_patience() {
+    let patient = |millis| Load {
+        patience: Some(Duration::from_millis(millis)),
+        ..busy(1)
+    };
+    check_under(patient(0), 4, 100, "0ms a | 1ms b", "0ms: a | 1ms: b");
+    // A lull ends the wait.
+    check_under(patient(10), 4, 100, "0ms a b | 1ms", "1ms: a b");
+    let timeline = "0ms a | 1ms | 2ms b | 3ms";
+    check_under(patient(10), 4, 100, timeline, "1ms: a | 3ms: b");
+    // So does the end of patience, and that of the policy's delay.
+    check_under(patient(0), 4, 0, "0ms a b", "0ms: a b");
+    check_under(patient(10), 4, 0, "0ms a b", "0ms: a b");
+}
+
+#[test]
+fn what_waits_is_divided_among_those_who_could_take_it() {
+    let takers = |takers| Load { takers, ..busy(1) };
+    check_under(takers(2), 8, 0, "0ms a b c d", "0ms: a b | 0ms: c | 0ms: d");
+    check_under(
+        takers(2),
+        2,
+        9,
+        "0ms a b c d e f",
+        "0ms: a b | 0ms: c d | 0ms: e | 9ms: f",
+    );
+}
+
+#[test]
 fn dead_jobs_do_not_travel() {
     let now = Instant::now();
     let mut batcher = Batcher::new(policy(4, 0));
@@ -106,8 +148,8 @@ fn dead_jobs_do_not_travel() {
     }
     batcher.drop_dead(|job| job % 2 == 0 || *job > 3);
     assert_eq!(batcher.len(), 2);
-    assert_eq!(batcher.take_due(now, 0), Some(vec![1, 3]));
-    assert_eq!(batcher.take_due(now, 0), None);
+    assert_eq!(batcher.take_due(now, busy(0)), Some(vec![1, 3]));
+    assert_eq!(batcher.take_due(now, busy(0)), None);
 }
 
 proptest! {
@@ -118,8 +160,12 @@ proptest! {
         size in 1usize..6,
         delay in 0u64..50,
         in_flight in 0usize..2,
+        takers in 1usize..4,
+        patience in prop::option::of(0u64..20),
         jobs in prop::collection::vec((0u64..40, 0usize..3), 1..60),
     ) {
+        let patience = patience.map(Duration::from_millis);
+        let load = Load { in_flight, takers, patience };
         let start = Instant::now();
         let instant = |ms| start + Duration::from_millis(ms);
         let mut batcher = Batcher::new(policy(size, delay));
@@ -132,7 +178,7 @@ proptest! {
                 batcher.push(jobs[arrived].1, instant(now) + LATER, arrived, instant(now));
                 arrived += 1;
             }
-            while let Some(batch) = batcher.take_due(instant(now), in_flight) {
+            while let Some(batch) = batcher.take_due(instant(now), load) {
                 prop_assert!((1..=size).contains(&batch.len()));
                 for &job in &batch {
                     prop_assert_eq!(jobs[job].1, jobs[batch[0]].1);

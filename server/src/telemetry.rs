@@ -1,9 +1,9 @@
 //! The log of this process: lines on standard output and in TorchServe's files, and traces for whoever collects them.
 //!
 //! `main` calls [`init`] once with [`LogSettings`], which the configuration makes. From then on an event of `tracing` is
-//! formatted once ([`lines`]) and handed to two writers ([`outbox`]), one for standard output and one for the files
-//! ([`files`], [`rolling`]); no request ever waits for either. With an `otlp_endpoint`, the spans of requests go to a
-//! collector as well ([`otel`]). Metrics are counted elsewhere; here they are lines like others.
+//! formatted once (`lines.rs`) and handed to two writers (`outbox.rs`), one for standard output and one for the files
+//! (`files.rs`, `rolling.rs`); no request ever waits for either. With an `otlp_endpoint`, the spans of requests go to a
+//! collector as well (`otel.rs`). Metrics are counted elsewhere; here they are lines like others.
 
 mod files;
 mod json;

@@ -90,7 +90,7 @@ pub(crate) fn stop(daemon: &mut Daemon) {
 const TIME: &str = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d,\d{3}";
 
 #[test]
-fn files_have_their_lines() {
+fn c_16_files_have_their_lines() {
     let mut daemon = bench("").start();
     daemon.check_serves();
     assert_eq!(daemon.get("/ping").status, 200);
@@ -143,7 +143,7 @@ fn files_have_their_lines() {
 }
 
 #[test]
-fn the_environment_says_where_files_lie() {
+fn c_16_the_environment_says_where_files_lie() {
     let bench = bench("");
     let (logs, metrics) = (bench.path("l/deep"), bench.path("m"));
     let variables = [
@@ -266,7 +266,7 @@ fn json_lines_carry_the_id_of_their_request() {
 }
 
 #[test]
-fn levels_and_files_come_from_a_log4j_configuration() {
+fn c_16_levels_and_files_come_from_a_log4j_configuration() {
     let bench = bench("");
     bench.write(
         "log4j2.xml",

@@ -36,7 +36,7 @@ fn described(daemon: &Daemon, model: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_restart_has_what_was_last_acknowledged() {
+fn c_9_a_restart_has_what_was_last_acknowledged() {
     let daemon = bench("").start_plain(&[]);
     for (method, path) in [
         (
@@ -138,7 +138,7 @@ fn a_model_outside_the_store_is_found_again() {
 }
 
 #[test]
-fn a_missing_archive_refuses_the_start() {
+fn c_9_a_missing_archive_refuses_the_start() {
     let daemon = bench("").start_plain(&[]);
     check_status(
         &daemon.manage("POST", "/models?url=mlp.mar&initial_workers=0"),

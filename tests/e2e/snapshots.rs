@@ -76,7 +76,7 @@ pub(crate) fn check_status(answer: &Answer, expected: u16) {
 }
 
 #[test]
-fn every_change_leaves_a_file_before_it_is_answered() {
+fn c_9_every_change_leaves_a_file_before_it_is_answered() {
     let daemon = bench("keystore_pass=s:e=c").start_plain(&[]);
     let bench = &daemon.bench;
     check_kinds(bench, "startup");

@@ -28,6 +28,8 @@ sequenceBatching: true
 continuousBatching: false
 asyncCommunication: true
 useVenv: false
+merge: false
+threads: 3
 handler:
   profile: true
 anything: [1, two]
@@ -63,6 +65,8 @@ anything: [1, two]
         continuous_batching: Some(false),
         async_communication: Some(true),
         use_venv: Some(false),
+        merge: Some(false),
+        threads: Some(3),
         document: config.document.clone(),
         warnings: Vec::new(),
     };

@@ -55,6 +55,8 @@ pub struct HttpSettings {
     pub body: BodyLimits,
     /// Whether JSON answers of models carry a content type, which TorchServe's do not.
     pub prediction_content_type: bool,
+    /// The largest answer of a model, in bytes.
+    pub max_response_size: usize,
     pub management: ManagementSettings,
     /// Whether somebody collects traces.
     traces: bool,
@@ -70,6 +72,7 @@ impl HttpSettings {
                 memory: Memory::new(config.request_memory.get()),
             },
             prediction_content_type: config.prediction_content_type,
+            max_response_size: config.max_response_size,
             management: ManagementSettings {
                 enable_model_api: config.enable_model_api,
                 initial_workers: config.default_workers_per_model.map_or(0, Into::into),

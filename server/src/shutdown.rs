@@ -22,8 +22,8 @@ pub fn on_signal(at_once: impl FnOnce() + Send + 'static) -> std::io::Result<Can
             }
         };
         let name = next().await;
-        token.cancel();
         info!("{name}: stopping; a second signal ends at once");
+        token.cancel();
         let name = next().await;
         warn!("{name} again: ending at once");
         at_once();

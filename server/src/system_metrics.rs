@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+pub(crate) use gpu::usage as gpu_usage;
 pub use host::host_name;
 
 /// How metrics of the machine are taken.

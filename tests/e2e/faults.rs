@@ -92,7 +92,7 @@ fn a_client_that_does_not_read_is_hung_up_on() {
     const CLIENTS: usize = 2;
     let large = large();
     let config = format!(
-        "max_request_size={large}\nidle_timeout=1\nmax_connections={}",
+        "max_request_size={large}\nmax_response_size={large}\nidle_timeout=1\nmax_connections={}",
         CLIENTS + 1
     );
     let daemon = Bench::new()
@@ -119,19 +119,21 @@ fn a_client_that_does_not_read_is_hung_up_on() {
             let _ = stream.read_to_end(&mut answer);
             assert!(answer.len() < large, "{} bytes", answer.len());
         }
-        memory(&daemon)
     };
-    let first = round();
     round();
-    // What they were to be told is not kept.
-    let last = round();
-    assert!(last < first + (CLIENTS * large) as u64, "{first} {last}");
+    let first = memory(&daemon);
+    round();
+    round();
+    // What they were to be told is not kept; the allocator takes a moment to give it back.
+    poll("memory is as after the first round", || {
+        memory(&daemon) < first + (CLIENTS * large) as u64
+    });
 }
 
 #[test]
 fn a_client_that_reads_slowly_gets_its_whole_answer() {
     let large = large();
-    let config = format!("max_request_size={large}\nidle_timeout=1");
+    let config = format!("max_request_size={large}\nmax_response_size={large}\nidle_timeout=1");
     let daemon = Bench::new().config(&config).with(&Model::double()).start();
     let mut slow = tcp(daemon.address);
     let request = echo(large).header("Connection", "close");

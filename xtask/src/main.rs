@@ -11,6 +11,7 @@
 mod args;
 mod bench;
 mod demo;
+mod docs;
 mod fixtures;
 mod libtorch;
 mod run;
@@ -41,6 +42,7 @@ cargo xtask <command>
                 --against P    set this build beside another build's program P, and write nothing
   soak        keep the daemon under full load while models come and go; fails if anything is lost, crossed or grows
                 --minutes N    for N minutes rather than 10
+  docs        write docs/configuration.md from the table of keys
   fixtures    train the demo model anew and write it and its pictures into tests/fixtures
 ";
 
@@ -85,6 +87,10 @@ fn dispatch(command: Option<&str>, mut args: Args) -> Result<()> {
         }
         Some("bench") => bench::bench("compare", args.rest()),
         Some("soak") => bench::bench("soak", args.rest()),
+        Some("docs") => {
+            args.finish()?;
+            docs::docs()
+        }
         Some("fixtures") => {
             args.finish()?;
             fixtures::fixtures()

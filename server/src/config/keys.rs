@@ -286,7 +286,7 @@ pub static KEYS: &[Key] = &[
     key("request_memory", POSITIVE, "2147483647",
         "How many bytes the bodies of all requests may hold together while they are inside; one more is refused with status 503.")
         .ours(),
-    key("max_response_size", COUNT, "6553500", "The largest answer of a model, in bytes.").later(),
+    key("max_response_size", COUNT, "6553500", "The largest answer of a model, in bytes; a larger one gets status 500."),
     key("header_timeout", TIMEOUT, "30", "How long the head of a request may take to arrive.").ours(),
     key("body_timeout", TIMEOUT, "60", "How long a request body may stand still while it arrives; in all it may take ten times as long.").ours(),
     key("idle_timeout", TIMEOUT, "120", "How long a connection may stay open between two requests, and how long a client may leave an answer unread.").ours(),

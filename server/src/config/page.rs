@@ -6,7 +6,7 @@ use super::keys::{KEYS, Key, Kind, State};
 
 const INTRO: &str = "# Configuration
 
-<!-- Made from server/src/config/keys.rs: change it there, then run UPDATE_DOCS=1 cargo test -p server config -->
+<!-- Made from server/src/config/keys.rs: change it there, then run cargo xtask docs -->
 
 Settings come from four sources; the first that has a key decides.
 

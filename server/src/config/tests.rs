@@ -734,6 +734,6 @@ fn the_documentation_is_the_table() {
     let written = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         written == configuration_page(),
-        "docs/configuration.md is out of date: run UPDATE_DOCS=1 cargo test -p server config"
+        "docs/configuration.md is out of date: run cargo xtask docs"
     );
 }

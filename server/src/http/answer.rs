@@ -7,6 +7,8 @@ use hyper::ext::ReasonPhrase;
 use servable::{Output, Value};
 use tracing::warn;
 
+use crate::error::Failure;
+
 /// A JSON document of the server itself: indented by two, with a newline at its end.
 pub fn json_response(status: StatusCode, document: &serde_json::Value) -> Response {
     let mut text = serde_json::to_vec_pretty(document).expect("a JSON value is serialisable");
@@ -26,8 +28,13 @@ pub fn status_response(status: StatusCode, text: &str) -> Response {
 }
 
 /// What a handler answered. As TorchServe does: an empty reason phrase unless the handler chose one, and a content type
-/// only if the handler set one (`json_content_type` adds `application/json` to what became JSON).
-pub fn output_response(output: Output, json_content_type: bool) -> Response {
+/// only if the handler set one (`json_content_type` adds `application/json` to what became JSON). A body of more than `most`
+/// bytes is a failure of the model.
+pub fn output_response(
+    output: Output,
+    json_content_type: bool,
+    most: usize,
+) -> Result<Response, Failure> {
     let Output {
         value,
         content_type,
@@ -36,7 +43,14 @@ pub fn output_response(output: Output, json_content_type: bool) -> Response {
     } = output;
     let is_json = !matches!(value, Value::Bytes(_) | Value::Text(_));
     let (code, phrase) = status.unwrap_or((200, String::new()));
-    let mut response = Response::new(Body::from(value.into_body()));
+    let body = value.into_body();
+    if body.len() > most {
+        let bytes = body.len();
+        return Err(Failure::internal(format!(
+            "Worker died. (the answer holds {bytes} bytes, more than max_response_size, which is {most})"
+        )));
+    }
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(code).unwrap_or_else(|_| {
         warn!("the handler chose status {code}, which HTTP does not have");
         StatusCode::INTERNAL_SERVER_ERROR
@@ -55,5 +69,5 @@ pub fn output_response(output: Output, json_content_type: bool) -> Response {
             _ => warn!("the handler set a header that HTTP does not allow: {name:?}"),
         }
     }
-    response
+    Ok(response)
 }

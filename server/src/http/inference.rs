@@ -173,10 +173,15 @@ async fn predict(app: &App, model: &str, version: Option<&str>, received: Receiv
         patience,
         _claim,
     } = received;
-    match app.serving.predict(model, version, input, patience).await {
-        Ok(output) => output_response(output, app.settings.prediction_content_type),
-        Err(error) => Failure::from(error).into_response(),
-    }
+    let settings = &app.settings;
+    let predicted = app.serving.predict(model, version, input, patience).await;
+    predicted
+        .map_err(Failure::from)
+        .and_then(|output| {
+            let json_content_type = settings.prediction_content_type;
+            output_response(output, json_content_type, settings.max_response_size)
+        })
+        .into_response()
 }
 
 /// A request that has arrived whole.

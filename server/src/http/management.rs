@@ -92,7 +92,7 @@ async fn model(
 ) -> Answer {
     let parameters = Parameters::from_query(query.0);
     match *request.method() {
-        Method::GET => describe(&app, &target, &parameters),
+        Method::GET => describe(&app, &target, &parameters).await,
         Method::PUT => scale(&app, &target, &parameters).await,
         Method::DELETE => unregister(&app, &target).await,
         Method::OPTIONS if target.version.is_none() => {
@@ -237,7 +237,7 @@ async fn scale(app: &App, target: &Target, parameters: &Parameters) -> Answer {
     Ok(status_response(StatusCode::OK, &text))
 }
 
-fn describe(app: &App, target: &Target, parameters: &Parameters) -> Answer {
+async fn describe(app: &App, target: &Target, parameters: &Parameters) -> Answer {
     let registry = &app.serving.registry;
     let models = match target.version.as_deref() {
         Some("all") => registry.versions(&target.model)?,
@@ -245,7 +245,10 @@ fn describe(app: &App, target: &Target, parameters: &Parameters) -> Answer {
     };
     let customized =
         parameters.flag("customized").unwrap_or(false) && target.version.as_deref() != Some("all");
-    let mut descriptions: Vec<Value> = models.iter().map(|model| description::of(model)).collect();
+    let mut descriptions = Vec::with_capacity(models.len());
+    for model in &models {
+        descriptions.push(description::of(model).await);
+    }
     if customized
         && let (Some(model), Some(Value::Object(description))) =
             (models.first(), descriptions.first_mut())

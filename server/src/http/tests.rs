@@ -97,6 +97,7 @@ impl Api {
         let settings = HttpSettings {
             body,
             prediction_content_type: false,
+            max_response_size: 1 << 20,
             management: ManagementSettings {
                 enable_model_api: true,
                 initial_workers: 0,

@@ -365,3 +365,19 @@ fn c_18_the_api_describes_itself() {
         "Model not found: absent",
     )]);
 }
+
+#[test]
+fn c_2_5_an_answer_over_the_bound() {
+    let daemon = Bench::new()
+        .config("max_response_size=12")
+        .with(&Model::double())
+        .start();
+    let answer = daemon.post("/predictions/double", b"[1.5]");
+    assert_eq!((answer.status, answer.text()), (200, "[3.0]"));
+    let answer = daemon.post("/predictions/double", b"[1.5, 2.5, 3.5]");
+    assert_eq!(answer.status, 500);
+    assert_eq!(answer.json()["type"], INTERNAL);
+    let message =
+        "Worker died. (the answer holds 15 bytes, more than max_response_size, which is 12)";
+    assert_eq!(answer.message(), message);
+}

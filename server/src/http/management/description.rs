@@ -1,13 +1,16 @@
 //! One version of a model, described with TorchServe's members in TorchServe's order.
 
+use std::collections::BTreeMap;
+
 use archive::{DeviceType, ModelConfig, ParallelType};
 use serde_json::{Map, Value, json};
 use servable::Device;
 use serving::{Model, WorkerStatus};
 
+use crate::system_metrics::gpu_usage;
 use crate::utc;
 
-pub(super) fn of(model: &Model) -> Value {
+pub(super) async fn of(model: &Model) -> Value {
     let settings = &model.settings;
     let scale = model.scale();
     let status = model.pool.status();
@@ -73,12 +76,16 @@ pub(super) fn of(model: &Model) -> Value {
     );
     put("loadedAtStartup", json!(model.loaded_at_startup));
     let memory = resident_memory();
+    let gpus = match on_gpu {
+        true => gpu_usage().await,
+        false => BTreeMap::new(),
+    };
     put(
         "workers",
         status
             .workers
             .iter()
-            .map(|status| worker(status, memory))
+            .map(|status| worker(status, memory, &gpus))
             .collect(),
     );
     let pending = model.pool.queued();
@@ -93,7 +100,11 @@ pub(super) fn of(model: &Model) -> Value {
 }
 
 /// Workers are threads of this process: the process id and the memory are the daemon's, the same for all of them.
-fn worker(status: &WorkerStatus, memory: u64) -> Value {
+fn worker(status: &WorkerStatus, memory: u64, gpus: &BTreeMap<usize, String>) -> Value {
+    let usage = match status.device {
+        Device::Cpu => None,
+        Device::Cuda(index) => gpus.get(&index),
+    };
     let (second, nanos) = utc::to_the_second(status.started);
     json!({
         "id": status.id.to_string(),
@@ -102,7 +113,7 @@ fn worker(status: &WorkerStatus, memory: u64) -> Value {
         "memoryUsage": memory,
         "pid": std::process::id(),
         "gpu": status.device != Device::Cpu,
-        "gpuUsage": "N/A",
+        "gpuUsage": usage.map_or("N/A", String::as_str),
     })
 }
 

@@ -10,6 +10,8 @@ use servable::{Device, LoadError, Loader};
 use serving::metrics::Metrics;
 use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
 
+use tracing::warn;
+
 use crate::config::{Config, Models};
 
 /// The serving core as the configuration wants it. Archives are unpacked below `unpacked`.
@@ -24,6 +26,12 @@ pub fn serving(
         0 => cores.usable().get(),
         gpus => gpus,
     };
+    if let Some(workers) = config.default_workers_per_model
+        && workers.get() > serving::MOST_WORKERS
+    {
+        let most = serving::MOST_WORKERS;
+        warn!("default_workers_per_model: {workers} is taken as {most}, which is the most");
+    }
     let defaults = Settings {
         workers: config
             .default_workers_per_model

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::client::{Connection, Request};
@@ -225,8 +226,8 @@ fn scripts_get_the_servers_json() {
 fn exit_codes_tell_whose_fault_it_is() {
     let daemon = daemon("");
     let person = Person::at(&daemon);
-    let enable = "Requested method is not allowed, please refer to API document.\nmodels cannot be registered and \
-                  unregistered over the network unless the server has enable_model_api=true";
+    let enable = "Requested method is not allowed, please refer to API document.\ndoes the server have \
+                  enable_model_api=true? Without it, models cannot be registered and unregistered over the network";
     person.check_fails("register mlp.mar", 1, enable);
     person.check_fails("describe absent", 1, "Model not found: absent");
     let order = "--max 1 is less than --min 2";
@@ -494,6 +495,26 @@ fn https_is_believed_or_not() {
     assert_eq!(succeeded(ran, "--ca"), ["[3.0]"]);
     let ran = predict(&bench, &address, &["--ca", "x.json"]);
     check_failed(&ran, 2, "--ca x.json: there is no certificate in it");
+
+    // An issuer that is the server itself, as `openssl req -x509` makes one.
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = params.self_signed(&key).expect("a certificate");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, text: String| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let (private, certificate) = (
+        file("k.pem", key.serialize_pem()),
+        file("c.pem", issuer.pem()),
+    );
+    let lines = format!("private_key_file={private}\ncertificate_file={certificate}");
+    let (bench, _process, address) = start(&lines);
+    let ran = predict(&bench, &address, &["--ca", &certificate]);
+    assert_eq!(succeeded(ran, "--ca"), ["[3.0]"]);
 }
 
 #[test]

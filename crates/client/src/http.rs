@@ -195,8 +195,8 @@ impl Server {
                 self.place.api.name()
             )),
             "MethodNotAllowedException" if [Method::POST, Method::DELETE].contains(&call.method) => Some(
-                "models cannot be registered and unregistered over the network unless the server has \
-                 enable_model_api=true"
+                "does the server have enable_model_api=true? Without it, models cannot be registered and unregistered \
+                 over the network"
                     .to_owned(),
             ),
             _ => None,

@@ -102,7 +102,7 @@ pub enum NoWorker {
     NoTicket,
     #[error(transparent)]
     Sequence(SequenceRefusal),
-    #[error("it was registered without workers")]
+    #[error("it has been given no workers")]
     NoneAsked,
     #[error("it failed to load: {0}")]
     LoadFailed(String),

@@ -344,10 +344,8 @@ impl Serving {
             .map_or(&registration.url[..], Brought::name);
         let files = self.store.fetch(place)?;
         let manifest = &files.manifest().model;
-        let name = registration
-            .name
-            .clone()
-            .unwrap_or_else(|| manifest.model_name.clone());
+        let given = registration.name.clone().filter(|name| !name.is_empty());
+        let name = given.unwrap_or_else(|| manifest.model_name.clone());
         let version = manifest.model_version.clone();
         if let Some(wanted) = restored.filter(|wanted| *wanted != version) {
             return Err(Error::InvalidModel(format!(
@@ -372,6 +370,12 @@ impl Serving {
             (self.configured)(&name, &version),
             self.defaults,
         );
+        if settings.most_workers() > MOST_WORKERS && restored.is_none() {
+            let wanted = settings.most_workers();
+            return Err(Error::InvalidModel(format!(
+                "model {name} version {version}: {wanted} workers are asked for, and {MOST_WORKERS} are the most"
+            )));
+        }
         let settings = match restored {
             Some(_) => settings.overruled_by(registration.wishes),
             None => settings,

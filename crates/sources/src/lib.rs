@@ -153,7 +153,7 @@ impl Sources {
         if let Err(cause) =
             download::run(&origin, &mut staging, &self.settings, &target.shown).await
         {
-            if cause.spoils_the_part() {
+            if cause.spoils_the_part() || staging.length() == 0 {
                 staging.remove();
             }
             return Err(failed(cause));

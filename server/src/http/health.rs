@@ -92,11 +92,15 @@ fn missing(model: &Model) -> Option<Value> {
 
 fn description(model: &Model) -> Value {
     let status = model.pool.status();
-    json!({
+    let mut document = json!({
         "modelName": model.name,
         "modelVersion": model.version,
         "workers": status.wanted,
         "readyWorkers": status.ready(),
         "state": status.state.to_string(),
-    })
+    });
+    if let Some(failure) = status.failure {
+        document["failure"] = json!(failure.to_string());
+    }
+    document
 }

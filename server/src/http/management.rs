@@ -151,6 +151,11 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
         .map_or(settings.initial_workers, |workers| {
             usize::try_from(workers).unwrap_or(0)
         });
+    if workers > serving::MOST_WORKERS {
+        let most = serving::MOST_WORKERS;
+        let message = format!("initial_workers cannot be more than {most}.");
+        return Err(Failure::bad_request(message));
+    }
     let registration = Registration {
         url: url.to_owned(),
         name: parameters.text("model_name").map(str::to_owned),

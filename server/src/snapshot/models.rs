@@ -24,7 +24,7 @@ pub struct SnapshotVersion {
     pub default_version: bool,
     /// The last part of the url.
     pub mar_name: String,
-    /// The url, where it is a path of more than one part.
+    /// The url, where it is more than a name in the store.
     pub url: Option<String>,
     /// The handler that was asked for in place of the archive's.
     pub handler: Option<String>,
@@ -123,8 +123,7 @@ impl SnapshotVersion {
     fn of(model: &Model, default_version: bool) -> Self {
         let (settings, scale) = (model.settings, model.scale());
         let config = model.files.config();
-        // What was fetched from elsewhere lies in the store under the last part of its url.
-        let is_path = model.url.contains('/') && !model.url.contains("://");
+        let is_path = model.url.contains('/');
         SnapshotVersion {
             default_version,
             mar_name: last_part(&model.url).to_owned(),
@@ -255,7 +254,11 @@ fn object<'a>(value: &'a Value, place: &str) -> Result<&'a Map<String, Value>, S
 }
 
 fn last_part(url: &str) -> &str {
-    let url = url.trim_end_matches('/');
+    let path = match url.contains("://") {
+        true => url.split(['?', '#']).next().unwrap_or(url),
+        false => url,
+    };
+    let url = path.trim_end_matches('/');
     url.rsplit('/').next().unwrap_or(url)
 }
 

@@ -35,7 +35,7 @@ const USAGE: [&str; 3] = [
 ];
 
 /// What the management API says of each device, by its number; nothing where nobody can be asked.
-pub async fn usage() -> BTreeMap<usize, String> {
+pub(crate) async fn usage() -> BTreeMap<usize, String> {
     if !Path::new(DRIVER).exists() {
         return BTreeMap::new();
     }

@@ -258,7 +258,7 @@ fn c_2_5_failures() {
     let unavailable = "ServiceUnavailableException";
     let no_worker = "has no worker to serve inference request. Please use scale workers API to add workers. \
                      If this is a sequence inference, please check if it is closed, or expired; or exceeds \
-                     maxSequenceJobQueueSize (it was registered without workers)";
+                     maxSequenceJobQueueSize (it has been given no workers)";
     let named = format!("Model \"idle\" {no_worker}");
     // The stray quote is TorchServe's.
     let versioned = format!("Model \"idle\" Version 1.0\" {no_worker}");

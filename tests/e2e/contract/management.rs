@@ -113,7 +113,7 @@ fn c_3_2_workers_that_go_finish_first() {
     let mut waiting = queued(&daemon, &cue::ask("[0, 2]"));
     api.check_said(&[("PUT /models/cue?min_worker=0", 202, PROCESSING)]);
     assert_eq!(inside.answer().prediction(), json!([6000.0, 2.0]));
-    check_refused(&waiting.answer(), "it was registered without workers");
+    check_refused(&waiting.answer(), "it has been given no workers");
 }
 
 #[test]

@@ -285,3 +285,36 @@ fn c_3_1_a_name_is_free_while_its_last_requests_are_finished() {
         assert_eq!(unregistered.json()["status"], "Model \"cue\" unregistered");
     });
 }
+
+#[test]
+fn c_3_1_more_workers_than_anybody_means_and_names_of_nothing() {
+    let bench = Bench::new().config("enable_model_api=true");
+    let crowded = Model::double()
+        .named("crowded")
+        .configured("minWorkers: 5000\n");
+    let daemon = bench
+        .with(&Model::double())
+        .with(&crowded)
+        .start_with(&["--model-store", "store"]);
+    let api = Api::management(&daemon);
+    api.check_failed(&[
+        (
+            "POST /models?url=double.mar&initial_workers=5000",
+            400,
+            BAD,
+            "initial_workers cannot be more than 1024.",
+        ),
+        (
+            "POST /models?url=crowded.mar",
+            400,
+            "InvalidModelException",
+            "model crowded version 1.0: 5000 workers are asked for, and 1024 are the most",
+        ),
+    ]);
+    api.check_said(&[(
+        "POST /models?url=double.mar&model_name=&initial_workers=1",
+        200,
+        "Model \"double\" Version: 1.0 registered with 1 initial workers",
+    )]);
+    daemon.check_serves();
+}

@@ -280,9 +280,7 @@ async fn a_pool_without_workers_says_so() {
     .start();
     let error = ask(&pool, "echo").await.expect_err("no worker");
     assert!(
-        error
-            .to_string()
-            .contains("it was registered without workers"),
+        error.to_string().contains("it has been given no workers"),
         "{error}"
     );
 }

@@ -134,7 +134,7 @@ fn what_waits_is_divided_among_those_who_could_take_it() {
         takers(2),
         2,
         9,
-        "0ms a b c d e f",
+        "0ms a b c d e f | 9ms",
         "0ms: a b | 0ms: c d | 0ms: e | 9ms: f",
     );
 }

@@ -112,7 +112,7 @@ fn spread(config: Option<&ModelConfig>, workers: usize, gpus: usize) -> Vec<Devi
 #[cfg(feature = "torch-engine")]
 mod torch {
     use super::{Arc, Config, Device, Engine, LoadError, Loader, ModelConfig, Unpacked, spread};
-    use torch_engine::{CudaError, ModelFiles, TorchLoader, cuda_devices};
+    use torch_engine::{CudaError, ModelFiles, TorchLoader, cuda_devices, keep_activations};
     use tracing::{info, warn};
 
     /// libtorch behind the serving core.
@@ -124,6 +124,7 @@ mod torch {
 
     impl TorchEngine {
         pub(super) fn new(config: &Config) -> Self {
+            keep_activations();
             TorchEngine {
                 gpus: usable_gpus(config.number_of_gpu),
                 default_handler: config.default_service_handler.clone(),

@@ -136,6 +136,7 @@ fn detections(result: &Value) -> Option<&[Value]> {
         | Value::Float(_)
         | Value::Text(_)
         | Value::Bytes(_)
+        | Value::Image(_)
         | Value::Tensor(_) => None,
     }
 }

@@ -46,6 +46,7 @@ fn decode(part: &Part, limits: &DecodeLimits) -> Result<Picture, String> {
         }
         Value::Bytes(bytes) => decode_bytes(bytes, limits),
         Value::Text(text) => decode_base64(text, limits),
+        Value::Image(image) => from_samples(&image.pixels(|file| samples(file, limits))?),
         Value::Tensor(tensor) if tensor.dtype() == DType::U8 => from_samples(tensor),
         value @ (Value::Tensor(_) | Value::List(_)) => {
             let tensor = from_value(&part.name, value, None).map_err(not_numbers)?;
@@ -137,6 +138,14 @@ pub(crate) fn example() -> Input {
         .map(|i| (i.wrapping_mul(0x9E37_79B1) >> 13 & 0x7f) as u8 + (i / 8000) as u8);
     let picture = Tensor::new(vec![SIDE, SIDE, 3], samples.collect()).expect("a square of samples");
     Input::body("", picture)
+}
+
+/// A picture's file as samples `[height, width, 3]`.
+fn samples(file: &[u8], limits: &DecodeLimits) -> Result<Tensor, String> {
+    let image =
+        image_ops::decode(file, limits).map_err(|error| format!("cannot be used: {error}"))?;
+    let shape = vec![image.height() as usize, image.width() as usize, 3];
+    Tensor::new(shape, image.into_data()).map_err(|error| error.to_string())
 }
 
 /// 8-bit samples `[height, width, channels]`, as other models and functions of a workflow pass pictures.

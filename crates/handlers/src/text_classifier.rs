@@ -162,6 +162,7 @@ fn text(input: &Input) -> Result<String, JobError> {
         | Value::Bool(_)
         | Value::Int(_)
         | Value::Float(_)
+        | Value::Image(_)
         | Value::Tensor(_)
         | Value::List(_)) => Err(refuse(other.kind())),
     }

@@ -49,6 +49,7 @@ pub(crate) fn answer(input: &Input, result: &Value) -> Result<Option<Output>, Jo
         | Value::Float(_)
         | Value::Text(_)
         | Value::Bytes(_)
+        | Value::Image(_)
         | Value::List(_)
         | Value::Map(_) => {
             return Err(JobError::bad_input(format!(

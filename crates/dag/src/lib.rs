@@ -9,6 +9,7 @@
 mod expression;
 mod function;
 mod graph;
+mod json;
 mod plan;
 mod run;
 
@@ -21,5 +22,6 @@ pub use graph::{
     Answer, Bind, Entry, Form, Gather, Given, Graph, Kind, Model, Node, NodeId, OnError, Overflow,
     Pick, Place, Scope, ScopeId, Source,
 };
+pub use json::{from_json, value_of};
 pub use plan::Plan;
 pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};

@@ -9,6 +9,8 @@
 mod expression;
 mod function;
 mod graph;
+mod plan;
+mod run;
 
 pub use expression::Expression;
 pub use function::{
@@ -19,3 +21,5 @@ pub use graph::{
     Answer, Bind, Entry, Form, Gather, Given, Graph, Kind, Model, Node, NodeId, OnError, Overflow,
     Pick, Place, Scope, ScopeId, Source,
 };
+pub use plan::Plan;
+pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};

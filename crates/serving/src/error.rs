@@ -169,6 +169,7 @@ impl NoWorker {
             | NoWorker::Sequence(SequenceRefusal::QueueFull { .. } | SequenceRefusal::TooMany(_)) => {
                 Code::Overloaded
             }
+            NoWorker::Sequence(SequenceRefusal::OneByOne) => Code::Unsupported,
             NoWorker::Sequence(SequenceRefusal::NotOpen(_) | SequenceRefusal::WorkerGone(_))
             | NoWorker::NoneAsked
             | NoWorker::LoadFailed(_)

@@ -51,7 +51,7 @@ pub use admission::{Admission, Permit};
 pub use batcher::{BatchPolicy, Batcher, Load};
 pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
-pub use job::Reply;
+pub use job::{Reply, TimedReply, Travel};
 pub use keeper::Keeper;
 pub use lifecycle::State;
 use metrics::Metrics;

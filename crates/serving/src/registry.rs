@@ -54,6 +54,11 @@ impl Model {
         *self.scale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether different requests may share a batch: see [`Pool::merges`].
+    pub fn merges(&self) -> bool {
+        self.pool.merges()
+    }
+
     /// Where its archive is, or was, in the store. Unlike the url it holds no secrets.
     pub(crate) fn place(&self) -> String {
         let brought = self.brought.lock().unwrap_or_else(PoisonError::into_inner);

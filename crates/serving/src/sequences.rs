@@ -45,6 +45,8 @@ pub enum SequenceRefusal {
     TooMany(usize),
     #[error("sequence {0} has ended with its worker")]
     WorkerGone(String),
+    #[error("its requests come in sequences, and so one by one")]
+    OneByOne,
 }
 
 /// The open sequences of one model and the jobs that wait in them.

@@ -21,7 +21,9 @@ pub fn value_of(json: &Json) -> Value {
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::list(items.iter().map(value_of)),
         Json::Object(members) => {
-            let members = members.iter().map(|(name, value)| (name.as_str(), value_of(value)));
+            let members = members
+                .iter()
+                .map(|(name, value)| (name.as_str(), value_of(value)));
             Value::map(members)
         }
     }

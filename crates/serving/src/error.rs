@@ -114,9 +114,15 @@ pub enum Error {
     InvalidWorkflow(String),
     /// A spec whose graph cannot run; all that is wrong with it.
     #[error("{}", told(file, problems))]
-    InvalidGraph { file: String, problems: Vec<Problem> },
+    InvalidGraph {
+        file: String,
+        problems: Vec<Problem>,
+    },
     /// TorchServe's sentence, with the names of the models and why each failed.
-    #[error("Workflow {workflow} has failed to register. Failures: [{}]", listed(failures))]
+    #[error(
+        "Workflow {workflow} has failed to register. Failures: [{}]",
+        listed(failures)
+    )]
     WorkflowFailed {
         workflow: String,
         failures: Vec<(String, Error)>,
@@ -134,9 +140,9 @@ fn told(file: &str, problems: &[Problem]) -> String {
 }
 
 fn listed(failures: &[(String, Error)]) -> String {
-    let details = failures.iter().map(|(node, error)| {
-        format!("Workflow Node {node} failed to register. Details: {error}")
-    });
+    let details = failures
+        .iter()
+        .map(|(node, error)| format!("Workflow Node {node} failed to register. Details: {error}"));
     details.collect::<Vec<_>>().join(", ")
 }
 

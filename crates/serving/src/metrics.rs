@@ -98,7 +98,11 @@ impl Metrics {
     }
 
     /// The handle for a workflow with nodes of these names.
-    pub fn for_workflow<'n>(&self, workflow: &str, nodes: impl Iterator<Item = &'n str>) -> WorkflowMetrics {
+    pub fn for_workflow<'n>(
+        &self,
+        workflow: &str,
+        nodes: impl Iterator<Item = &'n str>,
+    ) -> WorkflowMetrics {
         WorkflowMetrics::new(&self.inner, workflow, nodes)
     }
 
@@ -322,7 +326,11 @@ fn own_definitions() -> [(Definition, &'static [f64]); 10] {
         name: format!("torchrelay_workflow_{name}"),
         unit: unit.to_owned(),
         kind,
-        dimensions: ["workflow_name"].into_iter().chain(more).map(str::to_owned).collect(),
+        dimensions: ["workflow_name"]
+            .into_iter()
+            .chain(more)
+            .map(str::to_owned)
+            .collect(),
     };
     let histogram = |name, unit| own(name, unit, Kind::Histogram, None);
     [
@@ -336,9 +344,18 @@ fn own_definitions() -> [(Definition, &'static [f64]); 10] {
         ),
         (histogram("request_seconds", "Seconds"), SECONDS),
         (own("requests_inside", "Requests", Kind::Gauge, None), &[]),
-        (of_workflow("requests_total", "Requests", Kind::Counter, Some("outcome")), &[]),
-        (of_workflow("request_seconds", "Seconds", Kind::Histogram, None), SECONDS),
-        (of_workflow("node_seconds", "Seconds", Kind::Histogram, Some("node")), SECONDS),
+        (
+            of_workflow("requests_total", "Requests", Kind::Counter, Some("outcome")),
+            &[],
+        ),
+        (
+            of_workflow("request_seconds", "Seconds", Kind::Histogram, None),
+            SECONDS,
+        ),
+        (
+            of_workflow("node_seconds", "Seconds", Kind::Histogram, Some("node")),
+            SECONDS,
+        ),
     ]
 }
 

@@ -27,8 +27,8 @@ use servable::{Output, Value};
 use tokio::sync::Semaphore;
 
 pub use failure::NodeFailure;
-pub use live::NodeNumbers;
 use live::Live;
+pub use live::NodeNumbers;
 pub(crate) use registered::Registered;
 pub use timeline::{Happening, Timeline};
 

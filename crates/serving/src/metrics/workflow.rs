@@ -22,8 +22,13 @@ struct WorkflowSeries {
 }
 
 impl WorkflowMetrics {
-    pub(super) fn new<'n>(metrics: &Inner, workflow: &str, nodes: impl Iterator<Item = &'n str>) -> Self {
-        let requests = OUTCOMES.map(|outcome| metrics.own_series(Own::WorkflowRequests, &[workflow, outcome]));
+    pub(super) fn new<'n>(
+        metrics: &Inner,
+        workflow: &str,
+        nodes: impl Iterator<Item = &'n str>,
+    ) -> Self {
+        let requests =
+            OUTCOMES.map(|outcome| metrics.own_series(Own::WorkflowRequests, &[workflow, outcome]));
         let node = |name| metrics.own_series(Own::WorkflowNode, &[workflow, name]);
         WorkflowMetrics(Arc::new(WorkflowSeries {
             requests,

@@ -30,7 +30,8 @@ pub(crate) struct Called {
 }
 
 /// Why a call gave nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{cause}")]
 pub(crate) struct CallError {
     pub(crate) cause: Error,
     pub(crate) model: Option<(String, String)>,
@@ -100,7 +101,10 @@ async fn model_call(drive: &Drive<'_>, node: &Node, name: &str, call: Call) -> C
     let mut called = Called::begin(drive, &call);
     let input = input(drive, node, &call);
     called.bytes_in = input.bytes();
-    let found = drive.serving.registry.resolve(name, Some(&drive.workflow.version));
+    let found = drive
+        .serving
+        .registry
+        .resolve(name, Some(&drive.workflow.version));
     let model = match found {
         Ok(model) => model,
         Err(error) => return called.fail(error, None, 0),
@@ -114,7 +118,8 @@ async fn model_call(drive: &Drive<'_>, node: &Node, name: &str, call: Call) -> C
                 return called.succeed(output.value);
             }
             Err(error) => {
-                let last = attempt > node.retry_attempts || drive.is_late() || !is_worth_another(&error);
+                let last =
+                    attempt > node.retry_attempts || drive.is_late() || !is_worth_another(&error);
                 if last {
                     return called.fail(error, Some(&model), attempt);
                 }
@@ -124,7 +129,13 @@ async fn model_call(drive: &Drive<'_>, node: &Node, name: &str, call: Call) -> C
     called.fail(drive.timeout(name), Some(&model), node.retry_attempts)
 }
 
-async fn attempt_model(drive: &Drive<'_>, node: &Node, model: &Arc<Model>, input: Input, call: &Call) -> TimedReply {
+async fn attempt_model(
+    drive: &Drive<'_>,
+    node: &Node,
+    model: &Arc<Model>,
+    input: Input,
+    call: &Call,
+) -> TimedReply {
     let metrics = &model.metrics;
     metrics.request_arrived();
     let _inside = metrics.inside();
@@ -140,7 +151,11 @@ async fn attempt_model(drive: &Drive<'_>, node: &Node, model: &Arc<Model>, input
         };
         let reply = model.pool.submit_timed(request).await;
         match reply {
-            Err(error) if !call.item.is_empty() && error.code() == Code::Overloaded && Instant::now() + pause < deadline => {
+            Err(error)
+                if !call.item.is_empty()
+                    && error.code() == Code::Overloaded
+                    && Instant::now() + pause < deadline =>
+            {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_millis(50));
             }
@@ -154,13 +169,24 @@ async fn attempt_model(drive: &Drive<'_>, node: &Node, model: &Arc<Model>, input
 }
 
 /// Items that go to the model as one batch, and fail one by one.
-async fn together_calls(drive: &Drive<'_>, node: &Node, name: &str, calls: Vec<Call>) -> Vec<Called> {
-    let mut all: Vec<Called> = calls.iter().map(|call| Called::begin(drive, call)).collect();
+async fn together_calls(
+    drive: &Drive<'_>,
+    node: &Node,
+    name: &str,
+    calls: Vec<Call>,
+) -> Vec<Called> {
+    let mut all: Vec<Called> = calls
+        .iter()
+        .map(|call| Called::begin(drive, call))
+        .collect();
     let inputs: Vec<Input> = calls.iter().map(|call| input(drive, node, call)).collect();
     for (called, input) in all.iter_mut().zip(&inputs) {
         called.bytes_in = input.bytes();
     }
-    let found = drive.serving.registry.resolve(name, Some(&drive.workflow.version));
+    let found = drive
+        .serving
+        .registry
+        .resolve(name, Some(&drive.workflow.version));
     let model = match found {
         Ok(model) => model,
         Err(error) => {
@@ -244,7 +270,12 @@ fn input(drive: &Drive<'_>, node: &Node, call: &Call) -> Input {
     }
 }
 
-async fn function_call(drive: &Drive<'_>, node: &Node, bound: &Arc<dyn Bound>, mut call: Call) -> Called {
+async fn function_call(
+    drive: &Drive<'_>,
+    node: &Node,
+    bound: &Arc<dyn Bound>,
+    mut call: Call,
+) -> Called {
     let mut called = Called::begin(drive, &call);
     if drive.options.explain {
         called.bytes_in = call.inputs.iter().map(|(_, value)| value.bytes()).sum();
@@ -262,7 +293,8 @@ async fn function_call(drive: &Drive<'_>, node: &Node, bound: &Arc<dyn Bound>, m
         match result {
             Ok(value) => return called.succeed(value),
             Err(error) => {
-                let last = attempt > node.retry_attempts || drive.is_late() || !is_worth_another(&error);
+                let last =
+                    attempt > node.retry_attempts || drive.is_late() || !is_worth_another(&error);
                 if last {
                     return called.fail(error, None, attempt);
                 }
@@ -327,7 +359,10 @@ struct AbortOnDrop(JoinHandle<Result<Value, Error>>);
 impl Future for AbortOnDrop {
     type Output = Result<Value, Error>;
 
-    fn poll(mut self: std::pin::Pin<&mut Self>, context: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
         let joined = std::pin::Pin::new(&mut self.0).poll(context);
         joined.map(|joined| joined.unwrap_or_else(|_| Err(Error::Stopping)))
     }

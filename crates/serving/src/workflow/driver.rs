@@ -101,12 +101,18 @@ impl Drive<'_> {
                     }
                 }
                 // Nothing is on its way and nothing can be called: a run that is not over has something of either.
-                Ok(None) => return Err(Error::Job(JobError::failed("the workflow came to a standstill"))),
+                Ok(None) => {
+                    return Err(Error::Job(JobError::failed(
+                        "the workflow came to a standstill",
+                    )));
+                }
                 Err(_) => return Err(self.timeout(&self.workflow.name)),
             }
         }
         drop(calling);
-        let outcome = run.into_outcome().map_err(|failure| self.failure(failure))?;
+        let outcome = run
+            .into_outcome()
+            .map_err(|failure| self.failure(failure))?;
         let catalogue = &self.workflow.functions.catalogue;
         let output = present::output(self.graph(), answer, outcome.value, catalogue)?;
         let name = |node: NodeId| self.graph().node(node).name.clone();
@@ -136,10 +142,20 @@ impl Drive<'_> {
         } = called;
         let took = end - start;
         let failed = result.is_err();
-        self.workflow.live.called(id.node, took, travel.batch_size, failed);
+        self.workflow
+            .live
+            .called(id.node, took, travel.batch_size, failed);
         self.workflow.metrics.node(id.node.0, took);
         if self.options.explain {
-            record.happenings.push(self.happening(id, &item, &result, (start, end), &travel, attempts, bytes_in));
+            record.happenings.push(self.happening(
+                id,
+                &item,
+                &result,
+                (start, end),
+                &travel,
+                attempts,
+                bytes_in,
+            ));
         }
         if self.saves(id.node) {
             record.saved.push(Saved {
@@ -199,12 +215,17 @@ impl Drive<'_> {
             Fault::Call(error) => (error.cause, error.model, error.attempts),
             Fault::NoPart { .. } | Fault::TooMany { .. } => (job(text, true), None, 0),
             Fault::Input { field, .. } => (job(text, is_of_request(node, &field)), None, 0),
-            Fault::NoMember { .. } | Fault::Condition(_) | Fault::NoItems(_) => (job(text, false), None, 0),
+            Fault::NoMember { .. } | Fault::Condition(_) | Fault::NoItems(_) => {
+                (job(text, false), None, 0)
+            }
         };
         let model = model.or_else(|| match node.kind {
             Kind::Model { model, .. } => {
                 let name = &self.graph().models[model].name;
-                Some((model_name(&self.workflow.name, name), self.workflow.version.clone()))
+                Some((
+                    model_name(&self.workflow.name, name),
+                    self.workflow.version.clone(),
+                ))
             }
             Kind::Function { .. } | Kind::Foreach { .. } | Kind::Gather(_) => None,
         });
@@ -229,7 +250,9 @@ impl Drive<'_> {
 
     /// Until when an attempt that begins now may take.
     pub(crate) fn deadline_of(&self, node: &Node) -> Instant {
-        let own = node.timeout.map(|timeout| Instant::now() + timeout.min(LONGEST));
+        let own = node
+            .timeout
+            .map(|timeout| Instant::now() + timeout.min(LONGEST));
         own.map_or(self.deadline, |own| own.min(self.deadline))
     }
 
@@ -274,7 +297,10 @@ impl Windows {
         let most = |node: &Node| match node.kind {
             Kind::Model { model, .. } => {
                 let model = &graph.models[model];
-                let batches = model.max_workers.saturating_mul(model.batch_size).saturating_mul(2);
+                let batches = model
+                    .max_workers
+                    .saturating_mul(model.batch_size)
+                    .saturating_mul(2);
                 batches.clamp(16, 80)
             }
             // They take turns anyway.

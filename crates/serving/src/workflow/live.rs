@@ -41,7 +41,10 @@ impl Live {
         let add = |counter: &AtomicU64, by: u64| counter.fetch_add(by, Ordering::Relaxed);
         add(&counters.calls, 1);
         add(&counters.failures, u64::from(failed));
-        add(&counters.took, u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        add(
+            &counters.took,
+            u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        );
         add(&counters.batch_sizes, batch_size as u64);
     }
 
@@ -52,7 +55,9 @@ impl Live {
             NodeNumbers {
                 calls,
                 failures: read(&counters.failures),
-                mean_time: Duration::from_micros(read(&counters.took).checked_div(calls).unwrap_or(0)),
+                mean_time: Duration::from_micros(
+                    read(&counters.took).checked_div(calls).unwrap_or(0),
+                ),
                 mean_batch: if calls == 0 {
                     0.0
                 } else {

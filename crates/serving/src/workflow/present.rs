@@ -60,10 +60,15 @@ fn encoded(value: Value, catalogue: &Arc<dyn Catalogue>) -> Result<Value, Error>
     }
     let failed = |why: String| Error::Job(servable::JobError::failed(why));
     let function = catalogue.find("encode_png");
-    let function = function.ok_or_else(|| failed("a picture cannot be answered: there is no `encode_png`".into()))?;
+    let function = function
+        .ok_or_else(|| failed("a picture cannot be answered: there is no `encode_png`".into()))?;
     let bound = function.bind(&dag::Arguments::new());
     let bound = bound.map_err(|_| failed("`encode_png` has parameters".into()))?;
-    let port = function.about().inputs.first().map_or("image", |port| port.name);
+    let port = function
+        .about()
+        .inputs
+        .first()
+        .map_or("image", |port| port.name);
     bound
         .call(vec![(port.to_owned(), value.clone())])
         .map_err(|error| failed(error.to_string()))

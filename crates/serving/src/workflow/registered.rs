@@ -47,7 +47,11 @@ impl Registered {
     }
 
     /// The named version, or the default one.
-    pub(crate) fn resolve(&self, name: &str, version: Option<&str>) -> Result<Arc<Workflow>, Error> {
+    pub(crate) fn resolve(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<Arc<Workflow>, Error> {
         let workflows = self.lock();
         let versions = workflows
             .get(name)
@@ -114,7 +118,9 @@ impl Registered {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Versions>> {
-        self.workflows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.workflows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -40,14 +40,27 @@ impl Serving {
     }
 
     /// Takes a version out, and then its models, when what is inside them is done. It is gone for new requests at once.
-    pub async fn unregister_workflow(self: &Arc<Self>, name: &str, version: Option<&str>) -> Result<(), Error> {
+    pub async fn unregister_workflow(
+        self: &Arc<Self>,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<(), Error> {
         let workflow = self.workflows.remove(name, version)?;
-        info!(workflow = workflow.name, version = workflow.version, "unregistered");
+        info!(
+            workflow = workflow.name,
+            version = workflow.version,
+            "unregistered"
+        );
         let this = Arc::clone(self);
         let task = tokio::spawn(async move {
-            let brought = workflow.brought.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let brought = workflow
+                .brought
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take();
             let _ = tokio::task::spawn_blocking(move || drop(brought)).await;
-            this.take_back(&workflow.name, &workflow.version, &workflow.graph).await;
+            this.take_back(&workflow.name, &workflow.version, &workflow.graph)
+                .await;
             this.changed().await;
         });
         // A panic there has been logged, and the workflow is gone all the same.
@@ -83,10 +96,16 @@ impl Serving {
     ) -> Result<Arc<Workflow>, Error> {
         let (files, brought) = self.open_workflow(&registration).await?;
         let name = files.name.clone();
-        let version = registration.version.clone().or_else(|| files.version.clone());
+        let version = registration
+            .version
+            .clone()
+            .or_else(|| files.version.clone());
         let version = version.unwrap_or_else(|| VERSION.into());
         self.workflows.check_free(&name, &version)?;
-        let Checked { graph, mut problems } = dag::check(&files.spec, self.functions.catalogue.as_ref());
+        let Checked {
+            graph,
+            mut problems,
+        } = dag::check(&files.spec, self.functions.catalogue.as_ref());
         let refused = |problems: &[Problem]| Error::InvalidGraph {
             file: files.spec_file.clone(),
             problems: problems.to_vec(),
@@ -94,7 +113,10 @@ impl Serving {
         let Some(mut graph) = graph else {
             return Err(refused(&problems));
         };
-        let models = match self.register_models(&name, &version, &graph, &registration).await {
+        let models = match self
+            .register_models(&name, &version, &graph, &registration)
+            .await
+        {
             Ok(models) => models,
             Err(error) => {
                 self.take_back(&name, &version, &graph).await;
@@ -102,7 +124,10 @@ impl Serving {
             }
         };
         problems.extend(graph.learn(|node| {
-            let model = models.iter().find(|(of, _)| of == node).map(|(_, model)| model)?;
+            let model = models
+                .iter()
+                .find(|(of, _)| of == node)
+                .map(|(_, model)| model)?;
             Some(Facts {
                 signature: model.signature.clone(),
                 merges: model.merges(),
@@ -135,7 +160,8 @@ impl Serving {
             _files: files,
         });
         if let Err(error) = self.workflows.insert(Arc::clone(&workflow)) {
-            self.take_back(&workflow.name, &workflow.version, &graph).await;
+            self.take_back(&workflow.name, &workflow.version, &graph)
+                .await;
             return Err(error);
         }
         info!(
@@ -155,7 +181,8 @@ impl Serving {
     ) -> Result<(WorkflowFiles, Option<Brought>), Error> {
         let given = registration.name.clone().filter(|name| !name.is_empty());
         if let Some(spec) = &registration.spec {
-            let name = given.ok_or_else(|| Error::InvalidWorkflow("Workflow name is not defined.".into()))?;
+            let name = given
+                .ok_or_else(|| Error::InvalidWorkflow("Workflow name is not defined.".into()))?;
             return Ok((WorkflowFiles::inline(name, spec.clone()), None));
         }
         let url = registration.url.clone().filter(|url| !url.is_empty());
@@ -171,9 +198,12 @@ impl Serving {
         };
         let place = brought.as_ref().map_or(&url[..], Brought::name).to_owned();
         let this = Arc::clone(self);
-        let opened = tokio::task::spawn_blocking(move || this.workflow_store.fetch(&place, given.as_deref()));
+        let opened = tokio::task::spawn_blocking(move || {
+            this.workflow_store.fetch(&place, given.as_deref())
+        });
         let opened = opened.await;
-        let files = opened.map_err(|_| Error::InvalidWorkflow(format!("{url}: opening it panicked")))??;
+        let files =
+            opened.map_err(|_| Error::InvalidWorkflow(format!("{url}: opening it panicked")))??;
         Ok((files, brought))
     }
 

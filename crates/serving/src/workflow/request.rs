@@ -14,7 +14,11 @@ pub(crate) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError>
         _ => None,
     });
     let mut parts: Vec<(String, Value)> = Vec::with_capacity(input.parts.len());
-    let required: Vec<&Entry> = graph.inputs.iter().filter(|entry| entry.default.is_none()).collect();
+    let required: Vec<&Entry> = graph
+        .inputs
+        .iter()
+        .filter(|entry| entry.default.is_none())
+        .collect();
     for entry in &graph.inputs {
         let part = input.part(&entry.name).or(match &required[..] {
             // Whoever needs but one thing need not name it.
@@ -63,9 +67,10 @@ fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
             _ => None,
         },
         (Type::Text, Value::Bytes(_)) => text().map(Value::from),
-        (Type::Json | Type::List(_) | Type::Record(_) | Type::Tensor(_) | Type::Boxes, Value::Bytes(bytes)) => {
-            dag::from_json(bytes)
-        }
+        (
+            Type::Json | Type::List(_) | Type::Record(_) | Type::Tensor(_) | Type::Boxes,
+            Value::Bytes(bytes),
+        ) => dag::from_json(bytes),
         (_, value) => Some(value.clone()),
     };
     let Some(value) = value else {
@@ -73,7 +78,10 @@ fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
             Some(text) if text.len() <= 40 => format!("`{text}`"),
             Some(_) | None => part.value.kind().into(),
         };
-        return Err(refuse(entry, format!("expected {}, found {found}", entry.of)));
+        return Err(refuse(
+            entry,
+            format!("expected {}, found {found}", entry.of),
+        ));
     };
     let checked = entry.of.check(&value, &mut Symbols::default());
     checked.map_err(|mismatch| refuse(entry, mismatch.to_string()))?;
@@ -91,18 +99,29 @@ fn bounded(entry: &Entry, value: &Value) -> Result<(), JobError> {
                 _ => return Ok(()),
             };
             // Also refuses what is not a number.
-            if given.min.is_some_and(|min| !(number >= min)) || given.max.is_some_and(|max| !(number <= max)) {
+            if given.min.is_some_and(|min| !(number >= min))
+                || given.max.is_some_and(|max| !(number <= max))
+            {
                 let bounds = match (given.min, given.max) {
                     (Some(min), Some(max)) => format!("from {min} to {max}"),
                     (Some(min), None) => format!("of at least {min}"),
                     (None, max) => format!("of at most {}", max.unwrap_or_default()),
                 };
-                return Err(refuse(entry, format!("expected a number {bounds}, found {number}")));
+                return Err(refuse(
+                    entry,
+                    format!("expected a number {bounds}, found {number}"),
+                ));
             }
         }
-        Value::Text(text) if !given.options.is_empty() && !given.options.iter().any(|option| **option == **text) => {
+        Value::Text(text)
+            if !given.options.is_empty()
+                && !given.options.iter().any(|option| **option == **text) =>
+        {
             let options = given.options.join(", ");
-            return Err(refuse(entry, format!("expected one of {options}, found `{text}`")));
+            return Err(refuse(
+                entry,
+                format!("expected one of {options}, found `{text}`"),
+            ));
         }
         Value::Null
         | Value::Bool(_)

@@ -25,5 +25,3 @@ pub use graph::{
 pub use json::{from_json, value_of};
 pub use plan::Plan;
 pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};
-mod stub;
-pub use stub::*;

@@ -255,6 +255,17 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn warnings_are_told_beside_problems() {
+    check(
+        "colour=red\nmodels={\njob_queue_size=many\nmodel_metrics_auto_detect=true",
+        "Invalid configuration: config.properties:2: models: not valid JSON: EOF while parsing an object at character 1\n\
+         Warning: config.properties:1: colour: unknown key; it is ignored\n\
+         Warning: config.properties:3: job_queue_size: expected a whole number from 1, found `many`; \
+         the default 100 is used",
+    );
+}
+
+#[test]
 fn where_the_key_for_https_comes_from() {
     let check = |text: &str, expected: &dyn Fn(&Path) -> KeyMaterial| {
         let start = Start::new("--model-store store").file("config.properties", text);

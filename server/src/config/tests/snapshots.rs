@@ -61,9 +61,22 @@ fn what_is_read_in_place_of_what_is_said() {
          there is no model_snapshot in it; an older snapshot is looked for\n\
          info: settings and models are those of the snapshot logs/config/20260101000000000-snapshot.cfg in place of \
          config.properties; --no-config-snapshots starts without\n\
-         info: --models: load_models is ignored: the models are those of model_snapshot"
+         warning: --models: load_models is ignored: the models are those of model_snapshot"
     );
     assert_eq!(start.config().load_models, LoadModels::None);
+}
+
+#[test]
+fn models_that_are_named_beside_a_snapshot_are_warned_about_and_refuse_no_start() {
+    let check = |flags: &str, expected: &str| {
+        let written = snapshot("load_models=all", "");
+        let start = Start::new(&format!("--strict --ts-config written {flags}"));
+        assert_eq!(start.file("written", &written).says(), expected, "{flags}");
+    };
+    let ignored = "load_models is ignored: the models are those of model_snapshot";
+    check("", &format!("info: written:2: {ignored}"));
+    let warned = format!("warning: --models: {ignored}");
+    check("--models a.mar", &warned);
 }
 
 #[test]

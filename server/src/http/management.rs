@@ -173,6 +173,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
         at_startup: false,
     };
     let model = app.serving.register(registration).await?;
+    app.left_out.forget(&model.name, Some(&model.version));
     let workers = model.scale().min;
     let registered = format!(
         "Model \"{}\" Version: {} registered with {workers} initial workers",
@@ -276,9 +277,19 @@ async fn unregister(app: &App, target: &Target) -> Answer {
         return Err(Failure::method_not_allowed());
     }
     let version = target.version.as_deref();
-    app.serving
+    let unregistered = app
+        .serving
         .unregister(&target.model, version, settings.unregister_timeout)
-        .await?;
+        .await;
+    match unregistered {
+        // What a snapshot has and could not be registered is let go of in the same way.
+        Err(Error::ModelNotFound(_) | Error::VersionNotFound { .. })
+            if app.left_out.forget(&target.model, version) =>
+        {
+            app.serving.changed().await;
+        }
+        outcome => outcome?,
+    }
     let text = format!("Model \"{}\" unregistered", target.model);
     Ok(status_response(StatusCode::OK, &text))
 }

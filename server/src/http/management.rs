@@ -156,6 +156,11 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
         let message = format!("initial_workers cannot be more than {most}.");
         return Err(Failure::bad_request(message));
     }
+    let response_timeout = parameters.seconds("response_timeout");
+    if response_timeout.is_some_and(|limit| limit.is_zero()) {
+        // Every request would have timed out before it was looked at.
+        return Err(Failure::bad_request("response_timeout cannot be 0."));
+    }
     let registration = Registration {
         url: url.to_owned(),
         name: parameters.text("model_name").map(str::to_owned),
@@ -165,7 +170,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
             workers: Some(workers),
             batch_size: parameters.count("batch_size"),
             max_batch_delay: parameters.millis("max_batch_delay"),
-            response_timeout: parameters.seconds("response_timeout"),
+            response_timeout,
             startup_timeout: parameters.seconds("startup_timeout"),
             ..Wishes::default()
         },

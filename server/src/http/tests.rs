@@ -359,3 +359,15 @@ async fn a_server_is_not_ready_while_a_model_of_the_snapshot_is_left_out() {
     manage("DELETE /models/m", 200, "unregistered").await;
     api.check("GET", "/ready", "", 200, "\"ready\": true").await;
 }
+
+#[tokio::test]
+async fn a_registration_may_not_give_requests_no_time() {
+    let api = Api::start().await;
+    let request = Request::post("/models?url=m&model_name=n&response_timeout=0");
+    let request = request.body(Body::empty()).expect("a request");
+    let answer = send(&management_router(api.app.clone()), request).await;
+    assert_eq!(answer.status, 400);
+    let message = "response_timeout cannot be 0.";
+    assert!(answer.body.contains(message), "{}", answer.body);
+    assert!(api.app.serving.registry.resolve("n", None).is_err());
+}

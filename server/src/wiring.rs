@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use archive::{DeviceType, Limits, ModelConfig, Unpacked};
+use functions::Functions;
 use servable::{Device, LoadError, Loader};
 use serving::metrics::Metrics;
-use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
+use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes, WorkflowStore};
 
 use tracing::warn;
 
@@ -44,9 +45,13 @@ pub fn serving(
         ..Settings::default()
     };
     let store = ModelStore::open(&config.model_store, unpacked, Limits::default())?;
+    let workflow_store = WorkflowStore::open(&config.model_store, unpacked, Limits::default())?;
     let models = config.models.clone();
     Ok(Serving::new(Parts {
         store,
+        workflow_store,
+        workflow_source: Arc::new(sources::source(config)),
+        functions: Arc::new(Functions),
         source: Arc::new(sources::source(config)),
         engine,
         cores,
@@ -112,7 +117,7 @@ fn spread(config: Option<&ModelConfig>, workers: usize, gpus: usize) -> Vec<Devi
 #[cfg(feature = "torch-engine")]
 mod torch {
     use super::{Arc, Config, Device, Engine, LoadError, Loader, ModelConfig, Unpacked, spread};
-    use torch_engine::{CudaError, ModelFiles, TorchLoader, cuda_devices};
+    use torch_engine::{CudaError, ModelFiles, TorchLoader, cuda_devices, keep_activations};
     use tracing::{info, warn};
 
     /// libtorch behind the serving core.
@@ -124,6 +129,7 @@ mod torch {
 
     impl TorchEngine {
         pub(super) fn new(config: &Config) -> Self {
+            keep_activations();
             TorchEngine {
                 gpus: usable_gpus(config.number_of_gpu),
                 default_handler: config.default_service_handler.clone(),

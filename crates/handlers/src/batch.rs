@@ -206,7 +206,8 @@ pub(crate) fn check_rows(result: &Value, total: usize) -> Result<(), BatchError>
         | Value::Int(_)
         | Value::Float(_)
         | Value::Text(_)
-        | Value::Bytes(_) => false,
+        | Value::Bytes(_)
+        | Value::Image(_) => false,
     };
     if fits {
         Ok(())
@@ -226,6 +227,7 @@ pub(crate) fn mismatched(result: &Value, total: usize) -> BatchError {
         | Value::Float(_)
         | Value::Text(_)
         | Value::Bytes(_)
+        | Value::Image(_)
         | Value::Map(_) => format!("{} where a tensor was expected", result.kind()),
     };
     BatchError::new(Reason::Failed, "number of batch response mismatched").with_detail(format!(

@@ -33,7 +33,8 @@ fn map_tensors(value: &Value, cut: &dyn Fn(&Tensor) -> Option<Tensor>) -> Option
         | Value::Int(_)
         | Value::Float(_)
         | Value::Text(_)
-        | Value::Bytes(_) => None,
+        | Value::Bytes(_)
+        | Value::Image(_) => None,
     }
 }
 
@@ -84,7 +85,8 @@ pub(crate) fn main_tensor<'v>(value: &'v Value, names: &[&str]) -> Result<&'v Te
         | Value::Int(_)
         | Value::Float(_)
         | Value::Text(_)
-        | Value::Bytes(_) => None,
+        | Value::Bytes(_)
+        | Value::Image(_) => None,
     };
     match found {
         Some(inner) => main_tensor(inner, names),

@@ -13,12 +13,13 @@ mod vocabulary;
 use std::num::NonZeroUsize;
 
 use servable::{BatchError, Input, JobError, LoadError, Output, Reason, Tensor, Value};
+use tensor_ops::softmax;
 
 use crate::base_handler::part;
 use crate::batch::{check_rows, mismatched, refuse_explanation};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
-use crate::scores::{class_scores, softmax};
+use crate::scores::class_scores;
 use crate::tensors::{main_tensor, rows};
 use crate::{Handler, ModelContext, Network};
 use subwords::Subwords;
@@ -162,6 +163,7 @@ fn text(input: &Input) -> Result<String, JobError> {
         | Value::Bool(_)
         | Value::Int(_)
         | Value::Float(_)
+        | Value::Image(_)
         | Value::Tensor(_)
         | Value::List(_)) => Err(refuse(other.kind())),
     }

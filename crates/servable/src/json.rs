@@ -23,6 +23,11 @@ fn write_value(out: &mut Vec<u8>, value: &Value, depth: usize) {
         Value::Float(number) => write_f64(out, *number),
         Value::Text(text) => write_text(out, text),
         Value::Bytes(bytes) => write_text(out, &String::from_utf8_lossy(bytes)),
+        Value::Image(image) => match (image.decoded(), image.file()) {
+            (Some(pixels), _) => write_tensor(out, &pixels),
+            (None, Some(file)) => write_text(out, &String::from_utf8_lossy(&file)),
+            (None, None) => out.extend_from_slice(b"null"),
+        },
         Value::Tensor(tensor) => write_tensor(out, tensor),
         Value::List(items) => write_block(out, b"[]", items, depth, |out, item| {
             write_value(out, item, depth + 1)

@@ -8,19 +8,23 @@
 
 mod device;
 mod error;
+mod image;
 mod input;
 mod json;
 mod output;
 mod tensor;
+mod types;
 mod value;
 
 use std::num::NonZeroUsize;
 
 pub use device::Device;
 pub use error::{BatchError, JobError, LoadError, Reason};
+pub use image::Image;
 pub use input::{Input, Part, Task};
 pub use output::Output;
 pub use tensor::{DType, Element, Storage, Tensor, TensorError};
+pub use types::{Dim, Field, Fit, Mismatch, Signature, Symbols, TensorType, Type, TypeError};
 pub use value::Value;
 
 /// Builds servables from one unpacked archive. Cheap to hold; [`load`](Loader::load) does the costly work.
@@ -36,6 +40,11 @@ pub trait Loader: Send + Sync {
     /// queued, so it looks at no more than a few bytes.
     fn bucket(&self, _input: &Input) -> u64 {
         0
+    }
+
+    /// What the model takes and gives, as far as it is known without loading it.
+    fn signature(&self) -> Signature {
+        Signature::default()
     }
 
     /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the

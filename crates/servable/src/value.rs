@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::Tensor;
+use crate::{Image, Tensor};
 
 /// Whatever travels in a request, in an answer, or between two models. Cloning is cheap: long things are shared.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,7 @@ pub enum Value {
     Float(f64),
     Text(Arc<str>),
     Bytes(Bytes),
+    Image(Image),
     Tensor(Tensor),
     List(Arc<[Value]>),
     /// Named values in the order in which they were put in; no name twice.
@@ -47,6 +48,7 @@ impl Value {
             | Value::Float(_)
             | Value::Text(_)
             | Value::Bytes(_)
+            | Value::Image(_)
             | Value::Tensor(_)
             | Value::List(_) => None,
         }
@@ -56,7 +58,7 @@ impl Value {
     pub fn is_empty(&self) -> bool {
         match self {
             Value::Null => true,
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => false,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Image(_) => false,
             Value::Text(text) => text.is_empty(),
             Value::Bytes(bytes) => bytes.is_empty(),
             Value::Tensor(tensor) => tensor.is_empty(),
@@ -71,6 +73,7 @@ impl Value {
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => size_of::<Value>(),
             Value::Text(text) => text.len(),
             Value::Bytes(bytes) => bytes.len(),
+            Value::Image(image) => image.bytes(),
             Value::Tensor(tensor) => tensor.bytes().len(),
             Value::List(items) => items.iter().map(Value::bytes).sum(),
             Value::Map(items) => items
@@ -89,17 +92,22 @@ impl Value {
             Value::Float(_) => "number",
             Value::Text(_) => "text",
             Value::Bytes(_) => "bytes",
+            Value::Image(_) => "picture",
             Value::Tensor(_) => "tensor",
             Value::List(_) => "list",
             Value::Map(_) => "object",
         }
     }
 
-    /// The bytes that answer a client: bytes and text as they are, everything else as JSON.
+    /// The bytes that answer a client: bytes, text and the files of pictures as they are, everything else as JSON.
     pub fn into_body(self) -> Bytes {
         match self {
             Value::Bytes(bytes) => bytes,
             Value::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+            Value::Image(image) => match image.file() {
+                Some(file) => file,
+                None => Value::Image(image).to_json().into(),
+            },
             other @ (Value::Null
             | Value::Bool(_)
             | Value::Int(_)
@@ -126,6 +134,12 @@ impl From<&str> for Value {
 impl From<String> for Value {
     fn from(text: String) -> Self {
         Value::Text(text.into())
+    }
+}
+
+impl From<Image> for Value {
+    fn from(image: Image) -> Self {
+        Value::Image(image)
     }
 }
 

@@ -18,7 +18,7 @@ pub type Reply = Result<Output, Error>;
 pub type TimedReply = Result<(Output, Travel), Error>;
 
 /// How an answered job travelled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Travel {
     /// From its arrival until a worker began its batch.
     pub queued: Duration,

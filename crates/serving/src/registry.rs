@@ -10,6 +10,7 @@ use archive::Unpacked;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use dashmap::mapref::one::Ref;
+use servable::Signature;
 
 use crate::error::Error;
 use crate::metrics::ModelMetrics;
@@ -32,6 +33,8 @@ pub struct Model {
     /// The bounds that were last asked for.
     pub scale: Mutex<Scale>,
     pub pool: Pool,
+    /// What it takes and gives, as far as its archive says.
+    pub signature: Signature,
     /// For requests that name this version, and for those that name none.
     pub metrics: ModelMetrics,
     pub default_metrics: ModelMetrics,

@@ -1,12 +1,15 @@
 #include "shim.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <new>
@@ -50,7 +53,50 @@ c10::Device device_of(int device) {
   return device < 0 ? c10::Device(c10::kCPU) : c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(device));
 }
 
+// libtorch's memory on the CPU, from an allocator that keeps what is given back for a while. The C library's returns a
+// network's activations to the system after every run, and getting them again costs a page fault for each 4 KiB.
+class BorrowedMemory final : public c10::Allocator {
+public:
+  using Take = void *(*)(size_t, size_t, size_t);
+  using GiveBack = void (*)(void *);
+
+  BorrowedMemory(Take take, GiveBack give_back) : take_(take), give_back_(give_back) {}
+
+  c10::DataPtr allocate(size_t bytes) override {
+    if (bytes == 0) {
+      return {nullptr, nullptr, give_back_, c10::Device(c10::kCPU)};
+    }
+    void *data = bytes < large ? take_(bytes, line, 0) : take_(bytes, page, next_offset());
+    if (data == nullptr) {
+      throw std::bad_alloc();
+    }
+    return {data, data, give_back_, c10::Device(c10::kCPU)};
+  }
+
+  c10::DeleterFnPtr raw_deleter() const override { return give_back_; }
+
+  void copy_data(void *to, const void *from, size_t bytes) const override { default_copy_data(to, from, bytes); }
+
+private:
+  static constexpr size_t line = 64;
+  static constexpr size_t page = 4096;
+  static constexpr size_t large = 16 * page;
+
+  // Large blocks of such allocators begin at the same place of a page. A convolution's input and output would then fall on
+  // the same lines of the first cache: a lone request to ResNet-18 took a ninth longer.
+  size_t next_offset() { return turn_.fetch_add(1, std::memory_order_relaxed) % (page / line) * line; }
+
+  std::atomic<size_t> turn_{0};
+  Take take_;
+  GiveBack give_back_;
+};
+
 } // namespace
+
+void tr_use_memory(void *(*take)(size_t, size_t, size_t), void (*give_back)(void *)) {
+  // Never freed: tensors outlive whoever asked for this.
+  c10::SetCPUAllocator(new BorrowedMemory(take, give_back));
+}
 
 int tr_module_load(const char *path, int device, tr_module **out, char **error) {
   return guarded(error, [&] {

@@ -37,6 +37,9 @@ int tr_module_optimize(const tr_module *module, tr_module **out, char **error);
 int tr_module_forward(const tr_module *module, const tr_value *const *arguments, size_t count, tr_value **out,
                       char **error);
 void tr_module_free(tr_module *module);
+// From here on libtorch takes its memory on the CPU from these functions, for the whole process. `take` is given a size, an
+// alignment and an offset, may return null, and returns an address that is aligned once the offset is added.
+void tr_use_memory(void *(*take)(size_t, size_t, size_t), void (*give_back)(void *));
 // Has the calling thread work on a stream of its own on that CUDA device from here on, once what others have put on the
 // device so far is done.
 int tr_own_stream(int device, char **error);

@@ -32,5 +32,6 @@ pub use message::first_useful_line;
 pub use {
     bare::BareNetwork,
     cuda::{CudaError, devices as cuda_devices},
+    ffi::keep_activations,
     loader::{ModelFiles, TorchLoader},
 };

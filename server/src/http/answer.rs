@@ -41,7 +41,7 @@ pub fn output_response(
         status,
         headers,
     } = output;
-    let is_json = !matches!(value, Value::Bytes(_) | Value::Text(_));
+    let is_json = !matches!(value, Value::Bytes(_) | Value::Image(_) | Value::Text(_));
     let (code, phrase) = status.unwrap_or((200, String::new()));
     let body = value.into_body();
     if body.len() > most {

@@ -9,7 +9,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use servable::{Device, LoadError, Loader};
 use serving::testing::ScriptedLoader;
-use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes};
+use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
 
@@ -66,8 +66,12 @@ impl Api {
         fs::write(folder.path().join("m/MAR-INF/MANIFEST.json"), manifest).expect("written");
         let unpacked = folder.path().join(".unpacked");
         let store = ModelStore::open(folder.path(), &unpacked, Limits::default()).expect("a store");
+        let workflow_store = WorkflowStore::open(folder.path(), &unpacked, Limits::default());
         let serving = Arc::new(Serving::new(Parts {
             store,
+            workflow_store: workflow_store.expect("a store"),
+            workflow_source: Arc::new(serving::StoreOnly),
+            functions: Arc::new(functions::Functions),
             source: Arc::new(serving::StoreOnly),
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),

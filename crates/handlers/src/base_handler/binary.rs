@@ -49,6 +49,7 @@ pub(crate) fn answer(input: &Input, result: &Value) -> Result<Option<Output>, Jo
         | Value::Float(_)
         | Value::Text(_)
         | Value::Bytes(_)
+        | Value::Image(_)
         | Value::List(_)
         | Value::Map(_) => {
             return Err(JobError::bad_input(format!(
@@ -221,7 +222,7 @@ const TYPES: [(&str, DType); 9] = [
 pub(crate) fn write_npy(tensor: &Tensor) -> Bytes {
     let widened: Vec<u8>;
     let (dtype, elements) = if tensor.dtype() == DType::BF16 {
-        widened = bytemuck::cast_slice(&crate::scores::numbers(tensor)).to_vec();
+        widened = bytemuck::cast_slice(&tensor_ops::numbers(tensor)).to_vec();
         (DType::F32, widened.as_slice())
     } else {
         (tensor.dtype(), tensor.bytes())

@@ -321,6 +321,7 @@ fn collect(collector: &mut Collector, value: &Value) -> Result<(), String> {
         other @ (Value::Null
         | Value::Text(_)
         | Value::Bytes(_)
+        | Value::Image(_)
         | Value::Tensor(_)
         | Value::Map(_)) => Err(collector.error(&format!(
             "expected a number or a list, found {}",

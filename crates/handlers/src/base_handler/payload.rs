@@ -71,6 +71,7 @@ fn decode(input: &Input, part: &Part, expected: &Expected) -> Result<Tensor, Str
         | Value::Bool(_)
         | Value::Int(_)
         | Value::Float(_)
+        | Value::Image(_)
         | Value::Tensor(_)
         | Value::List(_)) => from_value(name, value, expected.dtype),
     }

@@ -1,0 +1,250 @@
+//! A checked graph: what registration leaves of a spec. Nothing in it can be wrong any more but the values themselves.
+//!
+//! `check` makes it, `run` runs it, `draw` shows it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use servable::{Type, Value};
+
+use crate::expression::Expression;
+use crate::function::Bound;
+
+/// How a spec was written, which decides how it is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `dag:` of TorchServe: each node says who comes after it. A single leaf is answered as `application/json`, several as
+    /// an object; joins get their parents' outputs by the parents' names.
+    Classic,
+    /// `nodes:` each node says what it takes. Answered in the leaf's own content type.
+    Typed,
+}
+
+/// A workflow that can run.
+#[derive(Debug)]
+pub struct Graph {
+    pub form: Form,
+    /// What a request brings, by name. Empty in the classic form, and where the spec declares nothing: whatever comes goes.
+    pub inputs: Vec<Entry>,
+    pub models: Vec<Model>,
+    /// In an order in which everything stands after what it needs.
+    pub nodes: Vec<Node>,
+    /// The first is the request itself; each further one is opened by a `foreach` node.
+    pub scopes: Vec<Scope>,
+    /// What can be answered; the first is answered unless the client asks for another by its content type.
+    pub answers: Vec<Answer>,
+}
+
+/// Index of a node in [`Graph::nodes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub usize);
+
+/// Index of a scope in [`Graph::scopes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ScopeId(pub usize);
+
+impl ScopeId {
+    /// The request itself.
+    pub const REQUEST: ScopeId = ScopeId(0);
+}
+
+/// Line and column in the spec, both from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Place {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// A declared input of the workflow.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub name: String,
+    pub of: Type,
+    /// In place of what the request does not bring. Without one it must.
+    pub default: Option<Value>,
+    pub given: Given,
+}
+
+/// The bounds of an input beyond its type.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Given {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    /// The only texts allowed.
+    pub options: Vec<String>,
+    pub about: String,
+}
+
+/// A model of the workflow, to be registered as `workflow__name`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Model {
+    pub name: String,
+    pub place: Place,
+    pub url: String,
+    pub min_workers: usize,
+    pub max_workers: usize,
+    pub batch_size: usize,
+    pub max_batch_delay: Duration,
+}
+
+/// What is called, opened or closed.
+#[derive(Debug)]
+pub struct Node {
+    pub name: String,
+    pub place: Place,
+    pub kind: Kind,
+    /// The scope whose items it runs for.
+    pub scope: ScopeId,
+    /// What it takes; for a `foreach` and a gather exactly one. The classic form's start node takes one named `""`, which
+    /// is the request as it came.
+    pub inputs: Vec<Bind>,
+    /// Runs only where this is true; otherwise it is skipped, and so is whoever needs it.
+    pub when: Option<Expression>,
+    pub on_error: OnError,
+    /// How often it is tried again after a failure.
+    pub retry_attempts: u32,
+    /// For each attempt.
+    pub timeout: Option<Duration>,
+    /// What is known of its output.
+    pub output: Type,
+}
+
+/// What a node is.
+pub enum Kind {
+    /// Index into [`Graph::models`]. `together`: the model never merges requests, so all items of one request go to it at
+    /// once, as one batch.
+    Model {
+        model: usize,
+        together: bool,
+    },
+    Function {
+        name: String,
+        bound: Arc<dyn Bound>,
+    },
+    /// Opens a scope: its value inside is one item, in turn.
+    Foreach {
+        opens: ScopeId,
+        /// At most so many items.
+        limit: Option<(usize, Overflow)>,
+    },
+    /// Closes a scope: the list of what its input was for each item, in their order. What was skipped is null.
+    Gather(Gather),
+}
+
+/// What a gather closes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    pub closes: ScopeId,
+}
+
+/// What happens to more items than allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// The first ones are taken; the answer says that it is degraded.
+    Truncate,
+    /// The node fails.
+    Error,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kind::Model { model, together } => f
+                .debug_struct("Model")
+                .field("model", model)
+                .field("together", together)
+                .finish(),
+            Kind::Function { name, .. } => f.debug_tuple("Function").field(name).finish(),
+            Kind::Foreach { opens, limit } => f
+                .debug_struct("Foreach")
+                .field("opens", opens)
+                .field("limit", limit)
+                .finish(),
+            Kind::Gather(gather) => gather.fmt(f),
+        }
+    }
+}
+
+/// A named input of a node.
+#[derive(Debug, Clone)]
+pub struct Bind {
+    pub name: String,
+    pub place: Place,
+    pub from: Source,
+    /// What the node wants there; checked again when the value is there, unless it is certain to fit.
+    pub wanted: Type,
+    pub certain: bool,
+    /// If it is skipped, the node is skipped too; otherwise the node runs without it.
+    pub required: bool,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The whole request: every part of it, as it came. Only the start node of the classic form, and `request` in a typed one,
+    /// where it is the payload (`data`, else `body`, else the only part there is).
+    Request,
+    /// A part of the request, or a declared input.
+    Part(String),
+    /// The output of a node, of the same scope or of one around it, or a member inside it.
+    Node {
+        node: NodeId,
+        path: Vec<String>,
+    },
+    Literal(Value),
+}
+
+/// What is done when a node has failed for the last time.
+#[derive(Debug, Clone, Default)]
+pub enum OnError {
+    #[default]
+    Fail,
+    /// As if its condition had been false; the answer says that it is degraded.
+    Skip,
+    /// This in place of its output; the answer says that it is degraded.
+    Use(Source),
+}
+
+/// A place where a scope's items come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope {
+    /// The `foreach` node that opens it; `None` for the request.
+    pub opened_by: Option<NodeId>,
+    pub parent: Option<ScopeId>,
+}
+
+/// One form of the answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// For which `Accept` it is made; `None` for the usual one.
+    pub content_type: Option<String>,
+    pub pick: Pick,
+    /// For each node of the graph whether this answer needs it. The others are not run.
+    pub needs: Vec<bool>,
+}
+
+/// What is answered.
+#[derive(Debug, Clone)]
+pub enum Pick {
+    One(Source),
+    /// An object.
+    Named(Vec<(String, Source)>),
+}
+
+impl Graph {
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The node of that name.
+    pub fn find(&self, name: &str) -> Option<NodeId> {
+        let index = self.nodes.iter().position(|node| node.name == name)?;
+        Some(NodeId(index))
+    }
+
+    /// The scopes around one, from itself to the request.
+    pub fn around(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> + '_ {
+        std::iter::successors(Some(scope), |scope| self.scopes[scope.0].parent)
+    }
+}

@@ -381,8 +381,8 @@ impl<E> Run<E> {
             let scope = &plan.scopes[self.frames.scope_of(frame).0];
             let place = scope.gathers.iter().position(|&other| other == gather);
             let index = self.frames.frames[frame].index;
-            let gathered = &mut self.frames.groups[group].gathered
-                [place.expect("a scope knows its gathers")];
+            let gathered =
+                &mut self.frames.groups[group].gathered[place.expect("a scope knows its gathers")];
             match value {
                 Ok(value) => gathered.values[index] = value.unwrap_or_default(),
                 Err(_) if !bind.required => {}

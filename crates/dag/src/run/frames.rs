@@ -194,7 +194,8 @@ impl Frames {
         let plan = Arc::clone(&self.plan);
         let node = plan.graph.node(id);
         for &from in &plan.nodes[id.0].holds {
-            let stands_in = matches!(&node.on_error, OnError::Use(Source::Node { node, .. }) if *node == from);
+            let stands_in =
+                matches!(&node.on_error, OnError::Use(Source::Node { node, .. }) if *node == from);
             if stands_in == stand_in {
                 self.release(frame, from);
             }
@@ -228,7 +229,11 @@ impl Frames {
                 found.push(frame);
                 continue;
             }
-            for group in self.frames[frame].groups.iter().map(|&group| &self.groups[group]) {
+            for group in self.frames[frame]
+                .groups
+                .iter()
+                .map(|&group| &self.groups[group])
+            {
                 if let Kind::Foreach { opens, .. } = self.plan.graph.node(group.opened_by).kind
                     && self.plan.graph.around(scope).any(|around| around == opens)
                 {

@@ -6,10 +6,18 @@
 //!
 //! `serving` drives runs; the server's endpoints, `torchrelay lint` and `torchrelay graph` check specs.
 
+mod check;
 mod expression;
 mod function;
 mod graph;
+mod infer;
+mod problem;
+mod spec;
+#[cfg(test)]
+mod testing;
+mod yaml;
 
+pub use check::{Checked, Options, Summary, check};
 pub use expression::Expression;
 pub use function::{
     About, Arguments, Bound, Catalogue, Function, FunctionError, Inputs, Parameter, ParameterError,
@@ -19,3 +27,6 @@ pub use graph::{
     Answer, Bind, Entry, Form, Gather, Given, Graph, Kind, Model, Node, NodeId, OnError, Overflow,
     Pick, Place, Scope, ScopeId, Source,
 };
+pub use infer::Facts;
+pub use problem::{Problem, Severity};
+pub use spec::Settings;

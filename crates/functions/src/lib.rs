@@ -7,7 +7,7 @@ use dag::{Catalogue, Function};
 pub struct Functions;
 
 impl Catalogue for Functions {
-    fn find(&self, _name: &str) -> Option<&dyn Function> {
+    fn find(&self, _name: &str) -> Option<&'static dyn Function> {
         None
     }
 

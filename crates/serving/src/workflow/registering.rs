@@ -89,7 +89,9 @@ impl Serving {
         let workflow = self.workflows.resolve(name, Some(version))?;
         for model in &workflow.graph.models {
             // One that somebody has taken out has no default.
-            let _ = self.registry.set_default(&workflow.model_name(&model.name), version);
+            let _ = self
+                .registry
+                .set_default(&workflow.model_name(&model.name), version);
         }
         self.changed().await;
         Ok(())

@@ -257,7 +257,10 @@ async fn what_failed_and_was_skipped_is_told() {
         .map(|one| (&one.item[..], one.error.as_deref()))
         .collect();
     errors.sort();
-    assert_eq!(errors, [(&[0][..], None), (&[1][..], Some("the input is bad"))]);
+    assert_eq!(
+        errors,
+        [(&[0][..], None), (&[1][..], Some("the input is bad"))]
+    );
     assert_eq!(reply.saved.len(), 2);
 }
 
@@ -274,7 +277,12 @@ async fn a_registration_that_fails_leaves_nothing() {
     let text = error.to_string();
     let start = "Workflow w has failed to register. Failures: [Workflow Node w__b failed to register. Details: ";
     assert!(text.starts_with(start), "{text}");
-    assert!(text.contains("Workflow Node w__c failed to register. Details: Model not found at: nowhere"), "{text}");
+    assert!(
+        text.contains(
+            "Workflow Node w__c failed to register. Details: Model not found at: nowhere"
+        ),
+        "{text}"
+    );
     assert!(house.serving.registry.defaults().is_empty());
     assert_eq!(
         house.serving.workflow("w", None).err(),

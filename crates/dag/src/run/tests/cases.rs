@@ -249,10 +249,11 @@ fn what_does_not_fit_names_the_field() {
     );
     check("a = call $y? $x\n-> a", &[], "a", "a(7)");
     check(
-        "a = call $x when $x
-         -> a",
+        "a = call $x
+         b = call $x when a
+         -> b",
         &[],
-        "",
+        "a",
         CONDITION,
     );
     check(
@@ -290,7 +291,7 @@ fn what_does_not_fit_names_the_field() {
         "null",
     );
 }
-
+const CONDITION: &str = "b: `when`: true or false is wanted, found the text \"a(7)\"";
 const CONDITION: &str = "a: `when`: `$x` is not there";
 
 #[test]

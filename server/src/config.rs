@@ -302,9 +302,13 @@ fn load_models(reader: &mut Reader<'_>, is_snapshot: bool) -> LoadModels {
     };
     if is_snapshot {
         let (origin, key) = (&setting.origin, snapshot::MODELS_KEY);
-        reader.report.remark(format!(
-            "{origin}: load_models is ignored: the models are those of {key}"
-        ));
+        let text = format!("{origin}: load_models is ignored: the models are those of {key}");
+        match origin {
+            // Whoever says it now expects these models. A service that is started over says it each time, and means the
+            // first: that refuses no start.
+            Origin::Flag(_) | Origin::Env(_) => reader.report.caution(text),
+            Origin::Default | Origin::File { .. } | Origin::Command => reader.report.remark(text),
+        }
         return LoadModels::None;
     }
     LoadModels::parse(&setting.value).unwrap_or_else(|message| {

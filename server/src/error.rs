@@ -39,6 +39,13 @@ fn status(code: Code) -> (StatusCode, &'static str) {
         }
         Code::OutOfMemory => (StatusCode::INSUFFICIENT_STORAGE, "InternalServerException"),
         Code::InvalidModel => (StatusCode::BAD_REQUEST, "InvalidModelException"),
+        Code::WorkflowNotFound => (StatusCode::NOT_FOUND, "WorkflowNotFoundException"),
+        Code::InvalidWorkflow => (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "InvalidWorkflowException",
+        ),
+        Code::InvalidGraph => (StatusCode::BAD_REQUEST, "InvalidDAGException"),
+        Code::WorkflowFailed => (StatusCode::INTERNAL_SERVER_ERROR, "WorkflowException"),
         Code::DownloadFailed => (StatusCode::BAD_REQUEST, "DownloadArchiveException"),
     }
 }

@@ -38,7 +38,7 @@ use config::{Config, LoadModels, ModelSource};
 use connection::ConnectionLimits;
 use http::{App, HttpSettings};
 pub use listeners::{Listeners, Management};
-use snapshot::{SnapshotModels, Snapshots};
+use snapshot::{LeftOut, Snapshots};
 use system_metrics::Sampling;
 use unpacked::UnpackFolder;
 
@@ -69,13 +69,14 @@ pub async fn serve(
         return Ok(());
     };
     // Before anybody can change what is registered.
-    let snapshots = Snapshots::start(config, &serving, left_out).await;
+    let snapshots = Snapshots::start(config, &serving, left_out.clone()).await;
 
     let app = App {
         serving: Arc::clone(&serving),
         settings: Arc::new(HttpSettings::new(config)),
         auth,
         metrics: metrics.clone(),
+        left_out,
         stop: stop.clone(),
     };
     let limits = ConnectionLimits {
@@ -193,8 +194,8 @@ fn auth(config: &Config) -> Result<Auth, AuthError> {
 }
 
 /// Registers what the snapshot or the configuration names. A model that cannot be registered is logged and left out; the
-/// others serve. Returns those that a snapshot must not forget.
-async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<SnapshotModels> {
+/// others serve. Returns those of a snapshot, which must not be forgotten.
+async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<LeftOut> {
     if let Some(snapshot) = &config.model_snapshot {
         let file = config.file.as_deref().unwrap_or(Path::new(""));
         let file = file.display().to_string();
@@ -224,5 +225,5 @@ async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Resul
             error!("model {} is left out: {failure}", sources::shown(&url));
         }
     }
-    Ok(SnapshotModels::default())
+    Ok(LeftOut::default())
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use archive::{DeviceType, Limits, ModelConfig, Unpacked};
+use functions::Functions;
 use servable::{Device, LoadError, Loader};
 use serving::metrics::Metrics;
-use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes};
+use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes, WorkflowStore};
 
 use tracing::warn;
 
@@ -44,9 +45,13 @@ pub fn serving(
         ..Settings::default()
     };
     let store = ModelStore::open(&config.model_store, unpacked, Limits::default())?;
+    let workflow_store = WorkflowStore::open(&config.model_store, unpacked, Limits::default())?;
     let models = config.models.clone();
     Ok(Serving::new(Parts {
         store,
+        workflow_store,
+        workflow_source: Arc::new(sources::source(config)),
+        functions: Arc::new(Functions),
         source: Arc::new(sources::source(config)),
         engine,
         cores,

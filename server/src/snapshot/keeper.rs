@@ -18,7 +18,7 @@ use tracing::{debug, error, warn};
 use super::disk::SystemDisk;
 use super::folder::Folder;
 use super::name::Kind;
-use super::{SnapshotModels, SnapshotSettings, WrittenSettings, to_text};
+use super::{LeftOut, SnapshotModels, SnapshotSettings, WrittenSettings, to_text};
 use crate::config::Config;
 
 /// How long a change waits for a disk that does not answer.
@@ -32,11 +32,11 @@ pub struct Snapshots {
 
 impl Snapshots {
     /// Writes the first snapshot, and has `serving` ask for the next ones. `left_out` are versions that could not be
-    /// restored; they stay in every snapshot until they are registered again. `None`: the configuration wants none.
+    /// restored; they stay in every snapshot until they are registered again or unregistered. `None`: the configuration wants none.
     pub async fn start(
         config: &Config,
         serving: &Arc<Serving>,
-        left_out: SnapshotModels,
+        left_out: LeftOut,
     ) -> Option<Snapshots> {
         let SnapshotSettings {
             folder,
@@ -156,7 +156,7 @@ struct Writer {
     folder: Folder<SystemDisk>,
     settings: WrittenSettings,
     serving: Weak<Serving>,
-    left_out: SnapshotModels,
+    left_out: LeftOut,
 }
 
 impl Writer {
@@ -168,8 +168,8 @@ impl Writer {
             return;
         };
         let mut models = SnapshotModels::of(&serving.registry);
-        self.left_out.remove_all(&models);
-        models.merge(&self.left_out);
+        self.left_out.settle(&models);
+        models.merge(&self.left_out.models());
         let now = SystemTime::now();
         let text = |name: &str| to_text(&self.settings, &models, name, now);
         match self.folder.write(kind, now, text) {

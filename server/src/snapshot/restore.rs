@@ -3,14 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serving::{MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
-use thiserror::Error;
+use serving::{Error, MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
 use tracing::{error, info, warn};
 
-use super::{MODELS_KEY, SnapshotModels, SnapshotVersion};
+use super::{LeftOut, MODELS_KEY, SnapshotModels, SnapshotVersion};
 
 /// Archives that a snapshot names and that the model store has not: each a line, in TorchServe's words.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) struct MissingArchives {
     /// The file of the snapshot.
     file: String,
@@ -34,8 +33,8 @@ impl fmt::Display for MissingArchives {
 
 /// Registers every version, and makes those the default that were. `file` is the snapshot's, for messages.
 ///
-/// Returns what could not be registered although its archive is there: that is logged, the others serve, and whoever
-/// writes the next snapshot must not forget it.
+/// Returns what could not be registered although its archive is there: that is logged, the others serve, and neither who
+/// writes the next snapshot nor who says whether the server is ready must forget it.
 ///
 /// # Errors
 /// An archive is not there; then nothing is registered.
@@ -43,7 +42,7 @@ pub(crate) async fn restore(
     serving: &Arc<Serving>,
     snapshot: &SnapshotModels,
     file: &str,
-) -> Result<SnapshotModels, MissingArchives> {
+) -> Result<LeftOut, MissingArchives> {
     let versions: Vec<(&String, &String, &SnapshotVersion)> = snapshot
         .0
         .iter()
@@ -65,9 +64,9 @@ pub(crate) async fn restore(
     }
     if found.is_empty() {
         warn!("{file}: there are no models in the snapshot, so none is registered");
-        return Ok(SnapshotModels::default());
+        return Ok(LeftOut::default());
     }
-    let (mut left_out, mut restored) = (SnapshotModels::default(), 0);
+    let (left_out, mut restored) = (LeftOut::default(), 0);
     for (name, version, state, url) in found {
         match serving
             .restore(registration(name, state, url), version)
@@ -75,11 +74,11 @@ pub(crate) async fn restore(
         {
             Ok(_) => restored += 1,
             Err(failure) => {
+                let why = without_secrets(&failure, state);
                 error!(
-                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {failure}"
+                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
                 );
-                let of_name = left_out.0.entry(name.clone()).or_default();
-                of_name.insert(version.clone(), state.clone());
+                left_out.add(name, version, state.clone(), why);
                 continue;
             }
         }
@@ -91,6 +90,15 @@ pub(crate) async fn restore(
     }
     info!("{file}: {restored} versions of models are registered as they were");
     Ok(left_out)
+}
+
+/// The failure as anybody may read it: a url may hold a key.
+fn without_secrets(failure: &Error, state: &SnapshotVersion) -> String {
+    let text = failure.to_string();
+    match &state.url {
+        Some(url) if url.contains("://") => text.replace(url, &sources::shown(url)),
+        Some(_) | None => text,
+    }
 }
 
 /// What to register: a url from elsewhere, of which the store has a copy or gets another; else what the store has, the url
@@ -108,6 +116,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
     Registration {
         url,
         name: Some(name.to_owned()),
+        version: None,
         handler: state.handler.clone(),
         runtime: state.runtime.clone(),
         wishes: Wishes {

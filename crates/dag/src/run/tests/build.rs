@@ -238,7 +238,7 @@ fn node(graph: &mut Graph, line: &str) {
         match word {
             "when" => {
                 let parsed = Parsed::parse(argument()).expect("a condition");
-                node.when = Some(parsed.resolve(|name| source(graph, name)));
+                node.when = Some(parsed.resolve(Place::default(), |name| source(graph, name)));
             }
             "skip" => node.on_error = OnError::Skip,
             "use" => node.on_error = OnError::Use(source(graph, argument())),

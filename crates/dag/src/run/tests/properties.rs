@@ -12,6 +12,7 @@ use super::naive::Naive;
 use super::values::Living;
 use super::*;
 use crate::expression::Parsed;
+use crate::graph::Place;
 use crate::graph::{Gather, Graph, Node};
 
 /// Numbers that look like random ones and are always the same.
@@ -160,7 +161,7 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
             (_, Some(node)) => ("has(n)", whole(node, None)),
         };
         let parsed = Parsed::parse(text).expect("a condition");
-        node.when = Some(parsed.resolve(|_| source.clone()));
+        node.when = Some(parsed.resolve(Place::default(), |_| source.clone()));
     }
     node.on_error = match (dice.below(6), seen(dice)) {
         (0, _) => OnError::Use(Source::Literal(Value::list([Value::Int(1), Value::Int(2)]))),

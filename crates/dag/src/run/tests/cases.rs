@@ -249,11 +249,12 @@ fn what_does_not_fit_names_the_field() {
     );
     check("a = call $y? $x\n-> a", &[], "a", "a(7)");
     check(
-        "a = call $x when $x
-         -> a",
-        &[],
-        "",
-        CONDITION,
+        "a = call $x
+         b = call $x when a
+         -> b",
+        &[("a", "1")],
+        "a",
+        "b: `when`: true or false is wanted, found 1",
     );
     check(
         "i = foreach $list
@@ -290,8 +291,6 @@ fn what_does_not_fit_names_the_field() {
         "null",
     );
 }
-
-const CONDITION: &str = "a: `when`: `$x` is not there";
 
 #[test]
 fn each_item_goes_its_way() {

@@ -13,12 +13,13 @@ mod function;
 mod graph;
 mod infer;
 mod problem;
+mod schema;
 mod spec;
 #[cfg(test)]
 mod testing;
 mod yaml;
 
-pub use check::{Checked, Options, Summary, check};
+pub use check::{Checked, Options, Python, Summary, check};
 pub use draw::Notes;
 pub use expression::Expression;
 pub use function::{
@@ -31,4 +32,5 @@ pub use graph::{
 };
 pub use infer::Facts;
 pub use problem::{Problem, Severity};
+pub use schema::schema;
 pub use spec::Settings;

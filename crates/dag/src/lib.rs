@@ -7,6 +7,7 @@
 //! `serving` drives runs; the server's endpoints, `torchrelay lint` and `torchrelay graph` check specs.
 
 mod check;
+mod draw;
 mod expression;
 mod function;
 mod graph;
@@ -15,12 +16,14 @@ mod json;
 mod plan;
 mod problem;
 mod run;
+mod schema;
 mod spec;
 #[cfg(test)]
 mod testing;
 mod yaml;
 
-pub use check::{Checked, Options, Summary, check};
+pub use check::{Checked, Options, Python, Summary, check};
+pub use draw::Notes;
 pub use expression::Expression;
 pub use function::{
     About, Arguments, Bound, Catalogue, Function, FunctionError, Inputs, Parameter, ParameterError,
@@ -35,4 +38,5 @@ pub use json::{from_json, value_of};
 pub use plan::Plan;
 pub use problem::{Problem, Severity};
 pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};
+pub use schema::schema;
 pub use spec::Settings;

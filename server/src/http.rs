@@ -33,6 +33,7 @@ use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
 use crate::connection::Peer;
 use crate::error::Failure;
+use crate::start::LeftOut;
 use crate::telemetry;
 pub use body::BodyLimits;
 pub use management::ManagementSettings;
@@ -45,6 +46,8 @@ pub struct App {
     pub settings: Arc<HttpSettings>,
     pub auth: Auth,
     pub metrics: Metrics,
+    /// Workflows that the start could not register.
+    pub left_out: Arc<[LeftOut]>,
     /// Cancelled when the server is told to stop.
     pub stop: CancellationToken,
 }

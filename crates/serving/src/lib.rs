@@ -229,6 +229,11 @@ impl Serving {
         }
     }
 
+    /// The workflows that could be registered by name.
+    pub fn workflow_store(&self) -> &WorkflowStore {
+        &self.workflow_store
+    }
+
     /// Has every later change written down before it is answered. Only the first call counts.
     pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
         let _ = self.keeper.set(keeper);

@@ -12,6 +12,7 @@ use super::App;
 use super::answer::{json_response, status_response};
 use super::segments::Segments;
 use crate::error::Failure;
+use crate::start::LeftOut;
 
 /// Open to everybody: whoever probes has no token that expires.
 pub(super) fn probes() -> Router<App> {
@@ -45,14 +46,20 @@ async fn live() -> Response {
 }
 
 /// Whether requests are served well: the default version of every model has all the workers it was given, and the server
-/// is not about to stop. Names what is missing.
+/// is not about to stop. Names what is missing, workflows that the start could not register among it.
 async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
         let document = json!({ "ready": false, "stopping": true });
         return json_response(StatusCode::SERVICE_UNAVAILABLE, &document);
     }
     let models = app.serving.registry.defaults();
-    let missing: Vec<Value> = models.iter().filter_map(|model| missing(model)).collect();
+    let workflows = app.left_out.iter();
+    let workflows = workflows.filter(|workflow| !workflow.is_there(&app.serving));
+    let missing: Vec<Value> = models
+        .iter()
+        .filter_map(|model| missing(model))
+        .chain(workflows.map(workflow_description))
+        .collect();
     if missing.is_empty() {
         return json_response(StatusCode::OK, &json!({ "ready": true }));
     }
@@ -88,6 +95,14 @@ fn missing(model: &Model) -> Option<Value> {
     let status = model.pool.status();
     let scaled_to_none = status.state == ModelState::Registered;
     (!scaled_to_none && status.ready() < status.wanted).then(|| description(model))
+}
+
+fn workflow_description(workflow: &LeftOut) -> Value {
+    let mut document = json!({ "workflowUrl": workflow.url, "failure": workflow.failure });
+    if let Some(name) = &workflow.name {
+        document["workflowName"] = json!(name);
+    }
+    document
 }
 
 fn description(model: &Model) -> Value {

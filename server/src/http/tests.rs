@@ -115,6 +115,7 @@ impl Api {
             settings: Arc::new(settings),
             auth,
             metrics: Metrics::off(),
+            left_out: Arc::default(),
             stop: CancellationToken::new(),
         };
         Api {

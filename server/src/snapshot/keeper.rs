@@ -18,7 +18,9 @@ use tracing::{debug, error, warn};
 use super::disk::SystemDisk;
 use super::folder::Folder;
 use super::name::Kind;
-use super::{SnapshotModels, SnapshotSettings, WrittenSettings, to_text};
+use super::{
+    SnapshotModels, SnapshotSettings, SnapshotWorkflows, WrittenSettings, to_text,
+};
 use crate::config::Config;
 
 /// How long a change waits for a disk that does not answer.
@@ -31,12 +33,12 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Writes the first snapshot, and has `serving` ask for the next ones. `left_out` are versions that could not be
-    /// restored; they stay in every snapshot until they are registered again. `None`: the configuration wants none.
+    /// Writes the first snapshot, and has `serving` ask for the next ones. `left_out` are versions of models and
+    /// workflows that could not be restored; they stay in every snapshot until they are registered again. `None`: the configuration wants none.
     pub async fn start(
         config: &Config,
         serving: &Arc<Serving>,
-        left_out: SnapshotModels,
+        left_out: (SnapshotModels, SnapshotWorkflows),
     ) -> Option<Snapshots> {
         let SnapshotSettings {
             folder,
@@ -156,7 +158,7 @@ struct Writer {
     folder: Folder<SystemDisk>,
     settings: WrittenSettings,
     serving: Weak<Serving>,
-    left_out: SnapshotModels,
+    left_out: (SnapshotModels, SnapshotWorkflows),
 }
 
 impl Writer {
@@ -167,11 +169,15 @@ impl Writer {
         let Some(serving) = self.serving.upgrade() else {
             return;
         };
+        let (left_models, left_workflows) = &mut self.left_out;
         let mut models = SnapshotModels::of(&serving.registry);
-        self.left_out.remove_all(&models);
-        models.merge(&self.left_out);
+        left_models.remove_all(&models);
+        models.merge(left_models);
+        let mut workflows = SnapshotWorkflows::of(&serving);
+        left_workflows.remove_all(&workflows);
+        workflows.merge(left_workflows);
         let now = SystemTime::now();
-        let text = |name: &str| to_text(&self.settings, &models, name, now);
+        let text = |name: &str| to_text(&self.settings, &models, &workflows, name, now);
         match self.folder.write(kind, now, text) {
             Ok(name) => debug!("snapshot {}", self.folder.path(&name).display()),
             Err(failure) => {

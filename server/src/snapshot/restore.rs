@@ -1,4 +1,4 @@
-//! Registering the models of a snapshot: each as it was last acknowledged, whatever its archive says.
+//! Registering the models and workflows of a snapshot: each as it was last acknowledged, whatever its archive says.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,8 @@ use serving::{MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
 use thiserror::Error;
 use tracing::{error, info, warn};
 
-use super::{MODELS_KEY, SnapshotModels, SnapshotVersion};
+use super::{MODELS_KEY, SnapshotModels, SnapshotVersion, SnapshotWorkflows};
+use crate::start::LeftOut;
 
 /// Archives that a snapshot names and that the model store has not: each a line, in TorchServe's words.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -91,6 +92,41 @@ pub(crate) async fn restore(
     }
     info!("{file}: {restored} versions of models are registered as they were");
     Ok(left_out)
+}
+
+/// Registers every version of every workflow. What cannot be registered is logged and returned, each with the reason;
+/// whoever writes the next snapshot must not forget it.
+pub(crate) async fn restore_workflows(
+    serving: &Arc<Serving>,
+    snapshot: &SnapshotWorkflows,
+) -> (SnapshotWorkflows, Vec<LeftOut>) {
+    let (mut left_out, mut reasons) = (SnapshotWorkflows::default(), Vec::new());
+    let versions = snapshot
+        .0
+        .iter()
+        .flat_map(|(name, versions)| versions.iter().map(move |version| (name, version)));
+    for (name, (version, state)) in versions {
+        let registration = state.registration(name, version);
+        if let Err(failure) = serving.register_workflow(registration).await {
+            error!(
+                "workflow {name} version {version} of the snapshot is left out, and tried again at the next start: {failure}"
+            );
+            reasons.push(LeftOut {
+                name: Some(name.clone()),
+                url: sources::shown(state.url.as_deref().unwrap_or_default()),
+                failure: failure.to_string(),
+            });
+            let of_name = left_out.0.entry(name.clone()).or_default();
+            of_name.insert(version.clone(), state.clone());
+            continue;
+        }
+        if state.default_version
+            && let Err(failure) = serving.set_default_workflow(name, version).await
+        {
+            error!("{failure}");
+        }
+    }
+    (left_out, reasons)
 }
 
 /// What to register: a url from elsewhere, of which the store has a copy or gets another; else what the store has, the url

@@ -144,6 +144,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
     Registration {
         url,
         name: Some(name.to_owned()),
+        version: None,
         handler: state.handler.clone(),
         runtime: state.runtime.clone(),
         wishes: Wishes {

@@ -152,7 +152,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
             max_workers: workers(state.wishes.max_workers),
             ..state.wishes
         },
-        s3_sse_kms: false,
         at_startup: true,
+        ..Registration::default()
     }
 }

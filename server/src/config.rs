@@ -316,9 +316,13 @@ fn to_load(reader: &mut Reader<'_>, what: &str, is_snapshot: bool) -> LoadModels
     };
     if is_snapshot {
         let (origin, key) = (&setting.origin, snapshot::MODELS_KEY);
-        reader.report.remark(format!(
-            "{origin}: {name} is ignored: the {what}s are those of {key}"
-        ));
+        let text = format!("{origin}: {name} is ignored: the {what}s are those of {key}");
+        match origin {
+            // Whoever says it now expects these. A service that is started over says it each time, and means the first:
+            // that refuses no start.
+            Origin::Flag(_) | Origin::Env(_) => reader.report.caution(text),
+            Origin::Default | Origin::File { .. } | Origin::Command => reader.report.remark(text),
+        }
         return LoadModels::None;
     }
     LoadModels::parse(&setting.value, what).unwrap_or_else(|message| {

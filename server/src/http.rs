@@ -35,7 +35,8 @@ use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
 use crate::connection::Peer;
 use crate::error::Failure;
-use crate::start::LeftOut;
+use crate::missing::MissingWorkflows;
+use crate::snapshot::LeftOut;
 use crate::telemetry;
 pub use body::BodyLimits;
 pub use management::ManagementSettings;
@@ -48,8 +49,10 @@ pub struct App {
     pub settings: Arc<HttpSettings>,
     pub auth: Auth,
     pub metrics: Metrics,
+    /// What a snapshot has and the registry has not.
+    pub left_out: LeftOut,
     /// Workflows that the start could not register.
-    pub left_out: Arc<[LeftOut]>,
+    pub missing_workflows: MissingWorkflows,
     /// Cancelled when the server is told to stop.
     pub stop: CancellationToken,
 }

@@ -15,6 +15,7 @@ pub mod http;
 pub mod listeners;
 pub mod log_location;
 pub mod metrics_config;
+mod missing;
 pub mod shutdown;
 pub mod snapshot;
 mod start;
@@ -69,14 +70,15 @@ pub async fn serve(
         return Ok(());
     };
     // Before anybody can change what is registered.
-    let snapshots = Snapshots::start(config, &serving, loaded.to_keep).await;
+    let snapshots = Snapshots::start(config, &serving, loaded.clone()).await;
 
     let app = App {
         serving: Arc::clone(&serving),
         settings: Arc::new(HttpSettings::new(config)),
         auth,
         metrics: metrics.clone(),
-        left_out: loaded.left_out.into(),
+        left_out: loaded.models,
+        missing_workflows: loaded.workflows,
         stop: stop.clone(),
     };
     let limits = ConnectionLimits {

@@ -3,12 +3,13 @@
 //! A snapshot is a configuration file of TorchServe's kind, with every setting and, under the key `model_snapshot`, every
 //! registered version of a model and, where TorchServe does not look, of a workflow. One is written at start, whenever what is registered changes, and at the end
 //! (`keeper.rs`); the next start reads the newest (`folder.rs`, called by [`crate::config`]) and registers its models
-//! (`restore.rs`, called by [`crate::serve`]). How a file comes to lie in the folder whole or not at all is the affair
+//! (`restore.rs`, called by [`crate::serve`]), those that it cannot being remembered (`left_out.rs`). How a file comes to lie in the folder whole or not at all is the affair
 //! of `folder.rs` and `disk.rs`; what it is called, of `name.rs`.
 
 mod disk;
 mod folder;
 mod keeper;
+mod left_out;
 mod models;
 mod name;
 mod restore;
@@ -20,6 +21,7 @@ use std::time::SystemTime;
 
 pub(crate) use folder::{Newest, newest_in};
 pub use keeper::Snapshots;
+pub use left_out::{LeftOut, LeftVersion};
 pub use models::{SnapshotModels, SnapshotVersion};
 pub(crate) use restore::{restore, restore_workflows};
 pub use workflows::{SnapshotWorkflow, SnapshotWorkflows};

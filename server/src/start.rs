@@ -11,57 +11,27 @@ use serving::{Registration, Serving};
 use tracing::error;
 
 use crate::config::{Config, LoadModels, ModelSource};
-use crate::snapshot::{self, SnapshotModels, SnapshotWorkflows};
+use crate::missing::{MissingWorkflow, MissingWorkflows};
+use crate::snapshot::{self, LeftOut};
 
-/// What a start came to.
-#[derive(Debug, Default)]
+/// What a start could not register: of a snapshot, what must not be forgotten; and workflows that should be there.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Loaded {
-    /// Versions of models and workflows that a snapshot must not forget although they are not registered.
-    pub(crate) to_keep: (SnapshotModels, SnapshotWorkflows),
-    /// Workflows that should be there and are not.
-    pub(crate) left_out: Vec<LeftOut>,
-}
-
-/// A workflow that could not be registered at start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOut {
-    /// Where somebody gave it one; its archive may call it otherwise.
-    pub name: Option<String>,
-    /// Without secrets; empty where the spec came with the registration.
-    pub url: String,
-    pub failure: String,
-}
-
-impl LeftOut {
-    /// Whether somebody has registered it since.
-    pub(crate) fn is_there(&self, serving: &Serving) -> bool {
-        match &self.name {
-            Some(name) => serving.workflow(name, None).is_ok(),
-            None => serving
-                .workflows()
-                .iter()
-                .any(|workflow| sources::shown(&workflow.url) == self.url),
-        }
-    }
+    pub(crate) models: LeftOut,
+    pub(crate) workflows: MissingWorkflows,
 }
 
 /// Registers what is to be there from the start.
 pub(crate) async fn load(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<Loaded> {
     let models = load_models(serving, config).await?;
-    let (workflows, left_out) = match &config.workflow_snapshot {
+    let workflows = match &config.workflow_snapshot {
         Some(snapshot) => snapshot::restore_workflows(serving, snapshot).await,
-        None => (
-            SnapshotWorkflows::default(),
-            load_workflows(serving, config).await?,
-        ),
+        None => load_workflows(serving, config).await?,
     };
-    Ok(Loaded {
-        to_keep: (models, workflows),
-        left_out,
-    })
+    Ok(Loaded { models, workflows })
 }
 
-async fn load_models(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<SnapshotModels> {
+async fn load_models(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<LeftOut> {
     if let Some(snapshot) = &config.model_snapshot {
         let file = config.file.as_deref().unwrap_or(Path::new(""));
         let file = file.display().to_string();
@@ -78,12 +48,15 @@ async fn load_models(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<
             error!("model {} is left out: {failure}", sources::shown(&url));
         }
     }
-    Ok(SnapshotModels::default())
+    Ok(LeftOut::default())
 }
 
-async fn load_workflows(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<Vec<LeftOut>> {
+async fn load_workflows(
+    serving: &Arc<Serving>,
+    config: &Config,
+) -> anyhow::Result<MissingWorkflows> {
     let list = || serving.workflow_store().list();
-    let mut left_out = Vec::new();
+    let missing = MissingWorkflows::default();
     for ModelSource { name, url } in wanted(&config.load_workflows, list)? {
         let registration = WorkflowRegistration {
             url: Some(url.clone()),
@@ -92,16 +65,18 @@ async fn load_workflows(serving: &Arc<Serving>, config: &Config) -> anyhow::Resu
             ..WorkflowRegistration::default()
         };
         if let Err(failure) = serving.register_workflow(registration).await {
-            let url = sources::shown(&url);
-            error!("workflow {url} is left out: {failure}");
-            left_out.push(LeftOut {
+            let shown = sources::shown(&url);
+            let why = failure.to_string().replace(&url, &shown);
+            error!("workflow {shown} is left out: {why}");
+            missing.add(MissingWorkflow {
                 name,
-                url,
-                failure: failure.to_string(),
+                url: shown,
+                why,
+                kept: None,
             });
         }
     }
-    Ok(left_out)
+    Ok(missing)
 }
 
 /// The urls to register, with their names where they were given some.

@@ -103,7 +103,8 @@ pub enum FunctionError {
 
 /// The functions there are.
 pub trait Catalogue: Send + Sync {
-    fn find(&self, name: &str) -> Option<&dyn Function>;
+    /// Functions live as long as the program, so that a graph can bind one again for parameters that come with a request.
+    fn find(&self, name: &str) -> Option<&'static dyn Function>;
 
     /// All names, for the nearest one to a mistake.
     fn names(&self) -> Vec<&'static str>;

@@ -232,6 +232,58 @@ pub enum Pick {
     Named(Vec<(String, Source)>),
 }
 
+impl Node {
+    /// Everything it needs: its inputs, what its condition looks at, and what stands in for its output.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let inputs = self.inputs.iter().map(|bind| &bind.from);
+        let when = self.when.iter().flat_map(Expression::sources);
+        let instead = match &self.on_error {
+            OnError::Use(source) => Some(source),
+            OnError::Fail | OnError::Skip => None,
+        };
+        inputs.chain(when).chain(instead)
+    }
+
+    pub(crate) fn sources_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        let inputs = self.inputs.iter_mut().map(|bind| &mut bind.from);
+        let when = self.when.iter_mut().flat_map(|when| &mut when.sources);
+        let instead = match &mut self.on_error {
+            OnError::Use(source) => Some(source),
+            OnError::Fail | OnError::Skip => None,
+        };
+        inputs.chain(when).chain(instead)
+    }
+
+    /// The scope in which its value is: that which it opens, or its own.
+    pub fn value_scope(&self) -> ScopeId {
+        match self.kind {
+            Kind::Foreach { opens, .. } => opens,
+            Kind::Model { .. } | Kind::Function { .. } | Kind::Gather(_) => self.scope,
+        }
+    }
+}
+
+impl Source {
+    /// The node it comes from.
+    pub fn node(&self) -> Option<NodeId> {
+        match self {
+            Source::Node { node, .. } => Some(*node),
+            Source::Request | Source::Part(_) | Source::Literal(_) => None,
+        }
+    }
+}
+
+impl Pick {
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let (one, named) = match self {
+            Pick::One(source) => (Some(source), &[][..]),
+            Pick::Named(named) => (None, named.as_slice()),
+        };
+        one.into_iter()
+            .chain(named.iter().map(|(_, source)| source))
+    }
+}
+
 impl Graph {
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]

@@ -6,13 +6,21 @@
 //!
 //! `serving` drives runs; the server's endpoints, `torchrelay lint` and `torchrelay graph` check specs.
 
+mod check;
 mod expression;
 mod function;
 mod graph;
+mod infer;
 mod json;
 mod plan;
+mod problem;
 mod run;
+mod spec;
+#[cfg(test)]
+mod testing;
+mod yaml;
 
+pub use check::{Checked, Options, Summary, check};
 pub use expression::Expression;
 pub use function::{
     About, Arguments, Bound, Catalogue, Function, FunctionError, Inputs, Parameter, ParameterError,
@@ -22,8 +30,9 @@ pub use graph::{
     Answer, Bind, Entry, Form, Gather, Given, Graph, Kind, Model, Node, NodeId, OnError, Overflow,
     Pick, Place, Scope, ScopeId, Source,
 };
+pub use infer::Facts;
 pub use json::{from_json, value_of};
 pub use plan::Plan;
+pub use problem::{Problem, Severity};
 pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};
-mod stub;
-pub use stub::*;
+pub use spec::Settings;

@@ -23,9 +23,12 @@ pub(crate) struct NodePlan {
     pub(crate) waits_for: Vec<NodeId>,
     /// The nodes that wait for its outcome, in its own scope or inside it.
     pub(crate) awaited_by: Vec<NodeId>,
-    /// The gathers that take its value out of its scope, with the part of it that they take.
+    /// The gathers that take its value out of its scope.
     pub(crate) gathered_by: Vec<NodeId>,
-    /// How many of its own frame use its value: nodes, scopes opened there, and the answer.
+    /// The nodes whose values it uses and that have them in its own frame. Each once.
+    pub(crate) holds: Vec<NodeId>,
+    /// How many use its value, or of a `foreach` each item, in the frame where that is: nodes, scopes opened there, and the
+    /// answer.
     pub(crate) uses: usize,
 }
 
@@ -35,7 +38,7 @@ pub(crate) struct ScopePlan {
     pub(crate) nodes: Vec<NodeId>,
     /// The gathers that close it.
     pub(crate) gathers: Vec<NodeId>,
-    /// The nodes outside whose values are used somewhere inside; each once.
+    /// The nodes whose values, of the scope around it, are used somewhere inside; each once.
     pub(crate) borrows: Vec<NodeId>,
     /// Nodes that take all its items at once.
     pub(crate) together: Vec<NodeId>,
@@ -105,15 +108,16 @@ impl Plan {
             if !matches!(graph.node(from).kind, Kind::Foreach { .. }) {
                 self.nodes[id.0].waits_for.push(from);
                 self.nodes[from.0].awaited_by.push(id);
-                self.use_from(graph, from, node.scope);
             }
+            self.use_from(graph, from, id);
         }
     }
 
-    /// Counts a use of `from` in `scope`: by the node itself, or by the scope that holds it.
-    fn use_from(&mut self, graph: &Graph, from: NodeId, scope: ScopeId) {
-        let home = graph.node(from).scope;
+    /// Counts a use of `from` by `user`: by the node itself, or by the scope that holds it.
+    fn use_from(&mut self, graph: &Graph, from: NodeId, user: NodeId) {
+        let (home, scope) = (home(graph, from), graph.node(user).scope);
         if scope == home {
+            self.nodes[user.0].holds.push(from);
             self.nodes[from.0].uses += 1;
             return;
         }
@@ -129,6 +133,15 @@ impl Plan {
             borrows.push(from);
             self.nodes[from.0].uses += 1;
         }
+    }
+}
+
+/// The scope in whose frames the value of a node is.
+fn home(graph: &Graph, id: NodeId) -> ScopeId {
+    let node = graph.node(id);
+    match node.kind {
+        Kind::Foreach { opens, .. } => opens,
+        Kind::Model { .. } | Kind::Function { .. } | Kind::Gather(_) => node.scope,
     }
 }
 
@@ -148,7 +161,7 @@ fn sources(node: &Node) -> impl Iterator<Item = &Source> {
     inputs.chain(when).chain(instead)
 }
 
-pub(crate) fn answer_sources(pick: &Pick) -> Vec<&Source> {
+fn answer_sources(pick: &Pick) -> Vec<&Source> {
     match pick {
         Pick::One(source) => vec![source],
         Pick::Named(members) => members.iter().map(|(_, source)| source).collect(),

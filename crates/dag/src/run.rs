@@ -10,16 +10,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use servable::{Mismatch, Symbols, Value};
+use servable::{Mismatch, Value};
 use thiserror::Error;
 
-use crate::graph::{Bind, Kind, Node, NodeId, OnError, Overflow, Pick, ScopeId, Source};
+use crate::graph::{Kind, NodeId, OnError, Overflow, Pick, ScopeId, Source};
 use crate::plan::Plan;
 
+mod frames;
 mod items;
 #[cfg(test)]
 mod tests;
+mod values;
 
+use frames::{Frames, ROOT, State};
 use items::items;
 
 /// What a request brings to a graph.
@@ -97,67 +100,17 @@ pub struct Outcome {
 /// One run of a graph. `E` is the failure of a call.
 #[derive(Debug)]
 pub struct Run<E> {
-    plan: Arc<Plan>,
     request: Request,
-    frames: Vec<Frame>,
-    groups: Vec<Group>,
+    frames: Frames,
     /// For each node what can be called now.
     ready: Vec<VecDeque<Ready>>,
-    /// What became possible, and is still to be looked at.
-    settled: Vec<(usize, NodeId)>,
+    /// What has settled, and nobody has been told yet.
+    settled: VecDeque<(usize, NodeId)>,
+    /// What waits for nothing any more, and has not begun yet. Nothing begins before all that has settled is told, so that
+    /// whoever looks finds everybody else told or still waiting.
+    arrived: VecDeque<(usize, NodeId)>,
     degraded: Vec<NodeId>,
     failure: Option<Failure<E>>,
-}
-
-/// The values of one item.
-#[derive(Debug)]
-struct Frame {
-    scope: ScopeId,
-    /// The frame around it, and the group it is one of.
-    outer: Option<(usize, usize)>,
-    /// Which item of the group.
-    index: usize,
-    item: Option<Value>,
-    slots: Vec<Slot>,
-    /// Nodes that have not settled yet.
-    unsettled: usize,
-    /// The groups opened in it.
-    groups: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    state: State,
-    /// Nodes that it still waits for.
-    missing: usize,
-    /// How many will still use its value.
-    uses: usize,
-}
-
-#[derive(Debug)]
-enum State {
-    Waiting,
-    /// Called, or ready to be.
-    Called,
-    Value(Value),
-    Skipped,
-    /// It had a value, and nobody will use it any more.
-    Spent,
-}
-
-/// The frames that one `foreach` has opened for one frame.
-#[derive(Debug)]
-struct Group {
-    opened_by: NodeId,
-    outer: usize,
-    first: usize,
-    len: usize,
-    /// Frames that have not settled yet.
-    unsettled: usize,
-    /// For each gather that closes the scope: the values so far, and how many are missing.
-    gathered: Vec<(Vec<Value>, usize)>,
-    /// For each node that takes all items at once: those that wait for the others, and how many others there are.
-    together: Vec<(Vec<usize>, usize)>,
 }
 
 #[derive(Debug)]
@@ -166,27 +119,17 @@ enum Ready {
     Together(Vec<usize>),
 }
 
-/// What a node has come to.
-enum Settled {
-    Value(Value),
-    Skipped,
-}
-
-const ROOT: usize = 0;
-
 impl<E> Run<E> {
     pub fn new(plan: Arc<Plan>, request: Request) -> Self {
         let mut run = Run {
             ready: plan.graph.nodes.iter().map(|_| VecDeque::new()).collect(),
-            plan,
+            frames: Frames::new(plan),
             request,
-            frames: Vec::new(),
-            groups: Vec::new(),
-            settled: Vec::new(),
+            settled: VecDeque::new(),
+            arrived: VecDeque::new(),
             degraded: Vec::new(),
             failure: None,
         };
-        run.open_frame(ScopeId::REQUEST, None, 0, None);
         run.begin(ROOT);
         run.proceed();
         run
@@ -204,18 +147,17 @@ impl<E> Run<E> {
                 .rev()
                 .map(NodeId)
                 .find(|&node| !self.ready[node.0].is_empty() && may(node))?;
-            let ready = self.ready[node.0].pop_front()?;
-            let frames = match ready {
+            let frames = match self.ready[node.0].pop_front()? {
                 Ready::One(frame) => vec![frame],
                 Ready::Together(frames) => frames,
             };
             let mut calls = Vec::with_capacity(frames.len());
             for frame in frames {
-                match self.inputs(frame, node) {
+                match self.take(frame, node) {
                     Ok(inputs) => calls.push(Call {
                         id: CallId { frame, node },
                         inputs,
-                        item: self.item_of(frame),
+                        item: self.frames.item_of(frame),
                     }),
                     Err(fault) => self.fault(frame, node, fault),
                 }
@@ -227,13 +169,13 @@ impl<E> Run<E> {
         }
     }
 
-    /// A call has ended.
+    /// A call has ended. One that has ended before, or after a failure, is ignored.
     pub fn complete(&mut self, call: CallId, result: Result<Value, E>) {
-        if self.failure.is_some() {
+        if self.failure.is_some() || !self.frames.is_called(call.frame, call.node) {
             return;
         }
         match result {
-            Ok(value) => self.settle(call.frame, call.node, Settled::Value(value)),
+            Ok(value) => self.settle(call.frame, call.node, State::Value(value)),
             Err(error) => self.fault(call.frame, call.node, Fault::Call(error)),
         }
         self.proceed();
@@ -241,7 +183,7 @@ impl<E> Run<E> {
 
     /// Whether everything has been called and has ended, or something has failed.
     pub fn is_over(&self) -> bool {
-        self.failure.is_some() || self.frames[ROOT].unsettled == 0
+        self.failure.is_some() || self.frames.frames[ROOT].unsettled == 0
     }
 
     /// The answer of a run that is over.
@@ -253,22 +195,19 @@ impl<E> Run<E> {
         if let Some(failure) = self.failure {
             return Err(failure);
         }
-        let plan = Arc::clone(&self.plan);
+        let plan = &self.frames.plan;
         // What has no such member is answered as null: only its type could have told, and was `any`.
         let pick = |source: &Source| {
-            self.resolve(ROOT, source)
-                .ok()
-                .flatten()
-                .unwrap_or_default()
+            let found = self.frames.resolve(&self.request, ROOT, source);
+            found.ok().flatten().unwrap_or_default()
         };
         let value = match &plan.graph.answers[plan.answer].pick {
             Pick::One(source) => pick(source),
-            Pick::Named(members) => {
-                let members = members
+            Pick::Named(members) => Value::map(
+                members
                     .iter()
-                    .map(|(name, source)| (name.clone(), pick(source)));
-                Value::map(members.collect::<Vec<_>>())
-            }
+                    .map(|(name, source)| (name.as_str(), pick(source))),
+            ),
         };
         Ok(Outcome {
             value,
@@ -276,280 +215,154 @@ impl<E> Run<E> {
         })
     }
 
-    fn open_frame(
-        &mut self,
-        scope: ScopeId,
-        outer: Option<(usize, usize)>,
-        index: usize,
-        item: Option<Value>,
-    ) {
-        let plan = Arc::clone(&self.plan);
-        let nodes = &plan.scopes[scope.0].nodes;
-        let frame = self.frames.len();
-        self.frames.push(Frame {
-            scope,
-            outer,
-            index,
-            item,
-            slots: Vec::with_capacity(nodes.len()),
-            unsettled: nodes.len(),
-            groups: Vec::new(),
-        });
-        for &id in nodes {
-            let node = &plan.nodes[id.0];
-            let open = |from: &&NodeId| {
-                let home = plan.graph.node(**from).scope;
-                home == scope
-                    || !self
-                        .slot(self.frame_of(frame, home), **from)
-                        .state
-                        .is_settled()
-            };
-            let gathers = matches!(plan.graph.node(id).kind, Kind::Gather(_));
-            let missing = node.waits_for.iter().filter(open).count() + usize::from(gathers);
-            self.frames[frame].slots.push(Slot {
-                state: State::Waiting,
-                missing,
-                uses: node.uses,
-            });
+    /// Does all that can be done without calling anybody.
+    fn proceed(&mut self) {
+        while self.failure.is_none() {
+            if let Some((frame, id)) = self.settled.pop_front() {
+                self.tell(frame, id);
+            } else if let Some((frame, id)) = self.arrived.pop_front() {
+                self.arrive(frame, id);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Tells everybody who waits for a node that it has settled.
+    fn tell(&mut self, frame: usize, id: NodeId) {
+        let plan = Arc::clone(&self.frames.plan);
+        for &waiting in &plan.nodes[id.0].awaited_by {
+            let scope = plan.graph.node(waiting).scope;
+            if scope == self.frames.scope_of(frame) {
+                self.one_less(frame, waiting);
+                continue;
+            }
+            for inside in self.frames.frames_in(frame, scope) {
+                self.one_less(inside, waiting);
+            }
+        }
+        self.frames.frames[frame].unsettled -= 1;
+        if self.frames.frames[frame].unsettled == 0 {
+            self.frame_settled(frame);
+        }
+    }
+
+    fn one_less(&mut self, frame: usize, id: NodeId) {
+        let slot = self.frames.slot_mut(frame, id);
+        slot.missing -= 1;
+        if slot.missing == 0 {
+            self.arrived.push_back((frame, id));
         }
     }
 
     /// Has the nodes of a new frame begin that wait for nothing.
     fn begin(&mut self, frame: usize) {
-        let plan = Arc::clone(&self.plan);
-        for &id in &plan.scopes[self.frames[frame].scope.0].nodes {
-            if self.slot(frame, id).missing == 0 {
-                self.arrive(frame, id);
+        let plan = Arc::clone(&self.frames.plan);
+        for &id in &plan.scopes[self.frames.scope_of(frame).0].nodes {
+            if self.frames.slot(frame, id).missing == 0 {
+                self.arrived.push_back((frame, id));
             }
         }
     }
 
     /// Everything that a node waits for has settled.
     fn arrive(&mut self, frame: usize, id: NodeId) {
-        let plan = Arc::clone(&self.plan);
+        let plan = Arc::clone(&self.frames.plan);
         let node = plan.graph.node(id);
-        match self.condition(frame, node) {
-            Ok(true) if self.lacks(frame, node) => return self.settle(frame, id, Settled::Skipped),
+        match self.frames.runs(&self.request, frame, node) {
             Ok(true) => {}
-            Ok(false) => return self.settle(frame, id, Settled::Skipped),
+            Ok(false) => return self.settle(frame, id, State::Skipped),
             Err(fault) => return self.fault(frame, id, fault),
         }
         match &node.kind {
-            Kind::Foreach { opens, limit } => match self.open(frame, id, *opens, *limit) {
-                Ok(()) => {}
+            Kind::Foreach { .. } => {
+                let value = self.take(frame, id).map(|mut inputs| inputs.pop());
+                let value = value.map(|input| input.map(|(_, value)| value).unwrap_or_default());
+                if let Err(fault) = value.and_then(|value| self.open(frame, id, value)) {
+                    self.fault(frame, id, fault);
+                }
+            }
+            Kind::Gather(gather) => match self.gathered(frame, id, gather.closes) {
+                Ok(list) => self.settle(frame, id, State::Value(list)),
                 Err(fault) => self.fault(frame, id, fault),
             },
-            Kind::Gather(gather) => {
-                let list = self.gathered(frame, id, gather.closes);
-                self.settle(frame, id, Settled::Value(list));
+            Kind::Model { together, .. } => {
+                self.frames.slot_mut(frame, id).state = State::Ready;
+                if *together && frame != ROOT {
+                    self.join(frame, id, true);
+                } else {
+                    self.ready[id.0].push_back(Ready::One(frame));
+                }
             }
-            Kind::Model { together: true, .. } if self.frames[frame].outer.is_some() => {
-                self.slot_mut(frame, id).state = State::Called;
-                self.join(frame, id, true);
-            }
-            Kind::Model { .. } | Kind::Function { .. } => {
-                self.slot_mut(frame, id).state = State::Called;
+            Kind::Function { .. } => {
+                self.frames.slot_mut(frame, id).state = State::Ready;
                 self.ready[id.0].push_back(Ready::One(frame));
             }
         }
     }
 
+    /// The inputs of a node that now begins. They are let go of here, so that what nobody else will use is its alone.
+    fn take(&mut self, frame: usize, id: NodeId) -> Result<Vec<(String, Value)>, Fault<E>> {
+        let plan = Arc::clone(&self.frames.plan);
+        let inputs = self
+            .frames
+            .inputs(&self.request, frame, plan.graph.node(id));
+        self.frames.slot_mut(frame, id).state = State::Called;
+        self.frames.let_go(frame, id, false);
+        inputs
+    }
+
     /// One more item of its group has come to a node that takes all of them at once, or will never come.
     fn join(&mut self, frame: usize, id: NodeId, comes: bool) {
-        let (Some((_, group)), Some(place)) =
-            (self.frames[frame].outer, self.together_place(frame, id))
-        else {
+        let scope = &self.frames.plan.scopes[self.frames.scope_of(frame).0];
+        let place = scope.together.iter().position(|&node| node == id);
+        let (Some((_, group)), Some(place)) = (self.frames.frames[frame].outer, place) else {
             return;
         };
-        let (waiting, others) = &mut self.groups[group].together[place];
-        *others -= 1;
+        let together = &mut self.frames.groups[group].together[place];
+        together.others -= 1;
         if comes {
-            waiting.push(frame);
+            together.come.push(frame);
         }
-        if *others == 0 && !waiting.is_empty() {
-            let mut frames = std::mem::take(waiting);
+        if together.others == 0 && !together.come.is_empty() {
+            let mut frames = std::mem::take(&mut together.come);
             frames.sort_unstable();
             self.ready[id.0].push_back(Ready::Together(frames));
         }
     }
 
-    fn together_place(&self, frame: usize, id: NodeId) -> Option<usize> {
-        let scope = &self.plan.scopes[self.frames[frame].scope.0];
-        scope.together.iter().position(|&node| node == id)
-    }
-
-    fn condition(&self, frame: usize, node: &Node) -> Result<bool, Fault<E>> {
-        let Some(when) = &node.when else {
-            return Ok(true);
-        };
-        // What is not there is as good as skipped: `has()` asks for it.
-        let value = |source| self.resolve(frame, source).ok().flatten();
-        let values: Vec<_> = when.sources().iter().map(value).collect();
-        when.evaluate(&values).map_err(Fault::Condition)
-    }
-
-    /// Whether a required input was skipped.
-    fn lacks(&self, frame: usize, node: &Node) -> bool {
-        let skipped = |bind: &&Bind| match &bind.from {
-            Source::Node { node, .. } => self.is_skipped(frame, *node),
-            Source::Request | Source::Part(_) | Source::Literal(_) => false,
-        };
-        let gathers = matches!(node.kind, Kind::Gather(_));
-        let inputs = node.inputs.iter().skip(usize::from(gathers));
-        inputs
-            .filter(|bind| bind.required)
-            .any(|bind| skipped(&bind))
-    }
-
-    fn is_skipped(&self, frame: usize, id: NodeId) -> bool {
-        if let Kind::Foreach { .. } = self.plan.graph.node(id).kind {
-            return false;
-        }
-        let home = self.plan.graph.node(id).scope;
-        matches!(
-            self.slot(self.frame_of(frame, home), id).state,
-            State::Skipped
-        )
-    }
-
-    /// The values of a node's inputs, checked. What nobody else will use is let go of here, so that it is the node's alone.
-    fn inputs(&mut self, frame: usize, id: NodeId) -> Result<Vec<(String, Value)>, Fault<E>> {
-        let plan = Arc::clone(&self.plan);
-        let node = plan.graph.node(id);
-        let mut symbols = Symbols::default();
-        let mut inputs = Vec::with_capacity(node.inputs.len());
-        for bind in node.inputs.iter().filter(|bind| !bind.name.is_empty()) {
-            let value = match self.resolve(frame, &bind.from) {
-                Ok(Some(value)) => value,
-                Ok(None) => continue,
-                Err(_) if !bind.required => continue,
-                Err(missing) => return Err(missing.of(&bind.name)),
-            };
-            if !bind.certain {
-                let checked = bind.wanted.check(&value, &mut symbols);
-                checked.map_err(|mismatch| Fault::Input {
-                    field: bind.name.clone(),
-                    mismatch,
-                })?;
-            }
-            inputs.push((bind.name.clone(), value));
-        }
-        for bind in &node.inputs {
-            if let Source::Node { node: from, .. } = &bind.from
-                && !stands_in(node, *from)
-                && self.frames[frame].scope == plan.graph.node(*from).scope
-                && !matches!(plan.graph.node(*from).kind, Kind::Foreach { .. })
-                && self.slot(frame, *from).uses == 1
-            {
-                self.release(frame, *from);
-            }
-        }
-        Ok(inputs)
-    }
-
-    /// The value of a source as seen from a frame; `None` where it was skipped.
-    fn resolve(&self, frame: usize, source: &Source) -> Result<Option<Value>, Missing> {
-        let (id, path) = match source {
-            Source::Literal(value) => return Ok(Some(value.clone())),
-            Source::Request => {
-                let payload = self.request.payload.clone();
-                return payload
-                    .map(Some)
-                    .ok_or_else(|| Missing::Part("body".into()));
-            }
-            Source::Part(name) => {
-                let part = self.request.parts.iter().find(|(part, _)| part == name);
-                return match part {
-                    Some((_, value)) => Ok(Some(value.clone())),
-                    None => Err(Missing::Part(name.clone())),
-                };
-            }
-            Source::Node { node, path } => (*node, path),
-        };
-        let node = self.plan.graph.node(id);
-        let found = if let Kind::Foreach { opens, .. } = node.kind {
-            self.frames[self.frame_of(frame, opens)].item.as_ref()
-        } else {
-            match &self.slot(self.frame_of(frame, node.scope), id).state {
-                State::Value(value) => Some(value),
-                State::Waiting | State::Called | State::Skipped | State::Spent => None,
-            }
-        };
-        let Some(mut found) = found else {
-            return Ok(None);
-        };
-        for member in path {
-            found = found.get(member).ok_or_else(|| Missing::Member {
-                from: node.name.clone(),
-                member: member.clone(),
-                found: found.kind(),
-            })?;
-        }
-        Ok(Some(found.clone()))
-    }
-
     /// Opens a scope for the items of a `foreach`.
-    fn open(
-        &mut self,
-        frame: usize,
-        id: NodeId,
-        opens: ScopeId,
-        limit: Option<(usize, Overflow)>,
-    ) -> Result<(), Fault<E>> {
-        let mut inputs = self.inputs(frame, id)?;
-        let value = inputs.pop().map(|(_, value)| value).unwrap_or_default();
-        let mut items = items(value).map_err(Fault::NoItems)?;
-        if let Some((limit, overflow)) = limit
-            && items.len() > limit
-        {
-            match overflow {
-                Overflow::Error => {
-                    return Err(Fault::TooMany {
-                        found: items.len(),
-                        limit,
-                    });
-                }
-                Overflow::Truncate => {
-                    items.truncate(limit);
-                    self.degrade(id);
-                }
-            }
-        }
-        let plan = Arc::clone(&self.plan);
-        let scope = &plan.scopes[opens.0];
-        let (group, len) = (self.groups.len(), items.len());
-        self.slot_mut(frame, id).state = State::Called;
-        self.groups.push(Group {
-            opened_by: id,
-            outer: frame,
-            first: self.frames.len(),
-            len,
-            unsettled: len,
-            gathered: scope
-                .gathers
-                .iter()
-                .map(|_| (vec![Value::Null; len], len))
-                .collect(),
-            together: scope.together.iter().map(|_| (Vec::new(), len)).collect(),
-        });
-        self.frames[frame].groups.push(group);
-        // All frames before anything begins in one, so that they lie side by side.
-        for (index, item) in items.into_iter().enumerate() {
-            self.open_frame(opens, Some((frame, group)), index, Some(item));
-        }
-        if len == 0 {
-            for &gather in &scope.gathers {
-                self.one_less(frame, gather);
-            }
-            self.close(group);
+    fn open(&mut self, frame: usize, id: NodeId, value: Value) -> Result<(), Fault<E>> {
+        let plan = Arc::clone(&self.frames.plan);
+        let Kind::Foreach { opens, limit } = plan.graph.node(id).kind else {
             return Ok(());
+        };
+        let mut items = items(value).map_err(Fault::NoItems)?;
+        match limit {
+            Some((limit, Overflow::Error)) if items.len() > limit => {
+                let found = items.len();
+                return Err(Fault::TooMany { found, limit });
+            }
+            Some((limit, Overflow::Truncate)) if items.len() > limit => {
+                items.truncate(limit);
+                self.degrade(id);
+            }
+            Some(_) | None => {}
         }
-        let first = self.groups[group].first;
+        let group = self.frames.open_group(frame, id, opens, items);
+        let (first, len) = {
+            let group = &self.frames.groups[group];
+            (group.first, group.len)
+        };
+        if len == 0 {
+            self.tell_gathers(frame, opens);
+            self.close(group);
+        }
         for inside in first..first + len {
             self.hand_to_gathers(inside, id);
+            self.frames.item_mut(inside).spend();
             self.begin(inside);
-            if self.frames[inside].slots.is_empty() {
+            if self.frames.frames[inside].unsettled == 0 {
                 self.frame_settled(inside);
             }
         }
@@ -558,297 +371,141 @@ impl<E> Run<E> {
 
     /// Gives what a node has come to, or the item that a `foreach` has opened a frame for, to the gathers that take it.
     fn hand_to_gathers(&mut self, frame: usize, id: NodeId) {
-        let plan = Arc::clone(&self.plan);
-        let Some((outer, group)) = self.frames[frame].outer else {
+        let plan = Arc::clone(&self.frames.plan);
+        let Some((outer, group)) = self.frames.frames[frame].outer else {
             return;
         };
         for &gather in &plan.nodes[id.0].gathered_by {
-            let node = plan.graph.node(gather);
-            let value = match self.resolve(frame, &node.inputs[0].from) {
-                Ok(value) => value.unwrap_or_default(),
-                Err(missing) => {
-                    self.fault(outer, gather, missing.of(&node.inputs[0].name));
-                    continue;
-                }
-            };
-            let scope = &plan.scopes[self.frames[frame].scope.0];
+            let bind = &plan.graph.node(gather).inputs[0];
+            let value = self.frames.resolve(&self.request, frame, &bind.from);
+            let scope = &plan.scopes[self.frames.scope_of(frame).0];
             let place = scope.gathers.iter().position(|&other| other == gather);
-            let index = self.frames[frame].index;
-            let (values, missing) =
-                &mut self.groups[group].gathered[place.expect("a scope knows its gathers")];
-            values[index] = value;
-            *missing -= 1;
-            if *missing == 0 {
+            let index = self.frames.frames[frame].index;
+            let gathered =
+                &mut self.frames.groups[group].gathered[place.expect("a scope knows its gathers")];
+            match value {
+                Ok(value) => gathered.values[index] = value.unwrap_or_default(),
+                Err(_) if !bind.required => {}
+                Err(missing) => gathered.wrong = Some(missing),
+            }
+            gathered.missing -= 1;
+            if gathered.missing == 0 {
                 self.one_less(outer, gather);
             }
         }
     }
 
     /// The list for a gather whose scope has come to its end.
-    fn gathered(&mut self, frame: usize, id: NodeId, closes: ScopeId) -> Value {
-        let plan = Arc::clone(&self.plan);
-        let scope = &plan.scopes[closes.0];
-        let place = scope.gathers.iter().position(|&other| other == id);
-        let group = self.frames[frame].groups.iter().copied().find(|&group| {
-            let opened_by = self.groups[group].opened_by;
-            plan.graph.scopes[closes.0].opened_by == Some(opened_by)
-        });
+    fn gathered(&mut self, frame: usize, id: NodeId, closes: ScopeId) -> Result<Value, Fault<E>> {
+        let plan = Arc::clone(&self.frames.plan);
+        let gathers = &plan.scopes[closes.0].gathers;
+        let place = gathers.iter().position(|&other| other == id);
+        let opened_by = plan.graph.scopes[closes.0].opened_by;
+        let group = opened_by.and_then(|foreach| self.frames.group_of(frame, foreach));
         let (Some(group), Some(place)) = (group, place) else {
-            return Value::list([]);
+            return Ok(Value::list([]));
         };
-        Value::list(std::mem::take(&mut self.groups[group].gathered[place].0))
+        let gathered = &mut self.frames.groups[group].gathered[place];
+        let values = std::mem::take(&mut gathered.values);
+        match gathered.wrong.take() {
+            Some(missing) => Err(missing.of(&plan.graph.node(id).inputs[0].name)),
+            None => Ok(Value::list(values)),
+        }
     }
 
-    /// What a node has come to, for one frame.
-    fn settle(&mut self, frame: usize, id: NodeId, settled: Settled) {
-        let plan = Arc::clone(&self.plan);
-        if self.slot(frame, id).state.is_settled() {
-            return;
+    /// There is no item that the gathers of a scope would have to wait for.
+    fn tell_gathers(&mut self, frame: usize, scope: ScopeId) {
+        let plan = Arc::clone(&self.frames.plan);
+        for &gather in &plan.scopes[scope.0].gathers {
+            self.one_less(frame, gather);
         }
-        if matches!(self.slot(frame, id).state, State::Waiting) {
-            // The other items need not wait for it.
+    }
+
+    /// What a node has come to, for one frame: a value, or that it is skipped.
+    fn settle(&mut self, frame: usize, id: NodeId, state: State) {
+        let plan = Arc::clone(&self.frames.plan);
+        if let State::Waiting = self.frames.slot(frame, id).state {
+            // It has taken nothing, and the other items need not wait for it.
+            self.frames.let_go(frame, id, false);
             self.join(frame, id, false);
         }
-        let opens = match plan.graph.node(id).kind {
-            Kind::Foreach { opens, .. } => Some(opens),
-            Kind::Model { .. } | Kind::Function { .. } | Kind::Gather(_) => None,
-        };
-        let skipped = matches!(settled, Settled::Skipped);
-        let slot = self.slot_mut(frame, id);
-        slot.state = match settled {
-            Settled::Skipped => State::Skipped,
-            Settled::Value(value) => State::Value(value),
-        };
-        if opens.is_none() {
-            self.hand_to_gathers(frame, id);
-        }
-        let slot = self.slot_mut(frame, id);
-        if slot.uses == 0 && !skipped {
-            slot.state = State::Spent;
-        }
-        for &from in &plan.nodes[id.0].waits_for {
-            if plan.graph.node(from).scope == self.frames[frame].scope {
-                self.release(frame, from);
-            }
-        }
-        if let Some(opens) = opens.filter(|_| skipped) {
-            // No items, and nothing to gather.
-            self.release_borrows(frame, opens);
-            for &gather in &plan.scopes[opens.0].gathers {
-                self.settle(frame, gather, Settled::Skipped);
-            }
-        }
-        self.settled.push((frame, id));
-    }
-
-    /// Looks at what has settled until nothing more follows from it.
-    fn proceed(&mut self) {
-        while let Some((frame, id)) = self.settled.pop() {
-            if self.failure.is_some() {
-                self.settled.clear();
-                return;
-            }
-            let plan = Arc::clone(&self.plan);
-            for &waiting in &plan.nodes[id.0].awaited_by {
-                let scope = plan.graph.node(waiting).scope;
-                for inside in self.frames_in(frame, scope) {
-                    self.one_less(inside, waiting);
+        self.frames.let_go(frame, id, true);
+        let skipped = matches!(state, State::Skipped);
+        self.frames.slot_mut(frame, id).state = state;
+        match plan.graph.node(id).kind {
+            Kind::Foreach { opens, .. } => {
+                self.frames.let_go_borrowed(frame, opens);
+                if skipped {
+                    self.tell_gathers(frame, opens);
                 }
             }
-            self.frames[frame].unsettled -= 1;
-            if self.frames[frame].unsettled == 0 {
-                self.frame_settled(frame);
+            Kind::Gather(gather) => {
+                // What it did not take, nobody will.
+                let _ = self.gathered(frame, id, gather.closes);
+                self.hand_to_gathers(frame, id);
             }
+            Kind::Model { .. } | Kind::Function { .. } => self.hand_to_gathers(frame, id),
         }
+        self.frames.slot_mut(frame, id).spend();
+        self.settled.push_back((frame, id));
     }
 
-    fn one_less(&mut self, frame: usize, id: NodeId) {
-        let slot = self.slot_mut(frame, id);
-        if !matches!(slot.state, State::Waiting) {
-            return; // Skipped with its scope.
-        }
-        slot.missing -= 1;
-        if slot.missing == 0 {
-            self.arrive(frame, id);
-        }
-    }
-
-    /// The frames of a scope inside one frame, or that frame itself.
-    fn frames_in(&self, frame: usize, scope: ScopeId) -> Vec<usize> {
-        if self.frames[frame].scope == scope {
-            return vec![frame];
-        }
-        let mut found = Vec::new();
-        let mut around = vec![frame];
-        while let Some(outer) = around.pop() {
-            for group in self.frames[outer]
-                .groups
-                .iter()
-                .map(|&group| &self.groups[group])
-            {
-                let inside = group.first..group.first + group.len;
-                if group.unsettled == 0 {
-                    continue; // No items, or over.
-                }
-                let opened = self.frames[group.first].scope;
-                if opened == scope {
-                    found.extend(inside);
-                } else if self.plan.graph.around(scope).any(|around| around == opened) {
-                    around.extend(inside);
-                }
-            }
-        }
-        found
-    }
-
+    /// All nodes of a frame have settled.
     fn frame_settled(&mut self, frame: usize) {
-        let Some((_, group)) = self.frames[frame].outer else {
+        let Some((_, group)) = self.frames.frames[frame].outer else {
             return;
         };
-        self.groups[group].unsettled -= 1;
-        if self.groups[group].unsettled == 0 {
+        self.frames.clear(frame);
+        self.frames.groups[group].unsettled -= 1;
+        if self.frames.groups[group].unsettled == 0 {
             self.close(group);
         }
     }
 
-    /// All items of a group are done: what they hold is let go, and what they borrowed is given back.
+    /// All items of a group are done, and with them the `foreach`.
     fn close(&mut self, group: usize) {
-        let Group {
-            opened_by,
-            outer,
-            first,
-            len,
-            ..
-        } = self.groups[group];
-        for frame in &mut self.frames[first..first + len] {
-            frame.slots = Vec::new();
-            frame.item = None;
-        }
-        if let Kind::Foreach { opens, .. } = self.plan.graph.node(opened_by).kind {
-            self.release_borrows(outer, opens);
-        }
-        self.settle(outer, opened_by, Settled::Value(Value::Null));
+        let group = &self.frames.groups[group];
+        self.settle(group.outer, group.opened_by, State::Value(Value::Null));
     }
 
-    fn release_borrows(&mut self, frame: usize, scope: ScopeId) {
-        let plan = Arc::clone(&self.plan);
-        for &from in &plan.scopes[scope.0].borrows {
-            self.release(frame, from);
-        }
-    }
-
-    fn release(&mut self, frame: usize, id: NodeId) {
-        let slot = self.slot_mut(frame, id);
-        slot.uses = slot.uses.saturating_sub(1);
-        if slot.uses == 0 && matches!(slot.state, State::Value(_)) {
-            slot.state = State::Spent;
+    /// A node has failed for good.
+    fn fault(&mut self, frame: usize, id: NodeId, fault: Fault<E>) {
+        let plan = Arc::clone(&self.frames.plan);
+        let node = plan.graph.node(id);
+        let source = match &node.on_error {
+            OnError::Fail => {
+                let item = self.frames.item_of(frame);
+                self.failure.get_or_insert(Failure {
+                    node: id,
+                    item,
+                    fault,
+                });
+                return;
+            }
+            OnError::Skip => None,
+            OnError::Use(source) => Some(source),
+        };
+        self.degrade(id);
+        let found = source.map(|source| self.frames.resolve(&self.request, frame, source));
+        match (found, &node.kind) {
+            (Some(Ok(Some(value))), Kind::Foreach { .. }) => {
+                if let State::Waiting = self.frames.slot(frame, id).state {
+                    self.frames.slot_mut(frame, id).state = State::Called;
+                    self.frames.let_go(frame, id, false);
+                }
+                // There is nothing to be used in place of what was to be used.
+                if self.open(frame, id, value).is_err() {
+                    self.settle(frame, id, State::Skipped);
+                }
+            }
+            (Some(Ok(Some(value))), _) => self.settle(frame, id, State::Value(value)),
+            (_, _) => self.settle(frame, id, State::Skipped),
         }
     }
 
     fn degrade(&mut self, id: NodeId) {
         if !self.degraded.contains(&id) {
             self.degraded.push(id);
-        }
-    }
-
-    /// A node has failed for good.
-    fn fault(&mut self, frame: usize, id: NodeId, fault: Fault<E>) {
-        let plan = Arc::clone(&self.plan);
-        match &plan.graph.node(id).on_error {
-            OnError::Fail => {
-                let item = self.item_of(frame);
-                self.failure.get_or_insert(Failure {
-                    node: id,
-                    item,
-                    fault,
-                });
-            }
-            OnError::Skip => {
-                self.degrade(id);
-                self.settle(frame, id, Settled::Skipped);
-            }
-            OnError::Use(source) => {
-                self.degrade(id);
-                let settled = match self.resolve(frame, source) {
-                    Ok(Some(value)) => Settled::Value(value),
-                    Ok(None) | Err(_) => Settled::Skipped,
-                };
-                self.settle(frame, id, settled);
-            }
-        }
-    }
-
-    fn item_of(&self, frame: usize) -> Vec<usize> {
-        let frames = std::iter::successors(Some(frame), |&frame| {
-            self.frames[frame].outer.map(|(outer, _)| outer)
-        });
-        let mut item: Vec<usize> = frames
-            .filter(|&frame| self.frames[frame].outer.is_some())
-            .map(|frame| self.frames[frame].index)
-            .collect();
-        item.reverse();
-        item
-    }
-
-    /// The frame of a scope that is at or around a frame.
-    fn frame_of(&self, frame: usize, scope: ScopeId) -> usize {
-        let mut around = std::iter::successors(Some(frame), |&frame| {
-            self.frames[frame].outer.map(|(outer, _)| outer)
-        });
-        around
-            .find(|&frame| self.frames[frame].scope == scope)
-            .unwrap_or(ROOT)
-    }
-
-    fn slot(&self, frame: usize, id: NodeId) -> &Slot {
-        &self.frames[frame].slots[self.plan.nodes[id.0].slot]
-    }
-
-    fn slot_mut(&mut self, frame: usize, id: NodeId) -> &mut Slot {
-        &mut self.frames[frame].slots[self.plan.nodes[id.0].slot]
-    }
-}
-
-/// What a source does not have.
-enum Missing {
-    Part(String),
-    Member {
-        from: String,
-        member: String,
-        found: &'static str,
-    },
-}
-
-impl Missing {
-    /// As the fault of a node whose input it is.
-    fn of<E>(self, field: &str) -> Fault<E> {
-        let field = field.to_owned();
-        match self {
-            Missing::Part(part) => Fault::NoPart { field, part },
-            Missing::Member {
-                from,
-                member,
-                found,
-            } => Fault::NoMember {
-                field,
-                from,
-                member,
-                found,
-            },
-        }
-    }
-}
-
-/// Whether the value of `from` stands in for what the node gives if it fails.
-fn stands_in(node: &Node, from: NodeId) -> bool {
-    matches!(&node.on_error, OnError::Use(Source::Node { node, .. }) if *node == from)
-}
-
-impl State {
-    fn is_settled(&self) -> bool {
-        match self {
-            State::Value(_) | State::Skipped | State::Spent => true,
-            State::Waiting | State::Called => false,
         }
     }
 }

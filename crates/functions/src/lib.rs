@@ -28,7 +28,7 @@ use native::Native;
 pub struct Functions;
 
 impl Catalogue for Functions {
-    fn find(&self, name: &str) -> Option<&dyn Function> {
+    fn find(&self, name: &str) -> Option<&'static dyn Function> {
         let found = all().find(|native| native.about.name == name)?;
         Some(found)
     }

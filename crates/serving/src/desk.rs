@@ -144,10 +144,10 @@ impl Desk {
         let now = Instant::now();
         let mut desk = self.lock();
         desk.rate.answered(jobs, now);
-        desk.note_duration(worker, now);
         if desk.roster.at_work(worker, turn).is_none() {
             return; // Abandoned: somebody else works under its name.
         }
+        desk.note_duration(worker, now);
         let refused = desk.queue.answered(worker, ended, now);
         desk.refuse(refused);
         desk.roster.became_idle(worker);
@@ -310,3 +310,6 @@ impl DeskState {
         let _ = job.reply.send(Err(error));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -239,9 +239,9 @@ impl Serving {
         let _ = self.keeper.set(keeper);
     }
 
-    /// To be called as soon as something has changed, and waited for before that is answered. A caller who goes away in
-    /// between prevents nothing.
-    fn changed(&self) -> impl Future<Output = ()> + use<> {
+    /// To be called as soon as something has changed that the keeper writes down, and waited for before that is answered. A
+    /// caller who goes away in between prevents nothing. What changes here calls it itself.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let written = self.keeper.get().map(|keeper| keeper.changed());
         async {
             if let Some(written) = written {

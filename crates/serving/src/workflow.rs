@@ -22,7 +22,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dag::{Catalogue, Graph, Plan, Problem};
+use dag::{Catalogue, Graph, Plan, Problem, Summary};
 use servable::{Output, Value};
 use tokio::sync::Semaphore;
 
@@ -64,6 +64,8 @@ pub struct Workflow {
     pub url: String,
     pub spec: String,
     pub graph: Arc<Graph>,
+    /// What the spec says about itself.
+    pub summary: Summary,
     /// What is worth knowing about the spec, although it can run.
     pub warnings: Vec<Problem>,
     pub registration: WorkflowRegistration,

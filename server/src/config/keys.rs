@@ -3,6 +3,8 @@
 //! The reader of configuration, the warnings about unknown keys and `docs/configuration.md` all come from this table.
 //! Where the shipped `config.properties` sets a key, that value is the default, and a test holds the two together.
 
+use std::ops::RangeInclusive;
+
 use super::address::Role;
 
 /// One key of `config.properties`.
@@ -105,29 +107,13 @@ impl Key {
 }
 
 impl Kind {
-    /// The largest number that fits. Counts are TorchServe's, which end at 2³¹ − 1; seconds end at ten years.
-    pub(crate) fn max(self) -> u64 {
+    /// The whole numbers that fit; all of them for what is no whole number. Counts are TorchServe's, which end at 2³¹ − 1;
+    /// seconds end at ten years.
+    pub(crate) fn range(self) -> RangeInclusive<u64> {
         match self {
-            Kind::Count { .. } => i32::MAX as u64,
-            Kind::Seconds { .. } => 10 * 365 * 24 * 3600,
-            Kind::Bytes
-            | Kind::Address(_)
-            | Kind::Decimal
-            | Kind::Bool
-            | Kind::Path
-            | Kind::Text
-            | Kind::Choice(_)
-            | Kind::Regex
-            | Kind::Regexes
-            | Kind::Json => u64::MAX,
-        }
-    }
-
-    /// The least number that fits; 0 for what is no whole number.
-    pub(crate) fn min(self) -> u64 {
-        match self {
-            Kind::Count { min } | Kind::Seconds { min } => min,
-            Kind::Bytes => 1,
+            Kind::Count { min } => min..=i32::MAX as u64,
+            Kind::Seconds { min } => min..=10 * 365 * 24 * 3600,
+            Kind::Bytes => 1..=u64::MAX,
             Kind::Address(_)
             | Kind::Decimal
             | Kind::Bool
@@ -136,7 +122,7 @@ impl Kind {
             | Kind::Choice(_)
             | Kind::Regex
             | Kind::Regexes
-            | Kind::Json => 0,
+            | Kind::Json => 0..=u64::MAX,
         }
     }
 }

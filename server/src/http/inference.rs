@@ -191,7 +191,7 @@ pub(super) struct Received {
     /// How long the client waits for its answer, if it says so.
     pub(super) patience: Option<Duration>,
     /// Its part of the memory for bodies, until it is answered.
-    _claim: Claim,
+    pub(super) _claim: Claim,
 }
 
 /// With this header a client says how many milliseconds it waits for its answer.

@@ -139,6 +139,11 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
         let message = format!("initial_workers cannot be more than {most}.");
         return Err(Failure::bad_request(message));
     }
+    let response_timeout = parameters.seconds("response_timeout");
+    if response_timeout.is_some_and(|limit| limit.is_zero()) {
+        // Every request would have timed out before it was looked at.
+        return Err(Failure::bad_request("response_timeout cannot be 0."));
+    }
     let registration = Registration {
         url: url.to_owned(),
         name: parameters.text("model_name").map(str::to_owned),
@@ -149,7 +154,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
             workers: Some(workers),
             batch_size: parameters.count("batch_size"),
             max_batch_delay: parameters.millis("max_batch_delay"),
-            response_timeout: parameters.seconds("response_timeout"),
+            response_timeout,
             startup_timeout: parameters.seconds("startup_timeout"),
             ..Wishes::default()
         },
@@ -158,6 +163,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
         at_startup: false,
     };
     let model = app.serving.register(registration).await?;
+    app.left_out.forget(&model.name, Some(&model.version));
     let workers = model.scale().min;
     let registered = format!(
         "Model \"{}\" Version: {} registered with {workers} initial workers",
@@ -261,9 +267,19 @@ async fn unregister(app: &App, target: &Target) -> Answer {
         return Err(Failure::method_not_allowed());
     }
     let version = target.version.as_deref();
-    app.serving
+    let unregistered = app
+        .serving
         .unregister(&target.model, version, settings.unregister_timeout)
-        .await?;
+        .await;
+    match unregistered {
+        // What a snapshot has and could not be registered is let go of in the same way.
+        Err(Error::ModelNotFound(_) | Error::VersionNotFound { .. })
+            if app.left_out.forget(&target.model, version) =>
+        {
+            app.serving.changed().await;
+        }
+        outcome => outcome?,
+    }
     let text = format!("Model \"{}\" unregistered", target.model);
     Ok(status_response(StatusCode::OK, &text))
 }

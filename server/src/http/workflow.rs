@@ -99,9 +99,16 @@ async fn workflow(
         Method::GET => describe(&app, &target, &parameters, &request),
         Method::DELETE => {
             let version = target.version(&parameters);
-            app.serving
-                .unregister_workflow(&target.workflow, version)
-                .await?;
+            let (serving, name) = (&app.serving, &target.workflow);
+            match serving.unregister_workflow(name, version).await {
+                // What the start could not register is let go of in the same way.
+                Err(Error::WorkflowNotFound(_) | Error::WorkflowVersionNotFound { .. })
+                    if app.missing_workflows.forget(name, version) =>
+                {
+                    serving.changed().await;
+                }
+                outcome => outcome?,
+            }
             let text = format!("Workflow \"{}\" unregistered", target.workflow);
             Ok(status_response(StatusCode::OK, &text))
         }

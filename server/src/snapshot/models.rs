@@ -75,15 +75,6 @@ impl SnapshotModels {
         }
     }
 
-    /// Takes out the versions that `others` has.
-    pub(crate) fn remove_all(&mut self, others: &SnapshotModels) {
-        for (name, versions) in &mut self.0 {
-            let registered = others.0.get(name);
-            versions.retain(|version, _| registered.is_none_or(|of| !of.contains_key(version)));
-        }
-        self.0.retain(|_, versions| !versions.is_empty());
-    }
-
     /// The value of `model_snapshot` in the file `name`.
     pub(crate) fn to_json(&self, name: &str, now: SystemTime) -> Value {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -3,15 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serving::{MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
-use thiserror::Error;
+use serving::{Error, MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
 use tracing::{error, info, warn};
 
-use super::{MODELS_KEY, SnapshotModels, SnapshotVersion, SnapshotWorkflows};
-use crate::start::LeftOut;
+use super::{LeftOut, MODELS_KEY, SnapshotModels, SnapshotVersion, SnapshotWorkflows};
+use crate::missing::{Kept, MissingWorkflow, MissingWorkflows};
 
 /// Archives that a snapshot names and that the model store has not: each a line, in TorchServe's words.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) struct MissingArchives {
     /// The file of the snapshot.
     file: String,
@@ -35,8 +34,8 @@ impl fmt::Display for MissingArchives {
 
 /// Registers every version, and makes those the default that were. `file` is the snapshot's, for messages.
 ///
-/// Returns what could not be registered although its archive is there: that is logged, the others serve, and whoever
-/// writes the next snapshot must not forget it.
+/// Returns what could not be registered although its archive is there: that is logged, the others serve, and neither who
+/// writes the next snapshot nor who says whether the server is ready must forget it.
 ///
 /// # Errors
 /// An archive is not there; then nothing is registered.
@@ -44,7 +43,7 @@ pub(crate) async fn restore(
     serving: &Arc<Serving>,
     snapshot: &SnapshotModels,
     file: &str,
-) -> Result<SnapshotModels, MissingArchives> {
+) -> Result<LeftOut, MissingArchives> {
     let versions: Vec<(&String, &String, &SnapshotVersion)> = snapshot
         .0
         .iter()
@@ -66,9 +65,9 @@ pub(crate) async fn restore(
     }
     if found.is_empty() {
         warn!("{file}: there are no models in the snapshot, so none is registered");
-        return Ok(SnapshotModels::default());
+        return Ok(LeftOut::default());
     }
-    let (mut left_out, mut restored) = (SnapshotModels::default(), 0);
+    let (left_out, mut restored) = (LeftOut::default(), 0);
     for (name, version, state, url) in found {
         match serving
             .restore(registration(name, state, url), version)
@@ -76,11 +75,11 @@ pub(crate) async fn restore(
         {
             Ok(_) => restored += 1,
             Err(failure) => {
+                let why = without_secrets(&failure, state.url.as_deref());
                 error!(
-                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {failure}"
+                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
                 );
-                let of_name = left_out.0.entry(name.clone()).or_default();
-                of_name.insert(version.clone(), state.clone());
+                left_out.add(name, version, state.clone(), why);
                 continue;
             }
         }
@@ -94,13 +93,21 @@ pub(crate) async fn restore(
     Ok(left_out)
 }
 
-/// Registers every version of every workflow. What cannot be registered is logged and returned, each with the reason;
-/// whoever writes the next snapshot must not forget it.
+/// The failure as anybody may read it: a url may hold a key.
+fn without_secrets(failure: &Error, url: Option<&str>) -> String {
+    let text = failure.to_string();
+    match url {
+        Some(url) if url.contains("://") => text.replace(url, &sources::shown(url)),
+        Some(_) | None => text,
+    }
+}
+
+/// Registers every version of every workflow. What cannot be registered is logged and returned, each with the reason.
 pub(crate) async fn restore_workflows(
     serving: &Arc<Serving>,
     snapshot: &SnapshotWorkflows,
-) -> (SnapshotWorkflows, Vec<LeftOut>) {
-    let (mut left_out, mut reasons) = (SnapshotWorkflows::default(), Vec::new());
+) -> MissingWorkflows {
+    let missing = MissingWorkflows::default();
     let versions = snapshot
         .0
         .iter()
@@ -108,16 +115,19 @@ pub(crate) async fn restore_workflows(
     for (name, (version, state)) in versions {
         let registration = state.registration(name, version);
         if let Err(failure) = serving.register_workflow(registration).await {
+            let why = without_secrets(&failure, state.url.as_deref());
             error!(
-                "workflow {name} version {version} of the snapshot is left out, and tried again at the next start: {failure}"
+                "workflow {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
             );
-            reasons.push(LeftOut {
+            missing.add(MissingWorkflow {
                 name: Some(name.clone()),
                 url: sources::shown(state.url.as_deref().unwrap_or_default()),
-                failure: failure.to_string(),
+                why,
+                kept: Some(Kept {
+                    version: version.clone(),
+                    state: state.clone(),
+                }),
             });
-            let of_name = left_out.0.entry(name.clone()).or_default();
-            of_name.insert(version.clone(), state.clone());
             continue;
         }
         if state.default_version
@@ -126,7 +136,7 @@ pub(crate) async fn restore_workflows(
             error!("{failure}");
         }
     }
-    (left_out, reasons)
+    missing
 }
 
 /// What to register: a url from elsewhere, of which the store has a copy or gets another; else what the store has, the url

@@ -146,18 +146,32 @@ fn members_of_the_wrong_kind_are_named() {
 }
 
 #[test]
-fn what_could_not_be_restored_is_kept_until_it_is_registered() {
+fn what_could_not_be_restored_is_kept_until_it_is_registered_or_unregistered() {
     let state = |default: bool| json!({ "marName": "m.mar", "defaultVersion": default });
     let registered = models(json!({ "m": { "1": state(true) } }));
-    let mut left_out =
-        models(json!({ "m": { "1": state(false), "2": state(true) }, "n": { "1": state(true) } }));
-    left_out.remove_all(&registered);
+    let left_out = LeftOut::default();
+    let lost = json!({ "m": { "1": state(false), "2": state(true) }, "n": { "1": state(true) } });
+    for (model, versions) in models(lost).0 {
+        for (version, state) in versions {
+            left_out.add(&model, &version, state, "lost".into());
+        }
+    }
+    left_out.settle(&registered);
     let mut all = registered.clone();
-    all.merge(&left_out);
+    all.merge(&left_out.models());
     // Requests that name no version are answered by the version 1 that is registered.
     let expected =
         json!({ "m": { "1": state(true), "2": state(false) }, "n": { "1": state(true) } });
     assert_eq!(all, models(expected));
-    left_out.remove_all(&all);
-    assert_eq!(left_out, SnapshotModels::default());
+    let forgets = [
+        (("m", Some("1")), false),
+        (("n", Some("1")), true),
+        (("n", None), false),
+        (("m", None), true),
+    ];
+    for ((model, version), expected) in forgets {
+        let found = left_out.forget(model, version);
+        assert_eq!(found, expected, "{model} {version:?}");
+    }
+    assert_eq!(left_out.models(), SnapshotModels::default());
 }

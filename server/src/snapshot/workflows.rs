@@ -65,15 +65,6 @@ impl SnapshotWorkflows {
         }
     }
 
-    /// Takes out the versions that `others` has.
-    pub(crate) fn remove_all(&mut self, others: &SnapshotWorkflows) {
-        for (name, versions) in &mut self.0 {
-            let registered = others.0.get(name);
-            versions.retain(|version, _| registered.is_none_or(|of| !of.contains_key(version)));
-        }
-        self.0.retain(|_, versions| !versions.is_empty());
-    }
-
     pub(super) fn to_json(&self) -> Value {
         let workflows = self.0.iter().map(|(name, versions)| {
             let versions = versions
@@ -228,8 +219,5 @@ mod tests {
             ("x", "1", version("b", true)),
         ]);
         assert_eq!(now, expected);
-        let mut rest = left_out;
-        rest.remove_all(&workflows(&[("w", "1", version("a", true))]));
-        assert_eq!(rest, workflows(&[("x", "1", version("b", true))]));
     }
 }

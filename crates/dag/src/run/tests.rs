@@ -1,1 +1,9 @@
+//! Small graphs written down, and large ones made up: what is called, when, with what, and what comes of it.
 
+use super::*;
+
+mod build;
+mod cases;
+mod naive;
+mod properties;
+mod values;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use archive::WorkflowFiles;
-use dag::{Checked, Facts, Graph, Kind, Plan, Problem};
+use dag::{Checked, Facts, Graph, Kind, Options, Plan, Problem};
 use futures_util::future::join_all;
 use tracing::{info, warn};
 
@@ -86,6 +86,13 @@ impl Serving {
     /// Makes a version the one that answers requests which name none.
     pub async fn set_default_workflow(&self, name: &str, version: &str) -> Result<(), Error> {
         self.workflows.set_default(name, version)?;
+        let workflow = self.workflows.resolve(name, Some(version))?;
+        for model in &workflow.graph.models {
+            // One that somebody has taken out has no default.
+            let _ = self
+                .registry
+                .set_default(&workflow.model_name(&model.name), version);
+        }
         self.changed().await;
         Ok(())
     }
@@ -102,10 +109,12 @@ impl Serving {
             .or_else(|| files.version.clone());
         let version = version.unwrap_or_else(|| VERSION.into());
         self.workflows.check_free(&name, &version)?;
+        let catalogue = self.functions.catalogue.as_ref();
         let Checked {
             graph,
             mut problems,
-        } = dag::check(&files.spec, self.functions.catalogue.as_ref());
+            summary,
+        } = dag::check(&files.spec, catalogue, Options::default());
         let refused = |problems: &[Problem]| Error::InvalidGraph {
             file: files.spec_file.clone(),
             problems: problems.to_vec(),
@@ -124,11 +133,8 @@ impl Serving {
             }
         };
         problems.extend(graph.learn(|node| {
-            let model = models
-                .iter()
-                .find(|(of, _)| of == node)
-                .map(|(_, model)| model)?;
-            Some(Facts {
+            let model = models.iter().find(|(of, _)| of == node);
+            model.map_or_else(Facts::default, |(_, model)| Facts {
                 signature: model.signature.clone(),
                 merges: model.merges(),
             })
@@ -152,6 +158,7 @@ impl Serving {
             metrics: self.metrics.for_workflow(&name, names),
             functions: self.functions.clone(),
             warnings: problems,
+            summary,
             graph: Arc::clone(&graph),
             name,
             version,
@@ -181,8 +188,11 @@ impl Serving {
     ) -> Result<(WorkflowFiles, Option<Brought>), Error> {
         let given = registration.name.clone().filter(|name| !name.is_empty());
         if let Some(spec) = &registration.spec {
-            let name = given
-                .ok_or_else(|| Error::InvalidWorkflow("Workflow name is not defined.".into()))?;
+            let catalogue = self.functions.catalogue.as_ref();
+            let own = || dag::check(spec, catalogue, Options::default()).summary.name;
+            let name = given.or_else(own);
+            let name =
+                name.ok_or_else(|| Error::InvalidWorkflow("Workflow name is not defined.".into()))?;
             return Ok((WorkflowFiles::inline(name, spec.clone()), None));
         }
         let url = registration.url.clone().filter(|url| !url.is_empty());

@@ -69,8 +69,8 @@ fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
         (Type::Text, Value::Bytes(_)) => text().map(Value::from),
         (
             Type::Json | Type::List(_) | Type::Record(_) | Type::Tensor(_) | Type::Boxes,
-            Value::Bytes(bytes),
-        ) => dag::from_json(bytes),
+            Value::Bytes(_) | Value::Text(_),
+        ) => text().and_then(|text| dag::from_json(text.as_bytes())),
         (_, value) => Some(value.clone()),
     };
     let Some(value) = value else {

@@ -104,6 +104,8 @@ pub struct Registration {
     pub wishes: Wishes,
     /// Ask S3 for encryption by KMS.
     pub s3_sse_kms: bool,
+    /// Whether it is a model of a workflow: the workflow is kept, and brings it back.
+    pub part: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
 }
@@ -225,6 +227,11 @@ impl Serving {
             metrics: parts.metrics,
             keeper: OnceLock::new(),
         }
+    }
+
+    /// The workflows that could be registered by name.
+    pub fn workflow_store(&self) -> &WorkflowStore {
+        &self.workflow_store
     }
 
     /// Has every later change written down before it is answered. Only the first call counts.
@@ -434,6 +441,7 @@ impl Serving {
             loader,
             files,
             brought,
+            part: registration.part,
             at_startup: registration.at_startup,
         })
     }
@@ -449,6 +457,7 @@ impl Serving {
             loader,
             files,
             brought,
+            part,
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
@@ -484,6 +493,7 @@ impl Serving {
         let default_metrics = self.metrics.for_model(&name, "default");
         let model = Arc::new(Model {
             runtime,
+            part,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -629,6 +639,7 @@ struct Prepared {
     loader: Arc<dyn Loader>,
     files: Unpacked,
     brought: Option<Brought>,
+    part: bool,
     at_startup: bool,
 }
 

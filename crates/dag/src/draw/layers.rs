@@ -8,6 +8,8 @@
 pub(super) struct Laid {
     /// Left upper corner of each item.
     pub(super) at: Vec<(f64, f64)>,
+    /// Where the layer of each item begins and ends; a low item stands in its middle.
+    pub(super) layer: Vec<(f64, f64)>,
     /// Points that each line goes through between its ends, from top to bottom.
     pub(super) bends: Vec<Vec<(f64, f64)>>,
     pub(super) width: f64,
@@ -94,6 +96,11 @@ pub(super) fn lay(sizes: &[(f64, f64)], pins: &[Pin], lines: &[(usize, usize)]) 
                 let (top, height) = tops[cell.layer];
                 (cell.x - left - size.0 / 2.0, top + (height - size.1) / 2.0)
             })
+            .collect(),
+        layer: cells
+            .iter()
+            .take(sizes.len())
+            .map(|cell| (tops[cell.layer].0, tops[cell.layer].0 + tops[cell.layer].1))
             .collect(),
         bends: trails
             .iter()

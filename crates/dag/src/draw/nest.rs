@@ -230,10 +230,24 @@ fn route(picture: &Picture, insides: &[Inside], places: &Places, index: usize) -
             points.push((x, rect.y));
             points.push((x, y));
         }
-        let bends = pair(picture, index, frame, &inside.positions)
-            .and_then(|pair| inside.pairs.get(&pair))
-            .map_or(&[][..], |line| &inside.laid.bends[*line]);
-        points.extend(bends.iter().map(|bend| (x + bend.0, y + bend.1)));
+        if let Some(pair) = pair(picture, index, frame, &inside.positions) {
+            // Past what is taller beside it straight down.
+            let bottom = y + inside.laid.layer[pair.0].1;
+            if let Some(&(x, above)) = points.last()
+                && bottom > above + 4.0
+            {
+                points.push((x, bottom));
+            }
+            let bends = inside
+                .pairs
+                .get(&pair)
+                .map_or(&[][..], |line| &inside.laid.bends[*line]);
+            points.extend(bends.iter().map(|bend| (x + bend.0, y + bend.1)));
+            let top = y + inside.laid.layer[pair.1].0;
+            if inside.items[pair.1] == Item::Block(line.to) && top + 4.0 < end.y {
+                points.push((end.x + end.width / 2.0, top));
+            }
+        }
         if let Some(x) = place(Item::Leave(index)) {
             points.push((x, rect.y + rect.height));
         }
@@ -252,13 +266,20 @@ fn part_ends(picture: &Picture, places: &mut Places) {
                     index == if leaving { line.from } else { line.to }
                 })
                 .collect();
+            // Where it turns aside for the first time.
             let next = |line: usize| {
                 let points = &places.lines[line];
+                let own = end_of(points, leaving);
+                let mut others = points
+                    .iter()
+                    .map(|point| point.0)
+                    .filter(|x| (x - own).abs() > 0.5);
                 if leaving {
-                    points[1].0
+                    others.next()
                 } else {
-                    points[points.len() - 2].0
+                    others.next_back()
                 }
+                .unwrap_or(own)
             };
             lines.sort_by(|one, other| next(*one).total_cmp(&next(*other)));
             let rect = places.boxes[index];
@@ -267,9 +288,31 @@ fn part_ends(picture: &Picture, places: &mut Places) {
                 let position = position as f64;
                 let x = rect.x + rect.width * (0.2 + 0.6 * (position + 0.5) / count);
                 let points = &mut places.lines[line];
-                let last = points.len() - 1;
-                points[if leaving { 0 } else { last }].0 = x;
+                let own = end_of(points, leaving);
+                let all = points.len() - 1;
+                let straight = |point: &&mut (f64, f64)| (point.0 - own).abs() <= 0.5;
+                if leaving {
+                    points[..all]
+                        .iter_mut()
+                        .take_while(straight)
+                        .for_each(|point| point.0 = x);
+                } else {
+                    points[1..]
+                        .iter_mut()
+                        .rev()
+                        .take_while(straight)
+                        .for_each(|point| point.0 = x);
+                }
             }
         }
     }
+}
+
+fn end_of(points: &[(f64, f64)], leaving: bool) -> f64 {
+    let end = if leaving {
+        points.first()
+    } else {
+        points.last()
+    };
+    end.map_or(0.0, |point| point.0)
 }

@@ -136,7 +136,7 @@ fn labels(picture: &Picture, places: &Places, width: f64) -> (String, f64) {
             .windows(2)
             .rev()
             .filter_map(|piece| piece.first_chunk::<2>())
-            .filter(|[one, other]| other.1 - one.1 > 16.0)
+            .filter(|[one, other]| other.1 - one.1 > 24.0)
             .flat_map(|piece| [0.55, 0.75, 0.35, 0.2].map(|part| label_at(piece, part, width)));
         let mut all = places.take(MOST_TRIES).peekable();
         let Some(&last) = all.peek() else { continue };

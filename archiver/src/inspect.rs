@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use archive::{Limits, Listing};
+use archive::{Entry, Limits, Listing};
 use serde_json::{Value, json};
 
 use crate::text;
+
+mod workflow;
 
 /// Shows what is in an archive, without unpacking it.
 #[derive(Debug, clap::Args)]
@@ -19,6 +21,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
+    if archive::is_workflow(&args.file, &Limits::default())? {
+        return workflow::run(&args.file, args.json);
+    }
     let listing = archive::inspect(&args.file, &Limits::default())?;
     let shown = args.file.display().to_string();
     if args.json {
@@ -28,18 +33,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
 }
 
 fn as_json(shown: &str, listing: &Listing) -> anyhow::Result<Value> {
-    let entries: Vec<Value> = listing
-        .entries
-        .iter()
-        .map(|entry| {
-            json!({
-                "name": entry.name,
-                "folder": entry.folder,
-                "size": entry.size,
-                "packedSize": entry.packed,
-            })
-        })
-        .collect();
     Ok(json!({
         "archive": shown,
         "format": listing.format.to_string(),
@@ -49,8 +42,20 @@ fn as_json(shown: &str, listing: &Listing) -> anyhow::Result<Value> {
         "manifest": manifest(listing)?,
         "config": config(listing)?,
         "configWarnings": listing.config.as_ref().map(|config| &config.warnings),
-        "entries": entries,
+        "entries": entries_as_json(&listing.entries),
     }))
+}
+
+fn entries_as_json(entries: &[Entry]) -> Vec<Value> {
+    let as_json = |entry: &Entry| {
+        json!({
+            "name": entry.name,
+            "folder": entry.folder,
+            "size": entry.size,
+            "packedSize": entry.packed,
+        })
+    };
+    entries.iter().map(as_json).collect()
 }
 
 fn as_text(shown: &str, listing: &Listing) -> anyhow::Result<String> {
@@ -81,15 +86,15 @@ fn as_text(shown: &str, listing: &Listing) -> anyhow::Result<String> {
         }
     }
     report.push_str("\nentries\n");
-    report.push_str(&entries(listing));
+    report.push_str(&entries(&listing.entries));
     Ok(report)
 }
 
 /// One line per entry: size, size in the archive, name.
-fn entries(listing: &Listing) -> String {
+fn entries(entries: &[Entry]) -> String {
     let mut report = String::new();
-    let packs = listing.entries.iter().any(|entry| entry.packed.is_some());
-    for entry in &listing.entries {
+    let packs = entries.iter().any(|entry| entry.packed.is_some());
+    for entry in entries {
         let (size, packed) = if entry.folder {
             (String::new(), String::new())
         } else {
@@ -103,7 +108,7 @@ fn entries(listing: &Listing) -> String {
             format!("  {size:>11}  {}{slash}\n", entry.name)
         });
     }
-    let files = listing.entries.iter().filter(|entry| !entry.folder);
+    let files = entries.iter().filter(|entry| !entry.folder);
     let (count, total) = files.fold((0, 0), |(count, total), entry| {
         (count + 1, total + entry.size)
     });
@@ -129,13 +134,13 @@ fn config(listing: &Listing) -> anyhow::Result<Option<Value>> {
         .map_err(|error| anyhow::anyhow!("the model configuration has no JSON form: {error}"))
 }
 
-/// An object's members as rows; the manifest's `model` is opened, anything deeper stays JSON.
+/// An object's members as rows; the manifest's `model` or `workflow` is opened, anything deeper stays JSON.
 fn flat(object: &Value) -> Vec<(&str, String)> {
     let mut rows = Vec::new();
     for (key, value) in object.as_object().into_iter().flatten() {
         match value {
             Value::String(text) => rows.push((key.as_str(), text.clone())),
-            Value::Object(_) if key == "model" => rows.extend(flat(value)),
+            Value::Object(_) if key == "model" || key == "workflow" => rows.extend(flat(value)),
             Value::Null
             | Value::Bool(_)
             | Value::Number(_)

@@ -1,19 +1,22 @@
-//! `torchrelay-archiver`: packs models into archives, looks into archives, and says whether the daemon would load one.
+//! `torchrelay-archiver`: packs models and workflows into archives, looks into archives, and says whether the daemon would load one.
 //!
-//! `torchrelay-archiver model` takes the flags of TorchServe's `torch-model-archiver`. A failure is one line on stderr
+//! `torchrelay-archiver model` takes the flags of TorchServe's `torch-model-archiver`, `torchrelay-archiver workflow` those of
+//! `torch-workflow-archiver`. A failure is one line on stderr
 //! and exit code 1; wrong usage is exit code 2.
 
 mod inspect;
 mod model;
+mod packing;
 mod text;
 mod verify;
+mod workflow;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Packs, inspects and verifies model archives.
+/// Packs, inspects and verifies model and workflow archives.
 #[derive(Debug, Parser)]
 #[command(name = "torchrelay-archiver", version)]
 struct Cli {
@@ -24,6 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Model(model::Args),
+    Workflow(workflow::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
 }
@@ -31,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Model(args) => model::run(args),
+        Command::Workflow(args) => workflow::run(args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
     };

@@ -2,15 +2,12 @@
 //!
 //! What TorchServe's archiver packs is packed, but what this daemon could then never load is told on stderr.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use archive::{ArchiveFormat, PackOptions, Plan, Runtime, pack, source_date};
+use archive::{ArchiveFormat, PackOptions, Plan, Runtime};
 use clap::ValueEnum;
-use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::text;
+use crate::packing;
 
 /// Packs a model into an archive.
 ///
@@ -80,38 +77,14 @@ enum FormatName {
     Default,
 }
 
-/// Packing less than this is over before a progress bar is read.
-const WORTH_A_BAR: u64 = 64 << 20;
-
 pub(crate) fn run(args: Args) -> anyhow::Result<String> {
     let options = args.into_options()?;
-    let weights_warning = weights_warning(&options);
-    let plan = Plan::check(options)?;
-    for warning in weights_warning
-        .into_iter()
-        .chain(date_warning(&plan).map(str::to_owned))
-    {
-        // With stderr gone, nobody is left to be warned.
-        let _ = writeln!(io::stderr(), "warning: {warning}");
-    }
-    let bar = progress_bar(plan.size());
-    let path = pack(&plan, &mut |bytes| bar.inc(bytes))?;
-    bar.finish_and_clear();
-    let shown = path.display();
-    let size = std::fs::metadata(&path).with_context(|| shown.to_string())?;
-    if size.is_dir() {
-        return Ok(format!("packed into {shown}/\n"));
-    }
-    let size = text::size(size.len());
-    Ok(format!("packed into {shown} ({size})\n"))
+    let warnings = weights_warning(&options);
+    packing::run(&Plan::check(options)?, warnings)
 }
 
 impl Args {
     fn into_options(self) -> anyhow::Result<PackOptions> {
-        let created_at = match std::env::var("SOURCE_DATE_EPOCH") {
-            Ok(text) => Some(source_date(&text).map_err(anyhow::Error::msg)?),
-            Err(_) => None,
-        };
         Ok(PackOptions {
             model_name: self.model_name,
             version: self.version,
@@ -134,7 +107,7 @@ impl Args {
                 FormatName::Default => ArchiveFormat::Zip,
             },
             force: self.force,
-            created_at,
+            created_at: packing::created_at()?,
         })
     }
 }
@@ -153,22 +126,4 @@ fn weights_warning(options: &PackOptions) -> Option<String> {
     // Below no folder, so that it is named as on the command line.
     let refused = handlers::weights::check(Path::new(""), Some(weights)).err()?;
     Some(format!("the daemon would not load this: {refused}"))
-}
-
-fn date_warning(plan: &Plan) -> Option<&'static str> {
-    (!plan.is_dated()).then_some(
-        "no file is packed that could date the archive, so its createdOn is in 1970; \
-         SOURCE_DATE_EPOCH sets it",
-    )
-}
-
-/// A bar on stderr for somebody who watches, nothing otherwise.
-fn progress_bar(size: u64) -> ProgressBar {
-    if size < WORTH_A_BAR || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
-    }
-    let style = ProgressStyle::with_template(
-        "packing {wide_bar} {binary_bytes}/{binary_total_bytes}, {eta} left",
-    );
-    ProgressBar::new(size).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -1,6 +1,6 @@
-//! `verify`: opens an archive as the daemon would, up to loading the weights.
+//! `verify`: opens an archive as the daemon would, up to loading the weights, or up to what a spec says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use archive::{ArchiveError, Limits, Unpacked};
@@ -10,7 +10,8 @@ use servable::LoadError;
 /// Says whether the daemon would load an archive.
 ///
 /// The archive is unpacked under the daemon's limits into a temporary folder; manifest, configuration and handler are
-/// checked. The weights must be there and be a TorchScript module, but are not loaded.
+/// checked. The weights must be there and be a TorchScript module, but are not loaded. Of a workflow, the manifest and the
+/// files that it names are checked.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// An archive file, or a packed folder
@@ -19,6 +20,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("temporary folder")?;
+    if archive::is_workflow(&args.file, &Limits::default())? {
+        return verify_workflow(&args.file, folder.path());
+    }
     let opened = archive::open(&args.file, folder.path(), &Limits::default())?;
     let shown = args.file.display();
     // In the daemon's order, so that the first complaint is the daemon's.
@@ -36,6 +40,21 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<String> {
     let mut report = format!("OK: {shown}: {name} {version}, {handler}\n");
     for warning in opened.config().into_iter().flat_map(|it| &it.warnings) {
         report.push_str(&format!("warning: {warning}\n"));
+    }
+    Ok(report)
+}
+
+fn verify_workflow(file: &Path, folder: &Path) -> anyhow::Result<String> {
+    let files = archive::open_workflow(file, folder, &Limits::default(), None)?;
+    let shown = file.display();
+    let (name, spec) = (&files.name, &files.spec_file);
+    let version = files.version.as_deref().unwrap_or("1.0");
+    let mut report = format!("OK: {shown}: workflow {name} {version}, {spec}\n");
+    let handler = files.manifest.as_ref().and_then(|it| it.handler.as_ref());
+    if let (Some(handler), None) = (handler, &files.handler) {
+        report.push_str(&format!(
+            "warning: the handler {handler:?} is not in the archive\n"
+        ));
     }
     Ok(report)
 }

@@ -131,6 +131,7 @@ impl Served {
                 settings: Arc::new(HttpSettings::new(&config)),
                 auth: Auth::off(),
                 metrics: Metrics::off(),
+                left_out: Default::default(),
                 stop: CancellationToken::new(),
             })
         });

@@ -5,3 +5,4 @@ mod inspect;
 mod original;
 mod pack;
 mod verify;
+mod workflow;

@@ -370,6 +370,17 @@ fn top_tells_rates_or_why_there_are_none() {
         "double  1.0*       1/1      0       -      -       -       -      -      -".to_owned(),
     ];
     assert_eq!(lines, expected);
+
+    let closed = daemon("enable_metrics_api=false");
+    let management = closed.address_of("management_address");
+    let arguments = format!("top --management http://{management} --metrics unix:/nowhere/here");
+    let arguments: Vec<&str> = arguments.split_whitespace().collect();
+    let lines = succeeded(closed.bench.run(&arguments), "top");
+    assert_eq!(
+        lines[1],
+        "no rates and times: the metrics listener unix:/nowhere/here is not reachable (No such file or directory); if it is \
+         off, enable_metrics_api=true in the server's configuration opens it"
+    );
 }
 
 /// The key of that name in the folder's key file.

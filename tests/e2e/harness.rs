@@ -18,6 +18,15 @@ use crate::fixtures::Model;
 /// Longer than anything here takes, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A start in the foreground that reads the configuration file and no snapshot, and writes none.
+pub(crate) const START: [&str; 5] = [
+    "--start",
+    "--foreground",
+    "--ncs",
+    "--ts-config",
+    "config.properties",
+];
+
 /// A folder with a model store, a folder for temporary files, and a configuration file.
 pub(crate) struct Bench {
     folder: tempfile::TempDir,
@@ -148,14 +157,7 @@ impl Bench {
 
     /// Starts a daemon with the configuration file and these arguments.
     pub(crate) fn start_with(self, arguments: &[&str]) -> Daemon {
-        let all = [
-            "--start",
-            "--foreground",
-            "--ncs",
-            "--ts-config",
-            "config.properties",
-        ];
-        let command = self.command(&[&all, arguments].concat());
+        let command = self.command(&[&START, arguments].concat());
         self.start_command(command)
     }
 

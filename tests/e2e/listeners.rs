@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::client::{Answer, Connection, Request, tcp};
 use crate::fixtures::{Model, own};
-use crate::harness::{Bench, Process};
+use crate::harness::{Bench, Process, START};
 
 /// A daemon whose inference listener is https or a Unix socket.
 struct Served {
@@ -230,9 +230,7 @@ fn a_key_that_cannot_be_used_refuses_the_start() {
         own("tls/rsa.crt").display()
     ));
     bench.write("bad.key", b"no key");
-    let arguments = "--start --foreground --ncs --ts-config config.properties --model-store store";
-    let arguments: Vec<&str> = arguments.split_whitespace().collect();
-    let ran = bench.run(&arguments);
+    let ran = bench.run(&[&START[..], &["--model-store", "store"]].concat());
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let [line] = &ran.stderr[..] else {
         panic!("{ran:?}")

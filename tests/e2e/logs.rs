@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::client::{Connection, Request};
 use crate::fixtures::Model;
-use crate::harness::{Bench, Daemon, Process, Stream};
+use crate::harness::{Bench, Daemon, START, Stream};
 
 /// Longer than anything here takes, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,17 +27,8 @@ const FILES: [&str; 5] = [
     "ts_metrics.log",
 ];
 
-const START: [&str; 9] = [
-    "--start",
-    "--foreground",
-    "--ncs",
-    "--ts-config",
-    "config.properties",
-    "--model-store",
-    "store",
-    "--models",
-    "all",
-];
+/// What is served.
+const ALL: [&str; 4] = ["--model-store", "store", "--models", "all"];
 
 pub(crate) fn bench(config: &str) -> Bench {
     Bench::new().config(config).with(&Model::double())
@@ -45,16 +36,9 @@ pub(crate) fn bench(config: &str) -> Bench {
 
 /// A daemon that serves `double`, with these variables in its environment.
 pub(crate) fn start(bench: Bench, variables: &[(&str, &Path)]) -> Daemon {
-    let mut command = bench.command(&START);
+    let mut command = bench.command(&[&START[..], &ALL].concat());
     command.envs(variables.iter().copied());
-    let process = Process::start(command);
-    let address = process.log.address();
-    process.log.wait_for("Model server started.");
-    Daemon {
-        process,
-        address,
-        bench,
-    }
+    bench.start_command(command)
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -344,7 +328,7 @@ fn a_log4j_configuration_that_is_none_is_named() {
 #[test]
 fn a_reader_of_the_log_that_stalls_holds_nobody_up() {
     let bench = bench("");
-    let mut command = bench.command(&START);
+    let mut command = bench.command(&[&START[..], &ALL].concat());
     command.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut daemon = command.spawn().expect("the daemon");
     let mut output = BufReader::new(daemon.stdout.take().expect("piped")).lines();

@@ -182,6 +182,9 @@ fn a_model_that_cannot_be_restored_is_not_forgotten() {
     );
     daemon.check_serves();
     check_status(&daemon.manage("GET", "/models/mlp"), 404);
+    let ready = daemon.get("/ready");
+    check_status(&ready, 503);
+    assert_eq!(ready.json()["waitingFor"][0]["modelName"], "mlp");
     check_status(&daemon.manage("PUT", "/models/double?min_worker=2"), 202);
     let bench = daemon.end(Signal::TERM);
     bench.write("store/mlp.mar", &archive);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Answer, Connection, Request};
 use crate::fixtures::Model;
-use crate::harness::{Bench, Daemon, Process, Stream};
+use crate::harness::{Bench, Daemon, Process, START, Stream};
 use crate::web_server::Web;
 
 /// A bench whose store is empty, and `double.mar` beside it.
@@ -319,17 +319,8 @@ fn a_stop_does_not_wait_for_a_download_of_the_start() {
     let (bench, _) = bench("");
     let web = Web::start(Vec::new());
     let url = web.url("/endless.mar");
-    let mut process = Process::start(bench.command(&[
-        "--start",
-        "--foreground",
-        "--ncs",
-        "--ts-config",
-        "config.properties",
-        "--model-store",
-        "store",
-        "--models",
-        &url,
-    ]));
+    let what = ["--model-store", "store", "--models", &url];
+    let mut process = Process::start(bench.command(&[&START[..], &what].concat()));
     process.log.wait_for("bringing http://");
     process.signal(Signal::TERM);
     let status = process.wait();

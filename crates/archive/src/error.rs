@@ -32,6 +32,9 @@ pub enum ArchiveError {
     /// `MAR-INF/MANIFEST.json` is there but cannot be used; the detail names the member.
     #[error("{archive}: MAR-INF/MANIFEST.json: {detail}")]
     Manifest { archive: String, detail: String },
+    /// A workflow's manifest or spec that cannot be used.
+    #[error("{archive}: {detail}")]
+    Workflow { archive: String, detail: String },
     /// The file that the manifest's `configFile` names cannot be used.
     #[error("{archive}: model configuration {file:?}: {detail}")]
     Config {

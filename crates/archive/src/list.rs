@@ -91,11 +91,7 @@ pub fn inspect(path: &Path, limits: &Limits) -> Result<Listing, ArchiveError> {
         })?;
         config = Some(read);
     }
-    let mut entries = lister.entries;
-    entries.retain_mut(|entry| {
-        entry.name.drain(..wrapper.len().min(entry.name.len()));
-        !entry.name.is_empty()
-    });
+    let entries = below(lister.entries, &wrapper);
     Ok(Listing {
         format: source.format,
         size: source.size,
@@ -107,8 +103,17 @@ pub fn inspect(path: &Path, limits: &Limits) -> Result<Listing, ArchiveError> {
     })
 }
 
+/// The entries below the top folder, without its name.
+pub(crate) fn below(mut entries: Vec<Entry>, wrapper: &str) -> Vec<Entry> {
+    entries.retain_mut(|entry| {
+        entry.name.drain(..wrapper.len().min(entry.name.len()));
+        !entry.name.is_empty()
+    });
+    entries
+}
+
 /// The top folder's name and a slash, if everything lies below one folder that is not the manifest's.
-fn wrapper(entries: &[Entry]) -> String {
+pub(crate) fn wrapper(entries: &[Entry]) -> String {
     let top = |entry: &Entry| {
         let (top, below) = entry.name.split_once('/').unwrap_or((&entry.name, ""));
         (top.to_owned(), entry.folder || !below.is_empty())
@@ -116,7 +121,9 @@ fn wrapper(entries: &[Entry]) -> String {
     let Some(first) = entries.first().map(top) else {
         return String::new();
     };
-    let alone = first.1 && first.0 != "MAR-INF" && entries.iter().all(|entry| top(entry) == first);
+    let alone = first.1
+        && !["MAR-INF", "WAR-INF"].contains(&first.0.as_str())
+        && entries.iter().all(|entry| top(entry) == first);
     if alone {
         format!("{}/", first.0)
     } else {
@@ -140,7 +147,7 @@ fn folder(path: &Path, limits: &Limits) -> Result<Listing, ArchiveError> {
     })
 }
 
-fn walk_folder(
+pub(crate) fn walk_folder(
     folder: &Path,
     prefix: &str,
     limits: &Limits,
@@ -178,14 +185,14 @@ fn walk_folder(
 }
 
 /// Collects entries, and the content of the wanted one.
-struct Lister<'a> {
+pub(crate) struct Lister<'a> {
     wanted: &'a str,
-    entries: Vec<Entry>,
-    kept: HashMap<String, Vec<u8>>,
+    pub(crate) entries: Vec<Entry>,
+    pub(crate) kept: HashMap<String, Vec<u8>>,
 }
 
 impl<'a> Lister<'a> {
-    fn new(wanted: &'a str) -> Self {
+    pub(crate) fn new(wanted: &'a str) -> Self {
         Lister {
             wanted,
             entries: Vec::new(),

@@ -13,9 +13,15 @@ use crate::date::created_on;
 use crate::error::without_path;
 use crate::name::Names;
 use crate::unpack::read_text;
-use crate::{MANIFEST, Manifest, ModelConfig, Refusal, Runtime, is_default_handler, name};
+use crate::{
+    MANIFEST, Manifest, ModelConfig, Refusal, Runtime, WORKFLOW_MANIFEST, WorkflowManifest,
+    is_default_handler, name,
+};
 
 mod files;
+mod workflow;
+
+pub use workflow::WorkflowPackOptions;
 
 /// What is to be packed, as a user says it. Field by field this is TorchServe's archiver's command line.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -61,14 +67,39 @@ pub enum ArchiveFormat {
 /// A packing job that can only fail for the disk's reasons.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    pub(crate) model_name: String,
-    pub(crate) manifest: Manifest,
+    /// Of the model or workflow.
+    pub(crate) name: String,
+    pub(crate) manifest: PlannedManifest,
     /// Name in the archive to file, sorted, without the manifest.
     pub(crate) files: BTreeMap<String, Source>,
     dated: bool,
     pub(crate) format: ArchiveFormat,
     pub(crate) target: PathBuf,
     pub(crate) force: bool,
+}
+
+/// What the archive says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PlannedManifest {
+    Model(Box<Manifest>),
+    Workflow(WorkflowManifest),
+}
+
+impl PlannedManifest {
+    /// Where it lies in the archive.
+    pub(crate) fn place(&self) -> &'static str {
+        match self {
+            PlannedManifest::Model(_) => MANIFEST,
+            PlannedManifest::Workflow(_) => WORKFLOW_MANIFEST,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> String {
+        match self {
+            PlannedManifest::Model(manifest) => manifest.to_json(),
+            PlannedManifest::Workflow(manifest) => manifest.to_json(),
+        }
+    }
 }
 
 /// One file to pack.
@@ -88,6 +119,10 @@ pub enum PackError {
         "model name {name:?}: expected letters, digits, _, - and ., starting with a letter or digit"
     )]
     ModelName { name: String },
+    #[error(
+        "workflow name {name:?}: expected letters, digits, _, - and ., starting with a letter or digit"
+    )]
+    WorkflowName { name: String },
     #[error("version: expected text, found nothing")]
     Version,
     #[error("handler {handler:?}: {detail}")]
@@ -147,7 +182,10 @@ impl Plan {
     ///
     /// The first thing that is wrong. Nothing has been written by then.
     pub fn check(options: PackOptions) -> Result<Self, PackError> {
-        check_model_name(&options.model_name)?;
+        if !is_sound(&options.model_name) {
+            let name = options.model_name;
+            return Err(PackError::ModelName { name });
+        }
         if options.version.trim().is_empty() {
             return Err(PackError::Version);
         }
@@ -187,8 +225,8 @@ impl Plan {
             .export_path
             .join(format!("{}{suffix}", options.model_name));
         let plan = Plan {
-            model_name: options.model_name,
-            manifest,
+            name: options.model_name,
+            manifest: PlannedManifest::Model(Box::new(manifest)),
             files: files.by_name,
             dated: created_at.is_some(),
             format: options.format,
@@ -223,7 +261,7 @@ impl Plan {
         if !self.force {
             return Err(PackError::Exists { path: path() });
         }
-        let is_model = || self.target.join(MANIFEST).is_file();
+        let is_model = || self.target.join(self.manifest.place()).is_file();
         if metadata.is_dir() && !(self.format == ArchiveFormat::Folder && is_model()) {
             return Err(PackError::ForeignFolder { path: path() });
         }
@@ -231,18 +269,13 @@ impl Plan {
     }
 }
 
-fn check_model_name(name: &str) -> Result<(), PackError> {
+/// Letters, digits, `_`, `-` and `.`, a letter or digit first.
+fn is_sound(name: &str) -> bool {
     let mut letters = name.chars();
     let first = letters
         .next()
         .is_some_and(|first| first.is_ascii_alphanumeric());
-    let sound =
-        first && letters.all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter));
-    if !sound {
-        let name = name.to_owned();
-        return Err(PackError::ModelName { name });
-    }
-    Ok(())
+    first && letters.all(|letter| letter.is_ascii_alphanumeric() || "_-.".contains(letter))
 }
 
 /// The archive would not open with a configuration that is no YAML mapping.
@@ -348,7 +381,10 @@ impl Files {
         let name = name::normal(raw)
             .and_then(|name| name.ok_or(Refusal::EmptyName))
             .map_err(unfit)?;
-        if name.eq_ignore_ascii_case(MANIFEST) {
+        if [MANIFEST, WORKFLOW_MANIFEST]
+            .iter()
+            .any(|manifest| name.eq_ignore_ascii_case(manifest))
+        {
             return Err(self.clash(&name, Path::new("the archiver's own manifest"), path));
         }
         if let Some(there) = self.by_name.get(&name) {

@@ -53,7 +53,12 @@ pub(crate) fn unwrap(folder: PathBuf) -> Result<PathBuf, ArchiveError> {
     let Some(first) = children.next().transpose().map_err(failed)? else {
         return Ok(folder);
     };
-    if children.next().is_some() || first.file_name() == "MAR-INF" || !first.path().is_dir() {
+    if children.next().is_some()
+        || ["MAR-INF", "WAR-INF"]
+            .iter()
+            .any(|info| first.file_name() == *info)
+        || !first.path().is_dir()
+    {
         return Ok(folder);
     }
     Ok(first.path())

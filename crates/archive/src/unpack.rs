@@ -44,23 +44,42 @@ pub fn open(path: &Path, into: &Path, limits: &Limits) -> Result<Unpacked, Archi
         return Contents::read(path, &dir).map(|contents| contents.into_unpacked(path, dir));
     }
     check_regular(path, &metadata)?;
-    let mut source = Source::open(path)?;
-    fs::create_dir_all(into).map_err(|error| ArchiveError::io(into, error))?;
-    let staging = temp_folder(into, ".unpacking-")?;
-    source.walk(limits, &mut Tree::new(staging.path()))?;
+    let (source, staging) = stage(path, into, limits)?;
     let contents = Contents::read(path, &tree::unwrap(staging.path().to_owned())?)?;
-
-    let home = temp_folder(into, &format!("{}-", &source.sha256[..16]))?;
-    fs::rename(staging.path(), home.path())
-        .map_err(|error| ArchiveError::io(home.path(), error))?;
-    // The staging folder is gone: its guard has nothing left to guard.
-    let _ = staging.keep();
+    let home = settle(staging, into, &source)?;
     let dir = tree::unwrap(home.path().to_owned())?;
     let mut unpacked = contents.into_unpacked(path, dir);
     unpacked.format = source.format;
     unpacked.sha256 = Some(source.sha256);
     unpacked.owned = Some(home);
     Ok(unpacked)
+}
+
+/// Unpacks a file into a new folder below `into`, whose name says that it is not checked yet.
+pub(crate) fn stage(
+    path: &Path,
+    into: &Path,
+    limits: &Limits,
+) -> Result<(Source, TempDir), ArchiveError> {
+    let mut source = Source::open(path)?;
+    fs::create_dir_all(into).map_err(|error| ArchiveError::io(into, error))?;
+    let staging = temp_folder(into, ".unpacking-")?;
+    source.walk(limits, &mut Tree::new(staging.path()))?;
+    Ok((source, staging))
+}
+
+/// Gives what was checked its name.
+pub(crate) fn settle(
+    staging: TempDir,
+    into: &Path,
+    source: &Source,
+) -> Result<TempDir, ArchiveError> {
+    let home = temp_folder(into, &format!("{}-", &source.sha256[..16]))?;
+    fs::rename(staging.path(), home.path())
+        .map_err(|error| ArchiveError::io(home.path(), error))?;
+    // The staging folder is gone: its guard has nothing left to guard.
+    let _ = staging.keep();
+    Ok(home)
 }
 
 impl Unpacked {
@@ -196,7 +215,7 @@ pub(crate) fn read_text(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn confined(source: &Path, dir: &Path, name: &str) -> Result<PathBuf, ArchiveError> {
+pub(crate) fn confined(source: &Path, dir: &Path, name: &str) -> Result<PathBuf, ArchiveError> {
     let failed = |detail| ArchiveError::File {
         archive: source.display().to_string(),
         name: name.to_owned(),
@@ -224,7 +243,7 @@ pub(crate) fn stem(source: &Path) -> String {
     default_model_name(&name.to_string_lossy())
 }
 
-fn temp_folder(into: &Path, prefix: &str) -> Result<TempDir, ArchiveError> {
+pub(crate) fn temp_folder(into: &Path, prefix: &str) -> Result<TempDir, ArchiveError> {
     tempfile::Builder::new()
         .prefix(prefix)
         .tempdir_in(into)

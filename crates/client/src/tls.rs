@@ -19,26 +19,24 @@ pub(crate) fn config(options: &Options) -> Result<Arc<ClientConfig>, Error> {
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| Error::Usage(format!("TLS: {error}")))?;
-    let config = if options.insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-            .with_no_client_auth()
-    } else {
-        match &options.ca {
-            Some(path) => {
-                let named = Named::read(path, provider)?;
+    let whom = match &options.ca {
+        _ if options.insecure => Whom::Anybody,
+        Some(path) => Whom::read(path, &provider)?,
+        None => {
+            return Ok(Arc::new(
                 builder
-                    .dangerous()
-                    .with_custom_certificate_verifier(Arc::new(named))
-                    .with_no_client_auth()
-            }
-            None => builder
-                .with_root_certificates(of_the_system())
-                .with_no_client_auth(),
+                    .with_root_certificates(of_the_system())
+                    .with_no_client_auth(),
+            ));
         }
     };
-    Ok(Arc::new(config))
+    let verifier = Verifier { provider, whom };
+    Ok(Arc::new(
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth(),
+    ))
 }
 
 /// Whatever can be read of them. Where there are none, no server is believed, which its error says.
@@ -48,16 +46,27 @@ fn of_the_system() -> RootCertStore {
     roots
 }
 
-/// Takes certificates that were issued by one in a file, and those in the file themselves: what `openssl req -x509` makes
-/// is an issuer and a server's certificate at once, which the standard verifier takes for no server's.
+/// Believes those who are named, or anybody, but nobody without the key that belongs to the certificate.
 #[derive(Debug)]
-struct Named {
-    certificates: Vec<CertificateDer<'static>>,
-    issued: Arc<WebPkiServerVerifier>,
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    whom: Whom,
 }
 
-impl Named {
-    fn read(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+#[derive(Debug)]
+enum Whom {
+    Anybody,
+    /// Whoever has one of these certificates, or one that was issued by one of them: what `openssl req -x509` makes is an
+    /// issuer and a server's certificate at once, which the standard verifier takes for no server's.
+    Named {
+        certificates: Vec<CertificateDer<'static>>,
+        issued: Arc<WebPkiServerVerifier>,
+    },
+}
+
+impl Whom {
+    /// Those in a file of `--ca`.
+    fn read(path: &Path, provider: &Arc<CryptoProvider>) -> Result<Self, Error> {
         let wrong = |message: String| Error::Usage(format!("--ca {}: {message}", path.display()));
         let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
             .and_then(Iterator::collect)
@@ -71,17 +80,18 @@ impl Named {
                 .add(certificate.clone())
                 .map_err(|error| wrong(error.to_string()))?;
         }
+        let provider = Arc::clone(provider);
         let issued = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
             .build()
             .map_err(|error| wrong(error.to_string()))?;
-        Ok(Named {
+        Ok(Whom::Named {
             certificates,
             issued,
         })
     }
 }
 
-impl ServerCertVerifier for Named {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -90,12 +100,21 @@ impl ServerCertVerifier for Named {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.certificates.iter().any(|named| named == end_entity) {
-            // Whoever named this very certificate means its owner; the handshake proves that it is the owner.
-            return Ok(ServerCertVerified::assertion());
+        match &self.whom {
+            Whom::Anybody => Ok(ServerCertVerified::assertion()),
+            // Whoever named this very certificate means its owner, whatever name or date stands in it; the handshake proves
+            // that it is the owner.
+            Whom::Named { certificates, .. } if certificates.contains(end_entity) => {
+                Ok(ServerCertVerified::assertion())
+            }
+            Whom::Named { issued, .. } => issued.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ),
         }
-        let issued = &self.issued;
-        issued.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -104,48 +123,7 @@ impl ServerCertVerifier for Named {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.issued
-            .verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.issued
-            .verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.issued.supported_verify_schemes()
-    }
-}
-
-/// Takes every certificate, but not without the key that belongs to it.
-#[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signed, algorithms)
     }
 
@@ -155,11 +133,13 @@ impl ServerCertVerifier for Anybody {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

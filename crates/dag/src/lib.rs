@@ -12,7 +12,10 @@ mod expression;
 mod function;
 mod graph;
 mod infer;
+mod json;
+mod plan;
 mod problem;
+mod run;
 mod schema;
 mod spec;
 #[cfg(test)]
@@ -31,6 +34,9 @@ pub use graph::{
     Pick, Place, Scope, ScopeId, Source,
 };
 pub use infer::Facts;
+pub use json::{from_json, value_of};
+pub use plan::Plan;
 pub use problem::{Problem, Severity};
+pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};
 pub use schema::schema;
 pub use spec::Settings;

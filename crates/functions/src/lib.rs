@@ -1,17 +1,84 @@
 //! Native functions of workflows: what stands between models, without Python. One file each.
+//!
+//! A function's file holds what is to be known of it ([`dag::About`], from which its page of the documentation is made),
+//! the reading of its parameters, the type of its output, and the call. `native.rs` says how they are declared,
+//! `parameters.rs`, `given.rs`, `path.rs` and `json.rs` what several of them share. The mathematics lie in `image-ops` and
+//! `tensor-ops`, where handlers find them too.
+//!
+//! No graphs, no models and no requests here: specs are checked and run by `dag` and `serving`, which know functions only
+//! as [`dag::Function`].
+
+mod detection;
+mod given;
+mod json;
+mod masks;
+mod native;
+mod parameters;
+mod path;
+mod pictures;
+mod scores;
+mod tensors;
+#[cfg(test)]
+mod testing;
+mod texts;
+mod values;
 
 use dag::{Catalogue, Function};
+
+use native::Native;
 
 /// Every native function there is.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Functions;
 
 impl Catalogue for Functions {
-    fn find(&self, _name: &str) -> Option<&'static dyn Function> {
-        None
+    fn find(&self, name: &str) -> Option<&'static dyn Function> {
+        let found = all().find(|native| native.about.name == name)?;
+        Some(found)
     }
 
     fn names(&self) -> Vec<&'static str> {
-        Vec::new()
+        all().map(|native| native.about.name).collect()
     }
+}
+
+/// Functions of one kind, as people look for them.
+struct Group {
+    title: &'static str,
+    functions: &'static [&'static Native],
+}
+
+static GROUPS: [Group; 7] = [
+    Group {
+        title: "Pictures",
+        functions: pictures::ALL,
+    },
+    Group {
+        title: "Detection",
+        functions: detection::ALL,
+    },
+    Group {
+        title: "Masks",
+        functions: masks::ALL,
+    },
+    Group {
+        title: "Scores",
+        functions: scores::ALL,
+    },
+    Group {
+        title: "Texts",
+        functions: texts::ALL,
+    },
+    Group {
+        title: "Tensors",
+        functions: tensors::ALL,
+    },
+    Group {
+        title: "Values",
+        functions: values::ALL,
+    },
+];
+
+fn all() -> impl Iterator<Item = &'static &'static Native> {
+    GROUPS.iter().flat_map(|group| group.functions)
 }

@@ -6,12 +6,13 @@
 use std::num::NonZeroUsize;
 
 use servable::{BatchError, Input, JobError, LoadError, Output, Value};
+use tensor_ops::{best, softmax};
 
 use crate::batch::{self, Layout, Stages};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
-use crate::scores::{best, class_scores, softmax};
+use crate::scores::class_scores;
 use crate::tensors::main_tensor;
 use crate::{Bucketing, Handler, ModelContext, Network, picture};
 

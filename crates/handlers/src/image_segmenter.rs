@@ -4,11 +4,10 @@
 //! per pixel `[class, probability]`. With `output: map` the answer is compact: the class map, its size, and the share of
 //! the picture that each class covers.
 
-mod mask;
-
 use std::num::NonZeroUsize;
 
 use servable::{BatchError, Input, JobError, LoadError, Output, Tensor, Value};
+use tensor_ops::{Mask, MaskError, Scores};
 
 use crate::batch::{self, Layout, Stages};
 use crate::labels::Labels;
@@ -16,7 +15,6 @@ use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
 use crate::tensors::main_tensor;
 use crate::{Bucketing, Handler, ModelContext, Network, picture};
-use mask::{Mask, Scores};
 
 pub(crate) struct ImageSegmenter {
     preparation: Preparation,
@@ -49,15 +47,20 @@ impl ImageSegmenter {
     }
 
     fn map_answer(&self, mask: &Mask) -> Result<Value, JobError> {
-        let classes = mask.classes.max(self.labels.len());
+        let classes = mask.classes().max(self.labels.len());
         let cover = mask.cover(classes).into_iter().enumerate();
-        let (width, height) = mask.size;
+        let (width, height) = mask.size();
         Ok(Value::map([
             (
                 "image_size",
                 Value::list([width, height].map(|side| Value::Int(side as i64))),
             ),
-            ("seg_map", mask.tensor()?.into()),
+            (
+                "seg_map",
+                mask.tensor()
+                    .map_err(|error| JobError::failed(error.to_string()))?
+                    .into(),
+            ),
             (
                 "cover",
                 Value::list(cover.map(|(class, share)| {
@@ -110,11 +113,23 @@ impl Stages for ImageSegmenter {
         let tensor = main_tensor(&result, &["out", "logits"])?;
         check_size(tensor, &row)?;
         let value = match self.form {
-            Form::Probabilities => Scores::of(tensor, row.size())?.probabilities()?.into(),
-            Form::Map => self.map_answer(&Mask::of(tensor, row.size())?)?,
+            Form::Probabilities => probabilities(tensor, row.size())?,
+            Form::Map => self.map_answer(&Mask::of(tensor, row.size()).map_err(refused)?)?,
         };
         Ok(Output::new(value))
     }
+}
+
+fn probabilities(tensor: &Tensor, size: (usize, usize)) -> Result<Value, JobError> {
+    let scores = Scores::of(tensor, size).map_err(refused)?;
+    let shares = scores.probabilities();
+    Ok(shares
+        .map_err(|error| JobError::failed(error.to_string()))?
+        .into())
+}
+
+fn refused(error: MaskError) -> JobError {
+    JobError::failed(format!("the network's result is {error}"))
 }
 
 /// The result must have one cell per pixel of the network's input.

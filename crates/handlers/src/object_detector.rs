@@ -7,12 +7,12 @@
 use std::num::NonZeroUsize;
 
 use servable::{BatchError, Input, JobError, LoadError, Output, Tensor, Value};
+use tensor_ops::numbers;
 
 use crate::batch::{mismatched, refuse_explanation};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{Preparation, TO_TENSOR};
-use crate::scores::numbers;
 use crate::{Handler, ModelContext, Network, picture};
 
 pub(crate) struct ObjectDetector {

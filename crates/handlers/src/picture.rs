@@ -6,9 +6,9 @@ use image_ops::{DecodeLimits, Image};
 use serde::de::IgnoredAny;
 use serde_json::Value as Json;
 use servable::{DType, Input, JobError, Part, Tensor, Value};
+use tensor_ops::{PictureError, image_of, numbers, pixels_of};
 
 use crate::base_handler::{from_value, json_tensor, part};
-use crate::scores::numbers;
 
 /// What a vision handler finds in a request.
 #[derive(Debug)]
@@ -46,8 +46,10 @@ fn decode(part: &Part, limits: &DecodeLimits) -> Result<Picture, String> {
         }
         Value::Bytes(bytes) => decode_bytes(bytes, limits),
         Value::Text(text) => decode_base64(text, limits),
-        Value::Image(image) => from_samples(&image.pixels(|file| samples(file, limits))?),
-        Value::Tensor(tensor) if tensor.dtype() == DType::U8 => from_samples(tensor),
+        Value::Image(image) => pixels_of(image, limits).map(Picture::Image).map_err(told),
+        Value::Tensor(tensor) if tensor.dtype() == DType::U8 => {
+            image_of(tensor).map(Picture::Image).map_err(told)
+        }
         value @ (Value::Tensor(_) | Value::List(_)) => {
             let tensor = from_value(&part.name, value, None).map_err(not_numbers)?;
             from_numbers(&tensor)
@@ -140,31 +142,8 @@ pub(crate) fn example() -> Input {
     Input::body("", picture)
 }
 
-/// A picture's file as samples `[height, width, 3]`.
-fn samples(file: &[u8], limits: &DecodeLimits) -> Result<Tensor, String> {
-    let image =
-        image_ops::decode(file, limits).map_err(|error| format!("cannot be used: {error}"))?;
-    let shape = vec![image.height() as usize, image.width() as usize, 3];
-    Tensor::new(shape, image.into_data()).map_err(|error| error.to_string())
-}
-
-/// 8-bit samples `[height, width, channels]`, as other models and functions of a workflow pass pictures.
-fn from_samples(tensor: &Tensor) -> Result<Picture, String> {
-    let (height, width, channels) = match *tensor.shape() {
-        [height, width] => (height, width, 1),
-        [height, width, channels] => (height, width, channels),
-        _ => (0, 0, 0),
-    };
-    let image = u8::try_from(channels).ok().and_then(|channels| {
-        let (width, height) = (u32::try_from(width).ok()?, u32::try_from(height).ok()?);
-        Image::new(width, height, channels, tensor.bytes().to_vec()).ok()
-    });
-    image.map(Picture::Image).ok_or_else(|| {
-        format!(
-            "is not a picture: expected uint8 of shape [height, width, 1 or 3], found {:?}",
-            tensor.shape()
-        )
-    })
+fn told(error: PictureError) -> String {
+    error.to_string()
 }
 
 fn from_numbers(tensor: &Tensor) -> Result<Picture, String> {

@@ -13,12 +13,13 @@ mod vocabulary;
 use std::num::NonZeroUsize;
 
 use servable::{BatchError, Input, JobError, LoadError, Output, Reason, Tensor, Value};
+use tensor_ops::softmax;
 
 use crate::base_handler::part;
 use crate::batch::{check_rows, mismatched, refuse_explanation};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
-use crate::scores::{class_scores, softmax};
+use crate::scores::class_scores;
 use crate::tensors::{main_tensor, rows};
 use crate::{Handler, ModelContext, Network};
 use subwords::Subwords;

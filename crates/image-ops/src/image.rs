@@ -1,6 +1,9 @@
 //! The picture type: 8-bit samples, row after row, channels interleaved.
 
 use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
 
 use crate::ImageError;
 
@@ -11,34 +14,44 @@ pub(crate) const MAX_PIXELS: u64 = 2 * 89_478_485;
 /// An 8-bit picture of `height` rows, `width` columns and 1 (grey) or 3 channels.
 ///
 /// Sample (x, y, c) lies at `(y * width + x) * channels + c`. Three channels mean RGB unless the code that
-/// made the picture says otherwise. Both sides are at least 1.
-#[derive(Clone, PartialEq, Eq)]
+/// made the picture says otherwise. Both sides are at least 1. Clones share the samples until one of them is changed.
+#[derive(Clone)]
 pub struct Image {
     width: u32,
     height: u32,
     channels: u8,
-    data: Vec<u8>,
+    data: Samples,
+}
+
+#[derive(Clone)]
+enum Samples {
+    Own(Arc<Vec<u8>>),
+    /// Memory that somebody else laid out.
+    Shared(Bytes),
 }
 
 impl Image {
     /// Wraps `data`, which must hold exactly `width * height * channels` samples.
     pub fn new(width: u32, height: u32, channels: u8, data: Vec<u8>) -> Result<Image, ImageError> {
-        if channels != 1 && channels != 3 {
-            return Err(ImageError::Channels { channels });
-        }
-        if width == 0 || height == 0 {
-            return Err(ImageError::ZeroSize { width, height });
-        }
-        let expected = (u64::from(width) * u64::from(height)).saturating_mul(u64::from(channels));
-        if data.len() as u64 != expected {
-            return Err(ImageError::DataLength {
-                width,
-                height,
-                channels,
-                expected,
-                found: data.len(),
-            });
-        }
+        check_data(width, height, channels, data.len())?;
+        let data = Samples::Own(Arc::new(data));
+        Ok(Image {
+            width,
+            height,
+            channels,
+            data,
+        })
+    }
+
+    /// The same over memory that others hold too, which is not copied.
+    pub fn from_bytes(
+        width: u32,
+        height: u32,
+        channels: u8,
+        data: Bytes,
+    ) -> Result<Image, ImageError> {
+        check_data(width, height, channels, data.len())?;
+        let data = Samples::Shared(data);
         Ok(Image {
             width,
             height,
@@ -69,16 +82,43 @@ impl Image {
     }
 
     pub fn data(&self) -> &[u8] {
-        &self.data
+        match &self.data {
+            Samples::Own(data) => data,
+            Samples::Shared(data) => data,
+        }
     }
 
-    /// The samples, to be changed in place.
+    /// The samples, to be changed in place; copied first where others hold them too.
     pub fn data_mut(&mut self) -> &mut [u8] {
-        &mut self.data
+        if let Samples::Shared(data) = &self.data {
+            self.data = Samples::Own(Arc::new(data.to_vec()));
+        }
+        match &mut self.data {
+            Samples::Own(data) => Arc::make_mut(data).as_mut_slice(),
+            Samples::Shared(_) => unreachable!("made its own above"),
+        }
     }
 
+    /// The samples, copied where others hold them too.
     pub fn into_data(self) -> Vec<u8> {
-        self.data
+        match self.data {
+            Samples::Own(data) => Arc::unwrap_or_clone(data),
+            Samples::Shared(data) => data.into(),
+        }
+    }
+
+    /// The samples for sharing, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        struct Kept(Arc<Vec<u8>>);
+        impl AsRef<[u8]> for Kept {
+            fn as_ref(&self) -> &[u8] {
+                &self.0
+            }
+        }
+        match self.data {
+            Samples::Own(data) => Bytes::from_owner(Kept(data)),
+            Samples::Shared(data) => data,
+        }
     }
 
     /// One channel by the luma weights of ITU-R 601-2 in 16-bit fixed point, as Pillow's mode "L".
@@ -92,11 +132,7 @@ impl Image {
                 u32::from(px[0]) * 19_595 + u32::from(px[1]) * 38_470 + u32::from(px[2]) * 7_471;
             ((sum + 0x8000) >> 16) as u8
         };
-        Image {
-            channels: 1,
-            data: self.data.chunks_exact(3).map(luma).collect(),
-            ..*self
-        }
+        self.with_channels(1, self.data().chunks_exact(3).map(luma).collect())
     }
 
     /// Three equal channels from a grey picture; a colour picture is returned as it is.
@@ -104,17 +140,23 @@ impl Image {
         if self.channels == 3 {
             return self;
         }
+        let tripled = self.data().iter().flat_map(|&v| [v, v, v]).collect();
+        self.with_channels(3, tripled)
+    }
+
+    /// A picture of this size over `data`, which must be as long as that takes.
+    fn with_channels(&self, channels: u8, data: Vec<u8>) -> Image {
         Image {
-            channels: 3,
-            data: self.data.iter().flat_map(|&v| [v, v, v]).collect(),
-            ..self
+            channels,
+            data: Samples::Own(Arc::new(data)),
+            ..*self
         }
     }
 
     /// The first and third channel exchanged: RGB becomes BGR. Nothing happens to a grey picture.
     pub fn swap_red_blue(&mut self) {
         if self.channels == 3 {
-            for px in self.data.chunks_exact_mut(3) {
+            for px in self.data_mut().chunks_exact_mut(3) {
                 px.swap(0, 2);
             }
         }
@@ -128,13 +170,34 @@ impl Image {
     /// Row `y`, which must be below the height.
     pub(crate) fn row(&self, y: usize) -> &[u8] {
         let len = self.row_len();
-        &self.data[y * len..(y + 1) * len]
+        &self.data()[y * len..(y + 1) * len]
     }
 
     pub(crate) fn row_mut(&mut self, y: usize) -> &mut [u8] {
         let len = self.row_len();
-        &mut self.data[y * len..(y + 1) * len]
+        &mut self.data_mut()[y * len..(y + 1) * len]
     }
+}
+
+/// Refuses a picture that its samples do not make.
+fn check_data(width: u32, height: u32, channels: u8, found: usize) -> Result<(), ImageError> {
+    if channels != 1 && channels != 3 {
+        return Err(ImageError::Channels { channels });
+    }
+    if width == 0 || height == 0 {
+        return Err(ImageError::ZeroSize { width, height });
+    }
+    let expected = (u64::from(width) * u64::from(height)).saturating_mul(u64::from(channels));
+    if found as u64 != expected {
+        return Err(ImageError::DataLength {
+            width,
+            height,
+            channels,
+            expected,
+            found,
+        });
+    }
+    Ok(())
 }
 
 /// Refuses sizes with an empty side and sizes nobody can mean.
@@ -151,6 +214,15 @@ pub(crate) fn check_size(width: u32, height: u32) -> Result<(), ImageError> {
     }
     Ok(())
 }
+
+impl PartialEq for Image {
+    fn eq(&self, other: &Image) -> bool {
+        let shape = |image: &Image| (image.width, image.height, image.channels);
+        shape(self) == shape(other) && self.data() == other.data()
+    }
+}
+
+impl Eq for Image {}
 
 /// The size, not the samples: a picture in a log line must stay one line.
 impl fmt::Debug for Image {
@@ -191,6 +263,24 @@ mod tests {
         check(2, 3, 3, 17, Err(short));
         assert!(Image::new(u32::MAX, u32::MAX, 3, Vec::new()).is_err());
         assert!(Image::filled(u32::MAX, u32::MAX, 3, 0).is_err());
+    }
+
+    #[test]
+    fn samples_are_shared_until_they_are_changed() {
+        let bytes = Bytes::from(vec![1, 2, 3]);
+        let image = Image::from_bytes(1, 1, 3, bytes.clone()).unwrap();
+        assert_eq!(image.data().as_ptr(), bytes.as_ptr());
+        let mut changed = image.clone();
+        changed.swap_red_blue();
+        assert_eq!(
+            (image.data(), changed.data()),
+            (&[1, 2, 3][..], &[3, 2, 1][..])
+        );
+        let place = changed.data().as_ptr();
+        let copy = changed.clone();
+        assert_eq!(changed.into_bytes().as_ptr(), place);
+        assert_eq!(copy.into_bytes().as_ptr(), place);
+        assert!(Image::from_bytes(1, 1, 3, Bytes::from_static(&[1])).is_err());
     }
 
     #[test]

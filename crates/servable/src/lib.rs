@@ -46,6 +46,12 @@ pub trait Loader: Send + Sync {
     fn signature(&self) -> Signature {
         Signature::default()
     }
+
+    /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the
+    /// contrary changes nothing; where they may, an archive may still forbid it. Asked once, before anything is loaded.
+    fn merges(&self) -> bool {
+        true
+    }
 }
 
 /// A loaded model. Born, used and dropped on one worker thread, so it need not be `Send`.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use half::{bf16, f16};
 use thiserror::Error;
 
@@ -95,6 +96,12 @@ impl<T: Element> Storage for Elements<T> {
     }
 }
 
+impl Storage for Bytes {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+}
+
 /// A dense, row-major tensor in host memory. Cloning and taking rows share the storage.
 #[derive(Clone)]
 pub struct Tensor {
@@ -174,6 +181,17 @@ impl Tensor {
         &self.storage.bytes()[self.start..self.start + self.len() * self.dtype.size()]
     }
 
+    /// The same bytes without a copy, for whoever works on bytes and must not know tensors.
+    pub fn shared_bytes(&self) -> Bytes {
+        struct Kept(Tensor);
+        impl AsRef<[u8]> for Kept {
+            fn as_ref(&self) -> &[u8] {
+                self.0.bytes()
+            }
+        }
+        Bytes::from_owner(Kept(self.clone()))
+    }
+
     /// The elements, if they are of type `T` and their memory is aligned for it.
     pub fn elements<T: Element>(&self) -> Option<&[T]> {
         if self.dtype == T::DTYPE {
@@ -242,6 +260,17 @@ mod tests {
         assert_eq!(row.elements::<i32>(), None);
         assert!(tensor.row(2).is_none());
         assert_eq!(row.bytes().as_ptr(), tensor.bytes()[12..].as_ptr());
+    }
+
+    #[test]
+    fn bytes_are_shared_and_outlive_the_tensor() {
+        let tensor = Tensor::new(vec![2, 2], vec![1u8, 2, 3, 4]).expect("four elements");
+        let place = tensor.bytes()[2..].as_ptr();
+        let bytes = tensor.row(1).expect("second row").shared_bytes();
+        drop(tensor);
+        assert_eq!((&bytes[..], bytes.as_ptr()), (&[3, 4][..], place));
+        let back = Tensor::from_storage(DType::U8, vec![2], Arc::new(bytes)).expect("two elements");
+        assert_eq!(back.bytes().as_ptr(), place);
     }
 
     #[test]

@@ -94,6 +94,11 @@ impl<K: Hash + Eq + Clone, J> Batcher<K, J> {
         self.len == 0
     }
 
+    /// How many buckets have jobs that wait.
+    pub fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
     /// Takes out the jobs for which `is_dead` holds.
     pub fn drop_dead(&mut self, mut is_dead: impl FnMut(&J) -> bool) {
         self.buckets.retain(|_, jobs| {

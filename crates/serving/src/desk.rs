@@ -19,7 +19,7 @@ use crate::job::{Held, Job};
 use crate::metrics::ModelMetrics;
 use crate::queue::{Place, Queue};
 use crate::roster::Roster;
-use crate::sequences::{Refused, SequencePolicy};
+use crate::sequences::{Refused, SequencePolicy, SequenceRefusal};
 use crate::worker::{Batch, Turn, WorkerId};
 
 /// How a desk deals with jobs.
@@ -27,6 +27,8 @@ use crate::worker::{Batch, Turn, WorkerId};
 pub(crate) struct DeskConfig {
     pub(crate) model: Arc<str>,
     pub(crate) batch: BatchPolicy,
+    /// Whether different requests may share a batch. Where they may not, a batch is all that waits of one request.
+    pub(crate) merges: bool,
     pub(crate) sequences: Option<SequencePolicy>,
     /// The most jobs that may wait.
     pub(crate) queue_size: usize,
@@ -63,11 +65,21 @@ pub(crate) struct DeskState {
 /// The part of a batch's time for which its company may be waited for.
 const WORTH: u32 = 16;
 
+/// The most jobs of one request in a batch, where requests do not share one.
+const MOST_OF_A_REQUEST: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
+
 /// The least time that a timer can wait; for less, nobody is waited for.
 const TICK: Duration = Duration::from_millis(1);
 
 impl Desk {
-    pub(crate) fn new(config: DeskConfig) -> Self {
+    pub(crate) fn new(mut config: DeskConfig) -> Self {
+        if !config.merges {
+            // Whatever a request has for the model comes at once: there is no company to wait for.
+            config.batch = BatchPolicy {
+                size: MOST_OF_A_REQUEST,
+                max_delay: Duration::ZERO,
+            };
+        }
         let state = DeskState {
             queue: Queue::new(config.batch, config.sequences),
             roster: Roster::default(),
@@ -96,19 +108,28 @@ impl Desk {
         self.attention.notified().await;
     }
 
-    /// Queues a job, or says why not.
-    pub(crate) fn submit(&self, place: Place, job: Job) -> Result<(), NoWorker> {
-        let now = job.arrival;
+    /// Queues jobs that arrive now, all of them before a batch is cut, or says why it takes none of them.
+    pub(crate) fn submit(
+        &self,
+        now: Instant,
+        jobs: impl ExactSizeIterator<Item = (Place, Job)>,
+    ) -> Result<(), NoWorker> {
         let mut desk = self.lock();
-        if matches!(place, Place::Sequence(_)) {
+        if desk.queue.is_in_sequences() {
+            if jobs.len() > 1 {
+                // No two jobs of a sequence share a batch, and one that is not open would refuse its job alone.
+                return Err(NoWorker::Sequence(SequenceRefusal::OneByOne));
+            }
             // A sequence that has expired takes nothing more, and leaves its place to another.
             desk.tidy(now);
         }
-        desk.make_room(now)?;
+        desk.make_room(jobs.len(), now)?;
         let DeskState { queue, roster, .. } = &mut *desk;
-        queue
-            .push(place, job, now, || roster.ready_ids())
-            .map_err(NoWorker::Sequence)?;
+        for (place, job) in jobs {
+            queue
+                .push(place, job, now, || roster.ready_ids())
+                .map_err(NoWorker::Sequence)?;
+        }
         desk.hand_over(now);
         let waits_for_time = desk.waits_for_time();
         drop(desk);
@@ -123,10 +144,10 @@ impl Desk {
         let now = Instant::now();
         let mut desk = self.lock();
         desk.rate.answered(jobs, now);
-        desk.note_duration(worker, now);
         if desk.roster.at_work(worker, turn).is_none() {
             return; // Abandoned: somebody else works under its name.
         }
+        desk.note_duration(worker, now);
         let refused = desk.queue.answered(worker, ended, now);
         desk.refuse(refused);
         desk.roster.became_idle(worker);
@@ -142,34 +163,39 @@ impl Desk {
 }
 
 impl DeskState {
-    /// Refuses a job that there is no room for. What the job holds is counted already.
-    fn make_room(&mut self, now: Instant) -> Result<(), NoWorker> {
+    /// Refuses jobs that there is no room for. What they hold is counted already.
+    fn make_room(&mut self, coming: usize, now: Instant) -> Result<(), NoWorker> {
         if let Some(why) = &self.closed {
             return Err(why.clone());
         }
-        if !self.has_room() {
+        if !self.has_room(coming) {
             // Perhaps some of them are not waited for any more.
             self.tidy(now);
         }
-        if self.config.job_tickets && self.queue.len() >= self.roster.idle().len() {
+        let tickets = if self.config.merges {
+            coming
+        } else {
+            coming.min(1)
+        };
+        if self.config.job_tickets && self.queue.len() + tickets > self.roster.idle().len() {
             return Err(NoWorker::NoTicket);
         }
         let retry_after = self.rate.time_for(self.queue.len(), now);
-        if self.queue.len() >= self.config.queue_size {
+        if self.queue.len() + coming > self.config.queue_size {
             let most = self.config.queue_size;
             return Err(NoWorker::QueueFull { most, retry_after });
         }
-        if !self.has_room() {
+        if !self.has_room(coming) {
             let most = self.config.queue_bytes;
             return Err(NoWorker::QueueHeavy { most, retry_after });
         }
         Ok(())
     }
 
-    fn has_room(&self) -> bool {
-        // A job larger than the bound is taken when it is alone: it could never come in otherwise.
+    fn has_room(&self, coming: usize) -> bool {
+        // What is larger than the bound is taken when nothing else waits: it could never come in otherwise.
         let light = self.queue.is_empty() || self.config.held.bytes() <= self.config.queue_bytes;
-        light && self.queue.len() < self.config.queue_size
+        light && self.queue.len() + coming <= self.config.queue_size
     }
 
     /// Lets go of what nobody waits for.
@@ -217,17 +243,16 @@ impl DeskState {
         Load {
             in_flight: self.roster.in_flight(),
             takers: match patience {
-                Some(_) => free,
-                None => 1,
+                Some(_) if self.config.merges => free,
+                Some(_) | None => 1,
             },
             patience,
         }
     }
 
     fn send(&mut self, worker: WorkerId, jobs: Vec<Job>, now: Instant) {
-        let size = self.config.batch.size.get();
         let others = self.roster.idle().len().saturating_sub(1);
-        let beside = self.queue.len().div_ceil(size).min(others);
+        let beside = self.queue.batches(self.config.batch.size).min(others);
         let oldest = jobs.iter().map(|job| job.arrival).min().unwrap_or(now);
         let waited = now.saturating_duration_since(oldest.max(self.roster.idle_since()));
         self.config.metrics.batch(jobs.len(), waited);
@@ -236,7 +261,12 @@ impl DeskState {
             None => self.config.cores.claim(beside),
         };
         // Dropped where the worker is gone: their clients hear that they were lost.
-        let _ = self.roster.send(worker, Batch { jobs, cores }, now);
+        let batch = Batch {
+            jobs,
+            waited,
+            cores,
+        };
+        let _ = self.roster.send(worker, batch, now);
     }
 
     /// When the pool's task has to hand over, because nobody else will.
@@ -280,3 +310,6 @@ impl DeskState {
         let _ = job.reply.send(Err(error));
     }
 }
+
+#[cfg(test)]
+mod tests;

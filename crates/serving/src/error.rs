@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use dag::Problem;
 use servable::{JobError, LoadError, Reason};
 use thiserror::Error;
 
 use crate::sequences::SequenceRefusal;
 use crate::source::SourceError;
+use crate::workflow::NodeFailure;
 
 /// What kind of failure it is, by what the client will do next. Each wire maps every code to a status, in one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,6 +36,13 @@ pub enum Code {
     OutOfMemory,
     /// An archive that cannot become a model.
     InvalidModel,
+    WorkflowNotFound,
+    /// An archive or a spec that cannot be read as a workflow.
+    InvalidWorkflow,
+    /// A workflow's graph cannot run as it is written.
+    InvalidGraph,
+    /// Models of a workflow could not be registered.
+    WorkflowFailed,
     /// An archive that could not be brought from where it is.
     DownloadFailed,
     Internal,
@@ -89,6 +98,52 @@ pub enum Error {
     Crowded(u32),
     #[error(transparent)]
     Job(JobError),
+    #[error("Workflow not found: {0}")]
+    WorkflowNotFound(String),
+    #[error("Workflow version: {version} does not exist for workflow: {workflow}")]
+    WorkflowVersionNotFound { workflow: String, version: String },
+    #[error("Workflow {0} is already registered.")]
+    WorkflowTaken(String),
+    #[error("Cannot remove default version for workflow {0}")]
+    DefaultWorkflowVersion(String),
+    /// What the workflow store says about a name it does not have.
+    #[error("{0}")]
+    NotInWorkflowStore(String),
+    /// An archive or a spec that cannot become a workflow.
+    #[error("{0}")]
+    InvalidWorkflow(String),
+    /// A spec whose graph cannot run; all that is wrong with it.
+    #[error("{}", told(file, problems))]
+    InvalidGraph {
+        file: String,
+        problems: Vec<Problem>,
+    },
+    /// TorchServe's sentence, with the names of the models and why each failed.
+    #[error(
+        "Workflow {workflow} has failed to register. Failures: [{}]",
+        listed(failures)
+    )]
+    WorkflowFailed {
+        workflow: String,
+        failures: Vec<(String, Error)>,
+    },
+    /// A node of a workflow failed on this request.
+    #[error("{0}")]
+    Node(Box<NodeFailure>),
+}
+
+/// What is wrong with a spec, one line for each mistake; warnings are left to the log.
+fn told(file: &str, problems: &[Problem]) -> String {
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    let lines: Vec<_> = errors.map(|problem| format!("{file}:{problem}")).collect();
+    lines.join("\n")
+}
+
+fn listed(failures: &[(String, Error)]) -> String {
+    let details = failures
+        .iter()
+        .map(|(node, error)| format!("Workflow Node {node} failed to register. Details: {error}"));
+    details.collect::<Vec<_>>().join(", ")
 }
 
 /// Why no worker takes a job now.
@@ -113,8 +168,10 @@ pub enum NoWorker {
 impl Error {
     /// After how long it is worth trying again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
-        let Error::NoWorker { why, .. } = self else {
-            return None;
+        let why = match self {
+            Error::NoWorker { why, .. } => why,
+            Error::Node(failure) => return failure.cause.retry_after(),
+            _ => return None,
         };
         match why {
             NoWorker::QueueFull { retry_after, .. } | NoWorker::QueueHeavy { retry_after, .. } => {
@@ -148,6 +205,14 @@ impl Error {
             Error::NoWorker { why, .. } => why.code(),
             Error::Crowded(_) => Code::Overloaded,
             Error::Stopping => Code::Unavailable,
+            Error::WorkflowNotFound(_) | Error::NotInWorkflowStore(_) => Code::WorkflowNotFound,
+            Error::WorkflowVersionNotFound { .. } => Code::WorkflowNotFound,
+            Error::WorkflowTaken(_) => Code::Conflict,
+            Error::DefaultWorkflowVersion(_) => Code::Forbidden,
+            Error::InvalidWorkflow(_) => Code::InvalidWorkflow,
+            Error::InvalidGraph { .. } => Code::InvalidGraph,
+            Error::WorkflowFailed { .. } => Code::WorkflowFailed,
+            Error::Node(failure) => failure.cause.code(),
             Error::Timeout { .. } => Code::Timeout,
             Error::WorkerDied(_) => Code::WorkerDied,
             Error::Job(error) => match error.reason {
@@ -169,6 +234,7 @@ impl NoWorker {
             | NoWorker::Sequence(SequenceRefusal::QueueFull { .. } | SequenceRefusal::TooMany(_)) => {
                 Code::Overloaded
             }
+            NoWorker::Sequence(SequenceRefusal::OneByOne) => Code::Unsupported,
             NoWorker::Sequence(SequenceRefusal::NotOpen(_) | SequenceRefusal::WorkerGone(_))
             | NoWorker::NoneAsked
             | NoWorker::LoadFailed(_)

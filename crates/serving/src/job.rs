@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use servable::{Input, Output};
 use tokio::sync::oneshot;
@@ -14,13 +14,29 @@ use crate::metrics::ModelMetrics;
 /// The answer to one job.
 pub type Reply = Result<Output, Error>;
 
+/// The same, with the way that an answered job took.
+pub type TimedReply = Result<(Output, Travel), Error>;
+
+/// How an answered job travelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Travel {
+    /// From its arrival until a worker began its batch.
+    pub queued: Duration,
+    /// For how long the oldest job of its batch waited for company, a worker being idle.
+    pub batch_wait: Duration,
+    /// What the servable took for the whole batch, preprocessing and postprocessing included.
+    pub compute: Duration,
+    /// How many jobs were in the batch.
+    pub batch_size: usize,
+}
+
 /// Which jobs may share a batch: those of one bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Bucket {
-    /// What the loader says of the request's shape.
-    pub(crate) shape: u64,
+pub(crate) enum Bucket {
+    /// What the loader says of the input's shape.
+    Shape(u64),
     /// The request it belongs to, where requests are not to be merged.
-    pub(crate) request: Option<Arc<str>>,
+    Request(Arc<str>),
 }
 
 /// One waiting request. Dropping it unanswered tells its client that it was lost, so nobody waits for ever.
@@ -31,7 +47,7 @@ pub(crate) struct Job {
     pub(crate) metrics: ModelMetrics,
     /// No answer is wanted after this instant.
     pub(crate) deadline: Instant,
-    pub(crate) reply: oneshot::Sender<Reply>,
+    pub(crate) reply: oneshot::Sender<TimedReply>,
     /// The request's span: what is logged for this job belongs to it.
     pub(crate) span: Span,
     /// A part of that span, where traces are collected: the time until a worker takes the job.

@@ -33,6 +33,7 @@ mod settings;
 mod source;
 mod store;
 mod worker;
+pub mod workflow;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -43,7 +44,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use archive::{ModelConfig, Unpacked};
+use dag::Catalogue;
 use servable::{Device, Input, LoadError, Loader};
+use tokio::sync::Semaphore;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -51,7 +54,7 @@ pub use admission::{Admission, Permit};
 pub use batcher::{BatchPolicy, Batcher, Load};
 pub use cores::{Cores, Share};
 pub use error::{Code, Error, NoWorker};
-pub use job::Reply;
+pub use job::{Reply, TimedReply, Travel};
 pub use keeper::Keeper;
 pub use lifecycle::State;
 use metrics::Metrics;
@@ -62,6 +65,8 @@ pub use sequences::{SequencePolicy, SequenceRefusal, SequenceStep};
 pub use settings::{Manner, Settings, Wishes};
 pub use source::{Bringing, Brought, Source, SourceError, SourceOptions, StoreOnly};
 pub use store::{ModelStore, StoreError};
+pub use workflow::store::WorkflowStore;
+use workflow::{Functions, Registered};
 
 /// Makes loaders from archives: what stands between this crate and whatever runs a network.
 pub trait Engine: Send + Sync {
@@ -91,12 +96,16 @@ pub struct Registration {
     /// In place of the manifest's.
     pub name: Option<String>,
     /// In place of the manifest's.
+    pub version: Option<String>,
+    /// In place of the manifest's.
     pub handler: Option<String>,
     /// In place of the manifest's. It is told, and means nothing to native handlers.
     pub runtime: Option<String>,
     pub wishes: Wishes,
     /// Ask S3 for encryption by KMS.
     pub s3_sse_kms: bool,
+    /// Whether it is a model of a workflow: the workflow is kept, and brings it back.
+    pub part: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
 }
@@ -109,6 +118,11 @@ pub struct Serving {
     pub registry: Registry,
     pub admission: Admission,
     pub store: ModelStore,
+    workflows: Registered,
+    workflow_store: WorkflowStore,
+    /// Brings archives into the workflow store.
+    workflow_source: Arc<dyn Source>,
+    functions: Functions,
     source: Arc<dyn Source>,
     engine: Arc<dyn Engine>,
     cores: Cores,
@@ -125,7 +139,12 @@ pub struct Serving {
 /// What a [`Serving`] is made of.
 pub struct Parts {
     pub store: ModelStore,
+    pub workflow_store: WorkflowStore,
+    /// The native functions of workflows.
+    pub functions: Arc<dyn Catalogue>,
     pub source: Arc<dyn Source>,
+    /// Brings archives into the workflow store.
+    pub workflow_source: Arc<dyn Source>,
     pub engine: Arc<dyn Engine>,
     pub cores: Cores,
     /// The most requests that may be inside at once.
@@ -191,6 +210,13 @@ impl Serving {
             registry: Registry::default(),
             admission: Admission::new(parts.admission_limit),
             store: parts.store,
+            workflows: Registered::default(),
+            workflow_store: parts.workflow_store,
+            workflow_source: parts.workflow_source,
+            functions: Functions {
+                catalogue: parts.functions,
+                turns: Arc::new(Semaphore::new(parts.cores.usable().get())),
+            },
             source: parts.source,
             engine: parts.engine,
             cores: parts.cores,
@@ -203,14 +229,19 @@ impl Serving {
         }
     }
 
+    /// The workflows that could be registered by name.
+    pub fn workflow_store(&self) -> &WorkflowStore {
+        &self.workflow_store
+    }
+
     /// Has every later change written down before it is answered. Only the first call counts.
     pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
         let _ = self.keeper.set(keeper);
     }
 
-    /// To be called as soon as something has changed, and waited for before that is answered. A caller who goes away in
-    /// between prevents nothing.
-    fn changed(&self) -> impl Future<Output = ()> + use<> {
+    /// To be called as soon as something has changed that the keeper writes down, and waited for before that is answered. A
+    /// caller who goes away in between prevents nothing. What changes here calls it itself.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let written = self.keeper.get().map(|keeper| keeper.changed());
         async {
             if let Some(written) = written {
@@ -303,6 +334,17 @@ impl Serving {
         registration: Registration,
         restored: Option<String>,
     ) -> Result<Arc<Model>, Error> {
+        let model = self.register_part(registration, restored).await?;
+        self.changed().await;
+        Ok(model)
+    }
+
+    /// Registers a model without telling the keeper: a part of a workflow, which tells of itself.
+    async fn register_part(
+        self: &Arc<Self>,
+        registration: Registration,
+        restored: Option<String>,
+    ) -> Result<Arc<Model>, Error> {
         let this = Arc::clone(self);
         let brought = self.bring(&registration).await?;
         let url = brought
@@ -315,9 +357,7 @@ impl Serving {
         let prepared = fetched
             .await
             .map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
-        let model = self.start(prepared)?;
-        self.changed().await;
-        Ok(model)
+        self.start(prepared)
     }
 
     /// Has the archive copied into the store if it is elsewhere. The copy goes with whoever holds it.
@@ -346,7 +386,8 @@ impl Serving {
         let manifest = &files.manifest().model;
         let given = registration.name.clone().filter(|name| !name.is_empty());
         let name = given.unwrap_or_else(|| manifest.model_name.clone());
-        let version = manifest.model_version.clone();
+        let version = registration.version.clone();
+        let version = version.unwrap_or_else(|| manifest.model_version.clone());
         if let Some(wanted) = restored.filter(|wanted| *wanted != version) {
             return Err(Error::InvalidModel(format!(
                 "{}: expected version {wanted} of the model, found {version}",
@@ -400,6 +441,7 @@ impl Serving {
             loader,
             files,
             brought,
+            part: registration.part,
             at_startup: registration.at_startup,
         })
     }
@@ -415,6 +457,7 @@ impl Serving {
             loader,
             files,
             brought,
+            part,
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
@@ -445,10 +488,12 @@ impl Serving {
             min: settings.workers,
             max: settings.most_workers(),
         };
+        let signature = loader.signature();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         let model = Arc::new(Model {
             runtime,
+            part,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -457,6 +502,7 @@ impl Serving {
             settings,
             scale: Mutex::new(scale),
             pool,
+            signature,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),
@@ -534,13 +580,19 @@ impl Serving {
     ) -> Result<(), Error> {
         let model = self.registry.remove(name, version)?;
         let written = self.changed();
+        let gone = self.unload(&model, limit).await;
+        written.await;
+        gone
+    }
+
+    /// Finishes what is inside a model that is registered no more, and frees everything, within `limit`.
+    async fn unload(&self, model: &Model, limit: Duration) -> Result<(), Error> {
         info!(model = model.name, version = model.version, "unregistered");
         // Workers have no need of it: they load from what was unpacked.
         let brought = model.take_brought();
         let _ = tokio::task::spawn_blocking(move || drop(brought)).await;
         let gone = tokio::time::timeout(limit, model.pool.drain()).await;
-        written.await;
-        gone.map_err(|_| Error::UnloadTimeout(name.into()))
+        gone.map_err(|_| Error::UnloadTimeout(model.name.clone()))
     }
 
     /// Stops: lets nobody in, waits for those inside, and unloads every model. Bounded by `grace`; the log names what
@@ -553,6 +605,9 @@ impl Serving {
                 "{stayed} requests were still inside after {} s of grace",
                 grace.as_secs()
             );
+        }
+        for workflow in self.workflows.take_all() {
+            workflow.keep_brought();
         }
         let mut draining = tokio::task::JoinSet::new();
         for model in self.registry.take_all() {
@@ -584,6 +639,7 @@ struct Prepared {
     loader: Arc<dyn Loader>,
     files: Unpacked,
     brought: Option<Brought>,
+    part: bool,
     at_startup: bool,
 }
 

@@ -11,6 +11,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 mod text;
+mod workflow;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use definition::{Definition, Definitions, Kind, Mode};
 use family::{Family, LogTarget, Series};
 pub use model::ModelMetrics;
 pub use text::CONTENT_TYPE;
+pub use workflow::WorkflowMetrics;
 
 /// The three that the mode `legacy` shows to whoever scrapes.
 const LEGACY: [&str; 3] = [
@@ -95,6 +97,15 @@ impl Metrics {
         ModelMetrics::new(&self.inner, model, version_label)
     }
 
+    /// The handle for a workflow with nodes of these names.
+    pub fn for_workflow<'n>(
+        &self,
+        workflow: &str,
+        nodes: impl Iterator<Item = &'n str>,
+    ) -> WorkflowMetrics {
+        WorkflowMetrics::new(&self.inner, workflow, nodes)
+    }
+
     /// A listener, whichever, sent a response with that status. What is neither 2xx nor 4xx counts as 5xx.
     pub fn response(&self, status: u16) {
         let [good, bad, failed] = &self.inner.responses;
@@ -155,6 +166,9 @@ enum Own {
     Refused,
     Request,
     Inside,
+    WorkflowRequests,
+    WorkflowRequest,
+    WorkflowNode,
 }
 
 struct Inner {
@@ -293,7 +307,7 @@ impl Inner {
 }
 
 /// In the order of [`Own`].
-fn own_definitions() -> [(Definition, &'static [f64]); 7] {
+fn own_definitions() -> [(Definition, &'static [f64]); 10] {
     const SECONDS: &[f64] = &[
         0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
         5.0, 10.0, 30.0, 60.0, 120.0,
@@ -308,6 +322,16 @@ fn own_definitions() -> [(Definition, &'static [f64]); 7] {
             dimensions: dimensions.map(str::to_owned).collect(),
         }
     };
+    let of_workflow = |name: &str, unit: &str, kind, more: Option<&str>| Definition {
+        name: format!("torchrelay_workflow_{name}"),
+        unit: unit.to_owned(),
+        kind,
+        dimensions: ["workflow_name"]
+            .into_iter()
+            .chain(more)
+            .map(str::to_owned)
+            .collect(),
+    };
     let histogram = |name, unit| own(name, unit, Kind::Histogram, None);
     [
         (histogram("queue_seconds", "Seconds"), SECONDS),
@@ -320,6 +344,18 @@ fn own_definitions() -> [(Definition, &'static [f64]); 7] {
         ),
         (histogram("request_seconds", "Seconds"), SECONDS),
         (own("requests_inside", "Requests", Kind::Gauge, None), &[]),
+        (
+            of_workflow("requests_total", "Requests", Kind::Counter, Some("outcome")),
+            &[],
+        ),
+        (
+            of_workflow("request_seconds", "Seconds", Kind::Histogram, None),
+            SECONDS,
+        ),
+        (
+            of_workflow("node_seconds", "Seconds", Kind::Histogram, Some("node")),
+            SECONDS,
+        ),
     ]
 }
 

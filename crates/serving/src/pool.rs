@@ -1,29 +1,32 @@
 //! One version's queue and workers: the handle that others hold, and the task that sees to whatever is not a request.
 //!
-//! Requests meet workers at the [`Desk`]. The task starts, restarts and dismisses workers, hands over what has become due
+//! Requests meet workers at the [`Desk`], to which [`submit`](Pool::submit) brings them. The task starts, restarts and dismisses workers, hands over what has become due
 //! by time, replaces workers that hang, and keeps the status. When the last handle is dropped the task ends and, with it,
 //! the workers and what they loaded.
+
+mod submit;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use servable::{Device, Input, LoadError, Loader};
+use servable::{Device, LoadError, Loader};
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::{Span, error, info, trace_span, warn};
+use tracing::{error, info, warn};
 
 use crate::batcher::BatchPolicy;
 use crate::cores::Cores;
 use crate::desk::{Desk, DeskConfig, DeskState};
 use crate::error::{Error, NoWorker};
-use crate::job::{Bucket, Held, Job, Reply};
+use crate::job::Held;
 use crate::lifecycle::State;
 use crate::metrics::ModelMetrics;
-use crate::queue::Place;
 use crate::roster::{Limits, Overdue, Phase, WorkerStatus};
-use crate::sequences::{SequencePolicy, SequenceStep};
+use crate::sequences::SequencePolicy;
 use crate::worker::{self, Turn, WorkerId};
+
+pub use submit::Request;
 
 /// The most workers a pool may be scaled to; one more is a mistake rather than a wish.
 pub const MOST_WORKERS: usize = 1024;
@@ -49,7 +52,7 @@ pub struct PoolConfig {
     /// How long a worker may be at one batch before it counts as hanging.
     pub response_timeout: Duration,
     pub batch: BatchPolicy,
-    /// Whether requests may share a batch.
+    /// Whether requests may share a batch, as far as the archive is asked.
     pub merge: bool,
     /// For models whose requests come in sequences.
     pub sequences: Option<SequencePolicy>,
@@ -95,7 +98,8 @@ impl PoolStatus {
 #[derive(Clone)]
 pub struct Pool {
     model: Arc<str>,
-    merge: bool,
+    /// Whether different requests may share a batch.
+    merges: bool,
     desk: Arc<Desk>,
     held: Held,
     loader: Arc<dyn Loader>,
@@ -119,17 +123,6 @@ pub(crate) enum Event {
     Drain(oneshot::Sender<()>),
 }
 
-/// One request to a pool.
-pub struct Request<'a> {
-    pub input: Input,
-    /// No answer is wanted after this instant.
-    pub deadline: Instant,
-    /// For models whose requests come in sequences.
-    pub step: Option<SequenceStep>,
-    /// The model under the version that the request named.
-    pub metrics: &'a ModelMetrics,
-}
-
 impl Pool {
     /// Starts the task and its workers, which load on their own threads. Must be called within a tokio runtime.
     pub fn start(config: PoolConfig, loader: Arc<dyn Loader>) -> Pool {
@@ -143,10 +136,13 @@ impl Pool {
             failure: None,
         });
         let model: Arc<str> = config.model.as_str().into();
+        // Sequences are kept apart in a way of their own: a batch has at most one job of each.
+        let merges = config.sequences.is_some() || (config.merge && loader.merges());
         let held = Held::default();
         let desk = Arc::new(Desk::new(DeskConfig {
             model: Arc::clone(&model),
             batch: config.batch,
+            merges,
             sequences: config.sequences,
             queue_size: config.queue_size,
             queue_bytes: config.queue_bytes,
@@ -158,7 +154,7 @@ impl Pool {
         }));
         let pool = Pool {
             model,
-            merge: config.merge,
+            merges,
             desk: Arc::clone(&desk),
             held,
             loader: Arc::clone(&loader),
@@ -168,6 +164,7 @@ impl Pool {
         let mut task = PoolTask {
             name: format!("{}_{}", config.model, config.version),
             loader,
+            merges,
             events: sender.downgrade(),
             desk,
             status,
@@ -185,51 +182,11 @@ impl Pool {
         pool
     }
 
-    /// Queues a job and waits for its answer, but not past its deadline. Dropping the future cancels the job.
-    pub async fn submit(&self, request: Request<'_>) -> Reply {
-        let Request {
-            input,
-            deadline,
-            step,
-            metrics,
-        } = request;
-        let arrival = Instant::now();
-        let place = match step {
-            Some(step) => Place::Sequence(step),
-            None => Place::Bucket(Bucket {
-                shape: self.loader.bucket(&input),
-                request: (!self.merge).then(|| input.id.as_str().into()),
-            }),
-        };
-        let (reply, answer) = oneshot::channel();
-        let queued = trace_span!("queue");
-        let job = Job {
-            _weight: self.held.add(input.bytes()),
-            input,
-            arrival,
-            metrics: metrics.clone(),
-            deadline,
-            reply,
-            span: Span::current(),
-            _queued: (!queued.is_disabled()).then(|| Box::new(queued)),
-        };
-        self.desk
-            .submit(place, job)
-            .map_err(|why| self.no_worker(why))?;
-        let mut leaving = CallOnDrop(Some(&self.desk));
-        let answer = tokio::time::timeout_at(deadline.into(), answer).await;
-        match answer {
-            Ok(Ok(reply)) => {
-                leaving.0 = None;
-                reply
-            }
-            // The desk may see the deadline pass a moment before this does, and let the job go.
-            Ok(Err(_)) if deadline <= Instant::now() => Err(self.timeout(arrival, deadline)),
-            Ok(Err(_)) => Err(self
-                .refusal()
-                .map_or_else(lost_request, |why| self.no_worker(why))),
-            Err(_) => Err(self.timeout(arrival, deadline)),
-        }
+    /// Whether different requests may share a batch, as they may unless the archive or the engine forbids it. Where they
+    /// may not, a batch is all that waits of one request, whatever the batch size, up to 1024 jobs; those of
+    /// [`Pool::submit_all`] are in it together.
+    pub fn merges(&self) -> bool {
+        self.merges
     }
 
     /// Has at least `min` and at most `max` workers from here on; between the two their number stays as it is. Returns
@@ -275,17 +232,6 @@ impl Pool {
         }
     }
 
-    fn refusal(&self) -> Option<NoWorker> {
-        self.desk.lock().closed.clone()
-    }
-
-    fn timeout(&self, arrival: Instant, deadline: Instant) -> Error {
-        Error::Timeout {
-            model: self.model.to_string(),
-            after: deadline.duration_since(arrival),
-        }
-    }
-
     fn no_worker(&self, why: NoWorker) -> Error {
         Error::NoWorker {
             model: self.model.to_string(),
@@ -295,26 +241,13 @@ impl Pool {
     }
 }
 
-fn lost_request() -> Error {
-    Error::WorkerDied("the request was lost".into())
-}
-
-/// A caller that leaves without an answer may have waited for a worker that hangs: the task looks after it.
-struct CallOnDrop<'a>(Option<&'a Arc<Desk>>);
-
-impl Drop for CallOnDrop<'_> {
-    fn drop(&mut self) {
-        if let Some(desk) = self.0 {
-            desk.call();
-        }
-    }
-}
-
 struct PoolTask {
     /// `<model>_<version>`, as in the log.
     name: String,
     config: PoolConfig,
     loader: Arc<dyn Loader>,
+    /// Whether different requests may share a batch.
+    merges: bool,
     desk: Arc<Desk>,
     /// Weak, so that a pool whose handles are all gone ends although its workers live.
     events: mpsc::WeakSender<Event>,
@@ -439,6 +372,7 @@ impl PoolTask {
             name: self.worker_name(id),
             loader: Arc::clone(&self.loader),
             device,
+            merges: self.merges,
             desk: Arc::clone(&self.desk),
             events: self.events.clone(),
             metrics: self.config.metrics.clone(),

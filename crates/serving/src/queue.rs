@@ -1,5 +1,6 @@
 //! The queue of one version: batches cut from buckets, or sequences. Both under one face, so that the desk need not know.
 
+use std::num::NonZeroUsize;
 use std::time::Instant;
 
 use crate::batcher::{BatchPolicy, Batcher, Load};
@@ -115,6 +116,19 @@ impl Queue {
             Queue::Batches(batcher) => batcher.len(),
             Queue::Sequences(sequences) => sequences.len(),
         }
+    }
+
+    /// How many batches of at most `size` the waiting jobs make, at least.
+    pub(crate) fn batches(&self, size: NonZeroUsize) -> usize {
+        let buckets = match self {
+            Queue::Batches(batcher) => batcher.buckets(),
+            Queue::Sequences(_) => 0,
+        };
+        self.len().div_ceil(size.get()).max(buckets)
+    }
+
+    pub(crate) fn is_in_sequences(&self) -> bool {
+        matches!(self, Queue::Sequences(_))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -10,6 +10,7 @@ use archive::Unpacked;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use dashmap::mapref::one::Ref;
+use servable::Signature;
 
 use crate::error::Error;
 use crate::metrics::ModelMetrics;
@@ -27,11 +28,15 @@ pub struct Model {
     pub handler: Option<String>,
     pub settings: Settings,
     pub runtime: String,
+    /// Whether it is a model of a workflow, with which it comes and goes.
+    pub part: bool,
     /// Whether the configuration named it, rather than somebody through the management API.
     pub loaded_at_startup: bool,
     /// The bounds that were last asked for.
     pub scale: Mutex<Scale>,
     pub pool: Pool,
+    /// What it takes and gives, as far as its archive says.
+    pub signature: Signature,
     /// For requests that name this version, and for those that name none.
     pub metrics: ModelMetrics,
     pub default_metrics: ModelMetrics,
@@ -52,6 +57,11 @@ impl Model {
     /// The bounds that were last asked for.
     pub fn scale(&self) -> Scale {
         *self.scale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether different requests may share a batch: see [`Pool::merges`].
+    pub fn merges(&self) -> bool {
+        self.pool.merges()
     }
 
     /// Where its archive is, or was, in the store. Unlike the url it holds no secrets.

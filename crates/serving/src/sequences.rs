@@ -45,6 +45,8 @@ pub enum SequenceRefusal {
     TooMany(usize),
     #[error("sequence {0} has ended with its worker")]
     WorkerGone(String),
+    #[error("its requests come in sequences, and so one by one")]
+    OneByOne,
 }
 
 /// The open sequences of one model and the jobs that wait in them.
@@ -62,8 +64,10 @@ struct Sequence<J> {
     waiting: VecDeque<Waiting<J>>,
     /// A request of it is being computed.
     busy: bool,
-    /// The request that is being computed is the last.
+    /// Nothing more comes: its last request is with a worker, or nobody waits for it any more.
     ending: bool,
+    /// Its handler has ended it, whatever waits.
+    ended: bool,
     opened: Instant,
     touched: Instant,
 }
@@ -111,6 +115,7 @@ impl<J> Sequences<J> {
             waiting: VecDeque::new(),
             busy: false,
             ending: false,
+            ended: false,
             opened: now,
             touched: now,
         });
@@ -157,7 +162,7 @@ impl<J> Sequences<J> {
                 let next = sequence.waiting.pop_front()?;
                 sequence.worker = Some(worker);
                 sequence.busy = true;
-                sequence.ending = next.end;
+                sequence.ending |= next.end;
                 Some(next.job)
             })
             .collect()
@@ -174,12 +179,10 @@ impl<J> Sequences<J> {
             if sequence.worker == Some(worker) && sequence.busy {
                 sequence.busy = false;
                 sequence.touched = now;
-                sequence.ending |= ended.contains(id);
+                sequence.ended = ended.contains(id);
             }
         }
-        self.close(SequenceRefusal::NotOpen, |sequence| {
-            sequence.ending && !sequence.busy
-        })
+        self.close(SequenceRefusal::NotOpen, Sequence::is_over)
     }
 
     /// A worker is gone, and its sequences with it.
@@ -189,7 +192,7 @@ impl<J> Sequences<J> {
         })
     }
 
-    /// Ends what has been idle for too long, or open for too long.
+    /// Ends what is over because nobody waits for its last request any more, and what has been idle or open for too long.
     pub(crate) fn expire(&mut self, now: Instant) -> Refused<J> {
         let policy = self.policy;
         let over = |since: Instant, limit: Option<Duration>| {
@@ -197,7 +200,8 @@ impl<J> Sequences<J> {
         };
         self.close(SequenceRefusal::NotOpen, |sequence| {
             let idle = sequence.waiting.is_empty() && over(sequence.touched, policy.max_idle);
-            !sequence.busy && (idle || over(sequence.opened, policy.timeout))
+            let expired = !sequence.busy && (idle || over(sequence.opened, policy.timeout));
+            expired || sequence.is_over()
         })
     }
 
@@ -251,6 +255,12 @@ impl<J> Sequences<J> {
         self.open
             .values()
             .all(|sequence| sequence.waiting.is_empty())
+    }
+}
+
+impl<J> Sequence<J> {
+    fn is_over(&self) -> bool {
+        !self.busy && (self.ended || (self.ending && self.waiting.is_empty()))
     }
 }
 

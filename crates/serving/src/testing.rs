@@ -24,9 +24,19 @@ pub struct ScriptedLoader {
     failures: AtomicUsize,
     loads: AtomicUsize,
     alive: Arc<AtomicUsize>,
+    /// Whether requests must not share a batch.
+    apart: bool,
 }
 
 impl ScriptedLoader {
+    /// Forbids that requests share a batch.
+    pub fn apart() -> Self {
+        ScriptedLoader {
+            apart: true,
+            ..ScriptedLoader::default()
+        }
+    }
+
     /// Takes that long to load.
     pub fn slow(load_time: Duration) -> Self {
         ScriptedLoader {
@@ -88,6 +98,10 @@ impl Loader for ScriptedLoader {
         let content_type = input.payload().map(|part| part.content_type.as_str());
         content_type.unwrap_or_default().hash(&mut hasher);
         hasher.finish()
+    }
+
+    fn merges(&self) -> bool {
+        !self.apart
     }
 }
 

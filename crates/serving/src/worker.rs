@@ -16,7 +16,7 @@ use tracing::{Span, debug, error, trace_span, warn};
 use crate::cores::Share;
 use crate::desk::Desk;
 use crate::error::Error;
-use crate::job::{Job, Reply};
+use crate::job::{Job, Reply, TimedReply, Travel};
 use crate::metrics::ModelMetrics;
 use crate::pool::Event;
 
@@ -32,6 +32,8 @@ const ENDED_SEQUENCES: &str = "ts_request_sequence_end";
 /// What a worker is given at once.
 pub(crate) struct Batch {
     pub(crate) jobs: Vec<Job>,
+    /// How long the oldest of them waited for company while a worker was idle.
+    pub(crate) waited: Duration,
     pub(crate) cores: Share,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Start {
     pub(crate) name: String,
     pub(crate) loader: Arc<dyn Loader>,
     pub(crate) device: Device,
+    /// Whether a batch may be of different requests.
+    pub(crate) merges: bool,
     /// Where it says that it has answered.
     pub(crate) desk: Arc<Desk>,
     /// Weak, so that a pool whose handles are all gone ends although its workers live.
@@ -111,15 +115,20 @@ fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
 /// The model could not be loaded again after a panic; the worker ends.
 struct Lost;
 
-/// Runs one batch and makes an answer to every job in it. When a batch of several fails as a whole, its jobs are run one by one, so
-/// that a failure costs the request that causes it and no other.
+/// Runs one batch and makes an answer to every job in it. When a batch of several requests fails as a whole, its jobs are run one
+/// by one, so that a failure costs the request that causes it and no other. A batch that is one request fails with it: its answers
+/// may depend on what else is in it, so that alone they would be others.
 fn serve(
     start: &Start,
     servable: &mut Option<Box<dyn Servable>>,
     batch: Batch,
 ) -> Result<Vec<Answer>, Lost> {
     let began = Instant::now();
-    let Batch { jobs, cores } = batch;
+    let Batch {
+        jobs,
+        waited,
+        cores,
+    } = batch;
     let mut inputs = Vec::with_capacity(jobs.len());
     let mut waiting = Vec::with_capacity(jobs.len());
     for job in jobs {
@@ -180,7 +189,9 @@ fn serve(
             .into_iter()
             .map(|result| result.map_err(Error::Job))
             .collect(),
-        failed if inputs.len() == 1 => vec![Err(failed.into_error())],
+        failed if inputs.len() == 1 || !start.merges => {
+            vec![Err(failed.into_error()); inputs.len()]
+        }
         Attempt::Failed(_) | Attempt::Panicked(_) => {
             warn!(
                 worker = start.name,
@@ -213,7 +224,12 @@ fn serve(
             reply,
             span,
             arrival,
-            began,
+            travel: Travel {
+                queued: began.duration_since(arrival),
+                batch_wait: waited,
+                compute: predicting,
+                batch_size: size,
+            },
             metrics,
             result,
         })
@@ -222,11 +238,10 @@ fn serve(
 
 /// What is said to one client.
 struct Answer {
-    reply: oneshot::Sender<Reply>,
+    reply: oneshot::Sender<TimedReply>,
     span: Span,
     arrival: Instant,
-    /// When the batch was begun.
-    began: Instant,
+    travel: Travel,
     metrics: ModelMetrics,
     result: Reply,
 }
@@ -234,10 +249,10 @@ struct Answer {
 impl Answer {
     fn send(self) {
         let _entered = self.span.enter();
-        let queued = self.began.duration_since(self.arrival);
-        self.metrics.answered(queued, self.arrival.elapsed());
+        let Answer { travel, result, .. } = self;
+        self.metrics.answered(travel.queued, self.arrival.elapsed());
         // Fails when the client is gone; the answer has no other owner.
-        let _ = self.reply.send(self.result);
+        let _ = self.reply.send(result.map(|output| (output, travel)));
     }
 }
 

@@ -3,6 +3,8 @@
 //! The reader of configuration, the warnings about unknown keys and `docs/configuration.md` all come from this table.
 //! Where the shipped `config.properties` sets a key, that value is the default, and a test holds the two together.
 
+use std::ops::RangeInclusive;
+
 use super::address::Role;
 
 /// One key of `config.properties`.
@@ -105,29 +107,13 @@ impl Key {
 }
 
 impl Kind {
-    /// The largest number that fits. Counts are TorchServe's, which end at 2³¹ − 1; seconds end at ten years.
-    pub(crate) fn max(self) -> u64 {
+    /// The whole numbers that fit; all of them for what is no whole number. Counts are TorchServe's, which end at 2³¹ − 1;
+    /// seconds end at ten years.
+    pub(crate) fn range(self) -> RangeInclusive<u64> {
         match self {
-            Kind::Count { .. } => i32::MAX as u64,
-            Kind::Seconds { .. } => 10 * 365 * 24 * 3600,
-            Kind::Bytes
-            | Kind::Address(_)
-            | Kind::Decimal
-            | Kind::Bool
-            | Kind::Path
-            | Kind::Text
-            | Kind::Choice(_)
-            | Kind::Regex
-            | Kind::Regexes
-            | Kind::Json => u64::MAX,
-        }
-    }
-
-    /// The least number that fits; 0 for what is no whole number.
-    pub(crate) fn min(self) -> u64 {
-        match self {
-            Kind::Count { min } | Kind::Seconds { min } => min,
-            Kind::Bytes => 1,
+            Kind::Count { min } => min..=i32::MAX as u64,
+            Kind::Seconds { min } => min..=10 * 365 * 24 * 3600,
+            Kind::Bytes => 1..=u64::MAX,
             Kind::Address(_)
             | Kind::Decimal
             | Kind::Bool
@@ -136,7 +122,7 @@ impl Kind {
             | Kind::Choice(_)
             | Kind::Regex
             | Kind::Regexes
-            | Kind::Json => 0,
+            | Kind::Json => 0..=u64::MAX,
         }
     }
 }
@@ -229,15 +215,21 @@ pub static KEYS: &[Key] = &[
     // Models.
     key("model_store", Path, "",
         "The folder of model archives. Mandatory, here or as `--model-store`; it must exist."),
-    key("workflow_store", Path, "", "The folder of workflow archives; without it, the model store.").later(),
+    key("workflow_store", Path, "", "The folder of workflow archives and specs; without it, the model store. Here or as `--workflow-store`."),
     key("load_models", Text, "",
         "What to load at start: `all`, or `[name=]url` between commas, where a url may be a file name in the model store."),
+    key("load_workflows", Text, "",
+        "Which workflows to load at start, after the models: `all`, or `[name=]url` between commas, where a url may be a file \
+         name in the workflow store. Also `--workflows`.").ours(),
+    key("workflow_save_dir", Path, "",
+        "A folder, which must exist, below which a request with `?save=NODE,...` has what went into these nodes and came out \
+         written. Without it there is no saving.").ours(),
     key("models", Json, "",
         "Settings by model and version: `minWorkers`, `maxWorkers`, `batchSize`, `maxBatchDelay` (milliseconds), \
          `responseTimeout` and `startupTimeout` (seconds). They tune what is loaded by other means; what an archive says \
          of itself goes first."),
     key("model_snapshot", Json, "",
-        "The models of a snapshot, which the server writes itself. In a file with this key, `load_models` has no effect.").file_only(),
+        "The models of a snapshot, which the server writes itself. In a file with this key, `load_models` has no effect, and neither has `load_workflows` if it speaks of workflows.").file_only(),
     key("snapshots_kept", COUNT, "100",
         "How many snapshots stay in the folder `config` of the log location; 0 keeps all.").ours(),
     key("default_workers_per_model", COUNT, "0",

@@ -64,10 +64,11 @@ impl<'a> Reader<'a> {
     /// A whole number. One that is not falls back to the default, as in TorchServe, but with a warning.
     pub(crate) fn number(&mut self, name: &str) -> Option<u64> {
         let key = self.key(name);
-        let (min, max) = (key.kind.min(), key.kind.max());
+        let range = key.kind.range();
+        let (min, max) = (*range.start(), *range.end());
         let parse = |value: &str| {
             let number = value.trim().parse().ok();
-            number.filter(|number| (min..=max).contains(number))
+            number.filter(|number| range.contains(number))
         };
         let seconds = matches!(key.kind, Kind::Seconds { .. });
         let unit = if seconds { " of seconds" } else { "" };

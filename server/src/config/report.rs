@@ -37,11 +37,14 @@ pub struct Problem {
     pub message: String,
 }
 
-/// Every problem of a configuration at once. Displayed, each stands on a line of its own.
+/// Every problem of a configuration at once. Displayed, each stands on a line of its own, and below them the warnings, so
+/// that nothing is left to find out when the problems are mended.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigErrors {
     /// At least one, in the order of their lines.
     pub problems: Vec<Problem>,
+    /// What would not have refused the start alone.
+    pub warnings: Vec<Notice>,
 }
 
 /// Something worth telling that does not prevent the start: one line.
@@ -54,7 +57,7 @@ pub struct Notice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     Info,
-    /// Something is not as written; an error under `--strict`.
+    /// Something is not as written.
     Warning,
 }
 
@@ -63,7 +66,7 @@ pub enum Severity {
 pub(crate) struct Report {
     problems: Vec<Problem>,
     warnings: Vec<(Problem, String)>,
-    remarks: Vec<String>,
+    remarks: Vec<Notice>,
 }
 
 impl Report {
@@ -84,20 +87,24 @@ impl Report {
     }
 
     pub(crate) fn remark(&mut self, text: impl Into<String>) {
-        self.remarks.push(text.into());
+        self.note(Severity::Info, text);
     }
 
-    /// The notices, or every problem. `strict` counts each warning as a problem.
+    /// A warning that refuses no start, however strict: what it tells may be as it should be.
+    pub(crate) fn caution(&mut self, text: impl Into<String>) {
+        self.note(Severity::Warning, text);
+    }
+
+    fn note(&mut self, severity: Severity, text: impl Into<String>) {
+        let text = text.into();
+        self.remarks.push(Notice { severity, text });
+    }
+
+    /// The notices, or every problem. `strict` counts each warning as a problem, but no caution.
     pub(crate) fn finish(mut self, strict: bool) -> Result<Vec<Notice>, ConfigErrors> {
         if strict {
             let warnings = self.warnings.drain(..).map(|(problem, _)| problem);
             self.problems.extend(warnings);
-        }
-        if !self.problems.is_empty() {
-            self.problems.sort_by_key(|problem| line(&problem.origin));
-            return Err(ConfigErrors {
-                problems: self.problems,
-            });
         }
         self.warnings
             .sort_by_key(|(problem, _)| line(&problem.origin));
@@ -105,11 +112,17 @@ impl Report {
             severity: Severity::Warning,
             text: format!("{problem}; {consequence}"),
         });
-        let remarks = self.remarks.into_iter().map(|text| Notice {
-            severity: Severity::Info,
-            text,
-        });
-        Ok(warnings.chain(remarks).collect())
+        let notices = warnings.chain(self.remarks);
+        if self.problems.is_empty() {
+            return Ok(notices.collect());
+        }
+        self.problems.sort_by_key(|problem| line(&problem.origin));
+        Err(ConfigErrors {
+            problems: self.problems,
+            warnings: notices
+                .filter(|notice| notice.severity == Severity::Warning)
+                .collect(),
+        })
     }
 }
 
@@ -175,6 +188,9 @@ impl fmt::Display for ConfigErrors {
                 }
             };
             write!(f, "{end}{intro}{problem}")?;
+        }
+        for warning in &self.warnings {
+            write!(f, "\nWarning: {warning}")?;
         }
         Ok(())
     }

@@ -12,6 +12,8 @@ use super::App;
 use super::answer::{json_response, status_response};
 use super::segments::Segments;
 use crate::error::Failure;
+use crate::missing::MissingWorkflow;
+use crate::snapshot::LeftVersion;
 
 /// Open to everybody: whoever probes has no token that expires.
 pub(super) fn probes() -> Router<App> {
@@ -44,15 +46,23 @@ async fn live() -> Response {
     json_response(StatusCode::OK, &json!({ "live": true }))
 }
 
-/// Whether requests are served well: the default version of every model has all the workers it was given, and the server
-/// is not about to stop. Names what is missing.
+/// Whether requests are served well: the default version of every model has all the workers it was given, no model of the
+/// snapshot and no workflow of the start is left out, and the server is not about to stop. Names what is missing.
 async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
         let document = json!({ "ready": false, "stopping": true });
         return json_response(StatusCode::SERVICE_UNAVAILABLE, &document);
     }
-    let models = app.serving.registry.defaults();
-    let missing: Vec<Value> = models.iter().filter_map(|model| missing(model)).collect();
+    let registry = &app.serving.registry;
+    let models = registry.defaults();
+    let left_out = app.left_out.missing(registry);
+    let workflows = app.missing_workflows.missing(&app.serving);
+    let missing: Vec<Value> = models
+        .iter()
+        .filter_map(|model| missing(model))
+        .chain(left_out.iter().map(left_out_description))
+        .chain(workflows.iter().map(workflow_description))
+        .collect();
     if missing.is_empty() {
         return json_response(StatusCode::OK, &json!({ "ready": true }));
     }
@@ -67,18 +77,34 @@ struct Target {
     version: Option<String>,
 }
 
+impl Target {
+    fn means(&self, left: &LeftVersion) -> bool {
+        let version = self.version.as_ref();
+        self.model == left.model && version.is_none_or(|version| *version == left.version)
+    }
+}
+
 /// The same of one model, which is also not ready when it was scaled to no workers.
 async fn model_ready(State(app): State<App>, Segments(target): Segments<Target>) -> Response {
     let registry = &app.serving.registry;
     let model = match registry.resolve(&target.model, target.version.as_deref()) {
         Ok(model) => model,
-        Err(error) => return Failure::from(error).into_response(),
+        Err(error) => {
+            let mut left_out = app.left_out.missing(registry).into_iter();
+            return match left_out.find(|left| target.means(left)) {
+                Some(left) => not_ready(&left_out_description(&left)),
+                None => Failure::from(error).into_response(),
+            };
+        }
     };
     let missing = missing(&model);
     if missing.is_none() && model.pool.status().ready() > 0 && !app.stop.is_cancelled() {
         return json_response(StatusCode::OK, &json!({ "ready": true }));
     }
-    let waiting_for = missing.unwrap_or_else(|| description(&model));
+    not_ready(&missing.unwrap_or_else(|| description(&model)))
+}
+
+fn not_ready(waiting_for: &Value) -> Response {
     let document = json!({ "ready": false, "waitingFor": [waiting_for] });
     json_response(StatusCode::SERVICE_UNAVAILABLE, &document)
 }
@@ -88,6 +114,27 @@ fn missing(model: &Model) -> Option<Value> {
     let status = model.pool.status();
     let scaled_to_none = status.state == ModelState::Registered;
     (!scaled_to_none && status.ready() < status.wanted).then(|| description(model))
+}
+
+fn left_out_description(left: &LeftVersion) -> Value {
+    json!({
+        "modelName": left.model,
+        "modelVersion": left.version,
+        "state": "left out",
+        "failure": left.why,
+    })
+}
+
+fn workflow_description(missing: &MissingWorkflow) -> Value {
+    let mut document = json!({
+        "workflowUrl": missing.url,
+        "state": "left out",
+        "failure": missing.why,
+    });
+    if let Some(name) = &missing.name {
+        document["workflowName"] = json!(name);
+    }
+    document
 }
 
 fn description(model: &Model) -> Value {

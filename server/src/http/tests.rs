@@ -9,7 +9,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use servable::{Device, LoadError, Loader};
 use serving::testing::ScriptedLoader;
-use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes};
+use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
 
@@ -66,8 +66,12 @@ impl Api {
         fs::write(folder.path().join("m/MAR-INF/MANIFEST.json"), manifest).expect("written");
         let unpacked = folder.path().join(".unpacked");
         let store = ModelStore::open(folder.path(), &unpacked, Limits::default()).expect("a store");
+        let workflow_store = WorkflowStore::open(folder.path(), &unpacked, Limits::default());
         let serving = Arc::new(Serving::new(Parts {
             store,
+            workflow_store: workflow_store.expect("a store"),
+            workflow_source: Arc::new(serving::StoreOnly),
+            functions: Arc::new(functions::Functions),
             source: Arc::new(serving::StoreOnly),
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),
@@ -103,6 +107,7 @@ impl Api {
                 initial_workers: 0,
                 unregister_timeout: Duration::from_secs(10),
             },
+            workflow_save_dir: None,
             traces: false,
             cors: Vec::new(),
         };
@@ -111,6 +116,8 @@ impl Api {
             settings: Arc::new(settings),
             auth,
             metrics: Metrics::off(),
+            left_out: LeftOut::default(),
+            missing_workflows: MissingWorkflows::default(),
             stop: CancellationToken::new(),
         };
         Api {
@@ -311,4 +318,62 @@ async fn probes_say_what_is_ready_and_need_no_key() {
         .await;
     api.check("GET", "/live", "", 200, "\"live\": true").await;
     api.check("GET", "/ready", "", 200, "\"ready\": true").await;
+}
+
+#[tokio::test]
+async fn a_server_is_not_ready_while_a_model_of_the_snapshot_is_left_out() {
+    let api = Api::start().await;
+    let why = "gone.mar: not a model archive";
+    let lose = |model: &str, version: &str| {
+        let state = crate::snapshot::SnapshotVersion::default();
+        api.app.left_out.add(model, version, state, why.into());
+    };
+    // What is registered is not missing.
+    lose("m", "1.0");
+    api.check("GET", "/ready", "", 200, "\"ready\": true").await;
+    lose("gone", "1.0");
+    for path in ["/ready", "/ready/gone", "/ready/gone/1.0"] {
+        let answer = api.ask("GET", path, "").await;
+        let document: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+        let expected = serde_json::json!({ "ready": false, "waitingFor": [
+            { "modelName": "gone", "modelVersion": "1.0", "state": "left out", "failure": why },
+        ] });
+        assert_eq!((answer.status, document), (503, expected), "{path}");
+    }
+    api.check("GET", "/ready/gone/2.0", "", 404, "gone").await;
+    api.check("GET", "/ready/m", "", 200, "\"ready\": true")
+        .await;
+    api.check("GET", "/ping", "", 200, "Healthy").await;
+    let manage = async |line: &str, status: u16, expected: &str| {
+        let (method, path) = line.split_once(' ').expect("written here");
+        let request = Request::builder().method(method).uri(path);
+        let request = request.body(Body::empty()).expect("a request");
+        let answer = send(&management_router(api.app.clone()), request).await;
+        let found = (answer.status, answer.body.as_str());
+        assert!(
+            answer.status == status && answer.body.contains(expected),
+            "{line}: {found:?}"
+        );
+    };
+    manage("DELETE /models/gone/2.0", 404, "gone").await;
+    manage("DELETE /models/gone", 200, "unregistered").await;
+    api.check("GET", "/ready", "", 200, "\"ready\": true").await;
+    manage("DELETE /models/gone", 404, "Model not found: gone").await;
+    // Registered and unregistered again, it is missed no more.
+    manage("DELETE /models/m", 200, "unregistered").await;
+    manage("POST /models?url=m", 200, "registered").await;
+    manage("DELETE /models/m", 200, "unregistered").await;
+    api.check("GET", "/ready", "", 200, "\"ready\": true").await;
+}
+
+#[tokio::test]
+async fn a_registration_may_not_give_requests_no_time() {
+    let api = Api::start().await;
+    let request = Request::post("/models?url=m&model_name=n&response_timeout=0");
+    let request = request.body(Body::empty()).expect("a request");
+    let answer = send(&management_router(api.app.clone()), request).await;
+    assert_eq!(answer.status, 400);
+    let message = "response_timeout cannot be 0.";
+    assert!(answer.body.contains(message), "{}", answer.body);
+    assert!(api.app.serving.registry.resolve("n", None).is_err());
 }

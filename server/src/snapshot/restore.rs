@@ -1,16 +1,16 @@
-//! Registering the models of a snapshot: each as it was last acknowledged, whatever its archive says.
+//! Registering the models and workflows of a snapshot: each as it was last acknowledged, whatever its archive says.
 
 use std::fmt;
 use std::sync::Arc;
 
-use serving::{MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
-use thiserror::Error;
+use serving::{Error, MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
 use tracing::{error, info, warn};
 
-use super::{MODELS_KEY, SnapshotModels, SnapshotVersion};
+use super::{LeftOut, MODELS_KEY, SnapshotModels, SnapshotVersion, SnapshotWorkflows};
+use crate::missing::{Kept, MissingWorkflow, MissingWorkflows};
 
 /// Archives that a snapshot names and that the model store has not: each a line, in TorchServe's words.
-#[derive(Debug, Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) struct MissingArchives {
     /// The file of the snapshot.
     file: String,
@@ -34,8 +34,8 @@ impl fmt::Display for MissingArchives {
 
 /// Registers every version, and makes those the default that were. `file` is the snapshot's, for messages.
 ///
-/// Returns what could not be registered although its archive is there: that is logged, the others serve, and whoever
-/// writes the next snapshot must not forget it.
+/// Returns what could not be registered although its archive is there: that is logged, the others serve, and neither who
+/// writes the next snapshot nor who says whether the server is ready must forget it.
 ///
 /// # Errors
 /// An archive is not there; then nothing is registered.
@@ -43,7 +43,7 @@ pub(crate) async fn restore(
     serving: &Arc<Serving>,
     snapshot: &SnapshotModels,
     file: &str,
-) -> Result<SnapshotModels, MissingArchives> {
+) -> Result<LeftOut, MissingArchives> {
     let versions: Vec<(&String, &String, &SnapshotVersion)> = snapshot
         .0
         .iter()
@@ -65,9 +65,9 @@ pub(crate) async fn restore(
     }
     if found.is_empty() {
         warn!("{file}: there are no models in the snapshot, so none is registered");
-        return Ok(SnapshotModels::default());
+        return Ok(LeftOut::default());
     }
-    let (mut left_out, mut restored) = (SnapshotModels::default(), 0);
+    let (left_out, mut restored) = (LeftOut::default(), 0);
     for (name, version, state, url) in found {
         match serving
             .restore(registration(name, state, url), version)
@@ -75,11 +75,11 @@ pub(crate) async fn restore(
         {
             Ok(_) => restored += 1,
             Err(failure) => {
+                let why = without_secrets(&failure, state.url.as_deref());
                 error!(
-                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {failure}"
+                    "model {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
                 );
-                let of_name = left_out.0.entry(name.clone()).or_default();
-                of_name.insert(version.clone(), state.clone());
+                left_out.add(name, version, state.clone(), why);
                 continue;
             }
         }
@@ -91,6 +91,52 @@ pub(crate) async fn restore(
     }
     info!("{file}: {restored} versions of models are registered as they were");
     Ok(left_out)
+}
+
+/// The failure as anybody may read it: a url may hold a key.
+fn without_secrets(failure: &Error, url: Option<&str>) -> String {
+    let text = failure.to_string();
+    match url {
+        Some(url) if url.contains("://") => text.replace(url, &sources::shown(url)),
+        Some(_) | None => text,
+    }
+}
+
+/// Registers every version of every workflow. What cannot be registered is logged and returned, each with the reason.
+pub(crate) async fn restore_workflows(
+    serving: &Arc<Serving>,
+    snapshot: &SnapshotWorkflows,
+) -> MissingWorkflows {
+    let missing = MissingWorkflows::default();
+    let versions = snapshot
+        .0
+        .iter()
+        .flat_map(|(name, versions)| versions.iter().map(move |version| (name, version)));
+    for (name, (version, state)) in versions {
+        let registration = state.registration(name, version);
+        if let Err(failure) = serving.register_workflow(registration).await {
+            let why = without_secrets(&failure, state.url.as_deref());
+            error!(
+                "workflow {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
+            );
+            missing.add(MissingWorkflow {
+                name: Some(name.clone()),
+                url: sources::shown(state.url.as_deref().unwrap_or_default()),
+                why,
+                kept: Some(Kept {
+                    version: version.clone(),
+                    state: state.clone(),
+                }),
+            });
+            continue;
+        }
+        if state.default_version
+            && let Err(failure) = serving.set_default_workflow(name, version).await
+        {
+            error!("{failure}");
+        }
+    }
+    missing
 }
 
 /// What to register: a url from elsewhere, of which the store has a copy or gets another; else what the store has, the url
@@ -108,6 +154,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
     Registration {
         url,
         name: Some(name.to_owned()),
+        version: None,
         handler: state.handler.clone(),
         runtime: state.runtime.clone(),
         wishes: Wishes {
@@ -115,7 +162,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
             max_workers: workers(state.wishes.max_workers),
             ..state.wishes
         },
-        s3_sse_kms: false,
         at_startup: true,
+        ..Registration::default()
     }
 }

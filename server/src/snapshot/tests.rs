@@ -27,7 +27,13 @@ fn the_text_of_a_snapshot() {
     ]);
     let models = models(serde_json::from_str(NOOP).expect("JSON"));
     let now = UNIX_EPOCH + Duration::from_millis(1_795_297_975_324);
-    let text = to_text(&settings, &models, "20261121215255324-shutdown.cfg", now);
+    let text = to_text(
+        &settings,
+        &models,
+        &SnapshotWorkflows::default(),
+        "20261121215255324-shutdown.cfg",
+        now,
+    );
     let expected = format!(
         "{HEAD}inference_address=http://127.0.0.1:8080\n\
          model_store=\\ /srv/Mod\\u00e8les #1\n\
@@ -51,7 +57,13 @@ fn whatever_is_in_it_is_read_back() {
     };
     let versions = models.0.entry(odd.to_owned()).or_default();
     versions.insert(odd.to_owned(), version);
-    let text = to_text(&settings, &models, odd, UNIX_EPOCH);
+    let text = to_text(
+        &settings,
+        &models,
+        &SnapshotWorkflows::default(),
+        odd,
+        UNIX_EPOCH,
+    );
     assert!(
         text.is_ascii() && text.lines().count() == 3 + HEAD.lines().count(),
         "{text}"
@@ -84,7 +96,13 @@ fn a_file_of_torchserve_is_read() {
 fn what_is_no_whole_snapshot_is_told_from_one() {
     let settings = written(&[("model_store", "store"), ("keystore_pass", "\u{e9}")]);
     let models = models(serde_json::from_str(NOOP).expect("JSON"));
-    let text = to_text(&settings, &models, "name", UNIX_EPOCH);
+    let text = to_text(
+        &settings,
+        &models,
+        &SnapshotWorkflows::default(),
+        "name",
+        UNIX_EPOCH,
+    );
     // All but the line end of the last line may be missing; not the brace before it.
     for length in 0..text.len() - 1 {
         assert!(
@@ -146,18 +164,32 @@ fn members_of_the_wrong_kind_are_named() {
 }
 
 #[test]
-fn what_could_not_be_restored_is_kept_until_it_is_registered() {
+fn what_could_not_be_restored_is_kept_until_it_is_registered_or_unregistered() {
     let state = |default: bool| json!({ "marName": "m.mar", "defaultVersion": default });
     let registered = models(json!({ "m": { "1": state(true) } }));
-    let mut left_out =
-        models(json!({ "m": { "1": state(false), "2": state(true) }, "n": { "1": state(true) } }));
-    left_out.remove_all(&registered);
+    let left_out = LeftOut::default();
+    let lost = json!({ "m": { "1": state(false), "2": state(true) }, "n": { "1": state(true) } });
+    for (model, versions) in models(lost).0 {
+        for (version, state) in versions {
+            left_out.add(&model, &version, state, "lost".into());
+        }
+    }
+    left_out.settle(&registered);
     let mut all = registered.clone();
-    all.merge(&left_out);
+    all.merge(&left_out.models());
     // Requests that name no version are answered by the version 1 that is registered.
     let expected =
         json!({ "m": { "1": state(true), "2": state(false) }, "n": { "1": state(true) } });
     assert_eq!(all, models(expected));
-    left_out.remove_all(&all);
-    assert_eq!(left_out, SnapshotModels::default());
+    let forgets = [
+        (("m", Some("1")), false),
+        (("n", Some("1")), true),
+        (("n", None), false),
+        (("m", None), true),
+    ];
+    for ((model, version), expected) in forgets {
+        let found = left_out.forget(model, version);
+        assert_eq!(found, expected, "{model} {version:?}");
+    }
+    assert_eq!(left_out.models(), SnapshotModels::default());
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Api, NOT_ALLOWED};
 use crate::client::Request;
 use crate::fixtures::{Model, own};
-use crate::harness::{Bench, Daemon, Ran};
+use crate::harness::{Bench, Daemon, Ran, START};
 
 const STORE: [&str; 2] = ["--model-store", "store"];
 
@@ -94,8 +94,6 @@ fn c_8_1_the_file_is_one_of_javas_properties() {
 fn c_8_1_a_mistake_is_told_with_file_and_line() {
     let lines = "\njob_queue_size=5\ndefault_service_handler=$$ABSENT_VARIABLE$$\nmodels={";
     let bench = Bench::new().config(lines);
-    let start = "--start --foreground --ncs --ts-config config.properties --model-store store";
-    let start: Vec<&str> = start.split_whitespace().collect();
     let told = [
         "config.properties:4: default_service_handler: the environment variable ABSENT_VARIABLE is not set",
         "config.properties:5: models: not valid JSON: EOF while parsing an object at character 1",
@@ -107,6 +105,7 @@ fn c_8_1_a_mistake_is_told_with_file_and_line() {
             .map(|line| format!("Invalid configuration: {line}"))
             .into(),
     };
+    let start = [&START[..], &["--model-store", "store"]].concat();
     assert_eq!(bench.run(&start), expected);
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Api, BAD, INTERNAL, NO_MODEL, NO_ROUTE, NO_VERSION, NOT_ALLOWED, request};
 use crate::client::{Answer, Connection, Request};
 use crate::fixtures::Model;
-use crate::harness::{Bench, Daemon, Process};
+use crate::harness::{Bench, Daemon, Process, START};
 
 #[test]
 fn c_1_1_a_body_may_come_in_chunks_or_after_a_go_ahead() {
@@ -58,10 +58,8 @@ fn c_1_1_equal_addresses_share_a_listener() {
             "inference_address={socket}\nmanagement_address={socket}\nmetrics_mode=prometheus"
         ))
         .with(&Model::double());
-    let arguments =
-        "--start --foreground --ncs --ts-config config.properties --model-store store --models all";
-    let arguments: Vec<&str> = arguments.split_whitespace().collect();
-    let process = Process::start(bench.command(&arguments));
+    let all = ["--model-store", "store", "--models", "all"];
+    let process = Process::start(bench.command(&[&START[..], &all].concat()));
     process.log.wait_for("Model server started.");
     let ask = |line: &str| {
         let stream = UnixStream::connect(bench.path("tmp/both")).expect("the daemon accepts");
@@ -94,15 +92,7 @@ fn c_1_1_the_metrics_listener_shares_with_nobody() {
     let bench = Bench::new().config(&format!(
         "inference_address=http://{address}\nmetrics_address=http://{address}"
     ));
-    let ran = bench.run(&[
-        "--start",
-        "--foreground",
-        "--ncs",
-        "--ts-config",
-        "config.properties",
-        "--model-store",
-        "store",
-    ]);
+    let ran = bench.run(&[&START[..], &["--model-store", "store"]].concat());
     let taken = format!(
         "metrics_address: cannot listen on http://{address}: Address already in use (os error 98)"
     );

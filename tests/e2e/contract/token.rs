@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{Api, NO_ROUTE};
 use crate::client::{Answer, Connection, Request};
 use crate::fixtures::Model;
-use crate::harness::{Bench, Daemon, Process};
+use crate::harness::{Bench, Daemon, Process, START};
 
 /// A daemon that asks for tokens, with these further lines of configuration.
 fn guarded(lines: &str) -> Daemon {
@@ -207,15 +207,7 @@ fn c_4_a_key_file_that_cannot_be_written_refuses_the_start() {
     let bench = Bench::new().config("disable_token_authorization=false");
     // A folder of that name is in the way, even of root.
     bench.write("key_file.json/file", b"");
-    let ran = bench.run(&[
-        "--start",
-        "--foreground",
-        "--ncs",
-        "--ts-config",
-        "config.properties",
-        "--model-store",
-        "store",
-    ]);
+    let ran = bench.run(&[&START[..], &["--model-store", "store"]].concat());
     assert_eq!(ran.code, Some(1));
     let [line] = ran.stderr.as_slice() else {
         panic!("one line: {:?}", ran.stderr);

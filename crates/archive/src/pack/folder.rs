@@ -5,7 +5,6 @@ use std::io;
 use std::path::Path;
 
 use super::stream;
-use crate::MANIFEST;
 use crate::plan::{PackError, Plan};
 
 pub(super) fn write(
@@ -23,7 +22,7 @@ pub(super) fn write(
     let work = builder.tempdir_in(parent).map_err(failed)?;
     let (new, old) = (work.path().join("new"), work.path().join("old"));
 
-    let manifest = create(&new, MANIFEST)?;
+    let manifest = create(&new, plan.manifest.place())?;
     io::copy(&mut plan.manifest.to_json().as_bytes(), &mut &manifest).map_err(failed)?;
     for (name, source) in &plan.files {
         let mut file = create(&new, name)?;

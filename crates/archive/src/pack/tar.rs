@@ -7,7 +7,6 @@ use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
 
 use super::stream;
-use crate::MANIFEST;
 use crate::plan::{PackError, Plan};
 
 pub(super) fn write(
@@ -16,7 +15,7 @@ pub(super) fn write(
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), PackError> {
     let failed = |error| PackError::io(plan.target(), error);
-    let top = &plan.model_name;
+    let top = &plan.name;
     // No time and no file name in the gzip header: two runs are to agree.
     let packed = GzBuilder::new().mtime(0).write(
         BufWriter::with_capacity(256 << 10, file),
@@ -25,7 +24,14 @@ pub(super) fn write(
     let mut archive = Builder::new(packed);
     let text = plan.manifest.to_json();
     let mut from = text.as_bytes();
-    append(&mut archive, top, MANIFEST, from.len() as u64, &mut from).map_err(failed)?;
+    append(
+        &mut archive,
+        top,
+        plan.manifest.place(),
+        from.len() as u64,
+        &mut from,
+    )
+    .map_err(failed)?;
     for (name, source) in &plan.files {
         stream(source, plan.target(), progress, |from| {
             append(&mut archive, top, name, source.size, from)

@@ -7,7 +7,6 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::stream;
-use crate::MANIFEST;
 use crate::plan::{ArchiveFormat, PackError, Plan};
 
 /// Sizes from here on get the 64-bit form. Below 4 GiB by what deflate may add to bytes that do not compress.
@@ -22,7 +21,7 @@ pub(super) fn write(
     let options = options(plan.format);
     let mut archive = ZipWriter::new(BufWriter::with_capacity(256 << 10, file));
     archive
-        .start_file(MANIFEST, options)
+        .start_file(plan.manifest.place(), options)
         .map_err(|error| failed(error.into()))?;
     archive
         .write_all(plan.manifest.to_json().as_bytes())

@@ -71,14 +71,17 @@ fn yes_or_no(name: &str, probe: &Probe) -> Vec<Line> {
     let missing = document["waitingFor"].as_array();
     for model in missing.into_iter().flatten() {
         let text = |name: &str| model[name].as_str().unwrap_or_default();
-        let count = |name: &str| model[name].as_u64().unwrap_or_default();
+        let how = match (model["readyWorkers"].as_u64(), model["workers"].as_u64()) {
+            (Some(ready), Some(wanted)) => {
+                format!("{ready} of {wanted} workers, {}", text("state"))
+            }
+            // It is not registered.
+            _ => format!("{}: {}", text("state"), text("failure")),
+        };
         lines.push(Line::new(format!(
-            "         {} {}: {} of {} workers, {}",
+            "         {} {}: {how}",
             text("modelName"),
-            text("modelVersion"),
-            count("readyWorkers"),
-            count("workers"),
-            text("state")
+            text("modelVersion")
         )));
     }
     lines
@@ -135,6 +138,14 @@ mod tests {
             503,
             body,
             "  ready  no\n         m 1.0: 1 of 2 workers, ready",
+        );
+        let body = r#"{"ready": false, "waitingFor": [{"modelName": "m", "modelVersion": "1.0", "state": "left out",
+                       "failure": "m.mar: not a model archive"}]}"#;
+        check(
+            ready,
+            503,
+            body,
+            "  ready  no\n         m 1.0: left out: m.mar: not a model archive",
         );
         check(
             ping_lines,

@@ -53,7 +53,10 @@ impl Sampler {
     async fn counters(&mut self) -> Result<Counters, String> {
         let server = self.metrics.as_mut().map_err(|why| why.clone())?;
         let call = Call::new(Api::Metrics, Method::GET, "/metrics");
-        let answer = server.ask(&call).await.map_err(|error| error.to_string())?;
+        let answer = match server.ask(&call).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(missing(&server.address(), &error)),
+        };
         let counters = Counters::read(&String::from_utf8_lossy(&answer.body));
         if !counters.is_full() {
             return Err(
@@ -63,5 +66,22 @@ impl Sampler {
             );
         }
         Ok(counters)
+    }
+}
+
+/// Why there are no metrics, and what to do about it if the server runs without them.
+fn missing(address: &str, error: &Error) -> String {
+    match error {
+        Error::Unreachable { why, .. } => format!(
+            "the metrics listener {address} is not reachable ({why}); if it is off, enable_metrics_api=true in the server's \
+             configuration opens it"
+        ),
+        Error::Usage(_)
+        | Error::File { .. }
+        | Error::Refused { .. }
+        | Error::Answer { .. }
+        | Error::System { .. }
+        | Error::Output(_)
+        | Error::Told => error.to_string(),
     }
 }

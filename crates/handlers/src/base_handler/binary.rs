@@ -222,7 +222,7 @@ const TYPES: [(&str, DType); 9] = [
 pub(crate) fn write_npy(tensor: &Tensor) -> Bytes {
     let widened: Vec<u8>;
     let (dtype, elements) = if tensor.dtype() == DType::BF16 {
-        widened = bytemuck::cast_slice(&crate::scores::numbers(tensor)).to_vec();
+        widened = bytemuck::cast_slice(&tensor_ops::numbers(tensor)).to_vec();
         (DType::F32, widened.as_slice())
     } else {
         (tensor.dtype(), tensor.bytes())

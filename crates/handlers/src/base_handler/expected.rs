@@ -3,7 +3,7 @@
 use servable::{DType, JobError, Tensor};
 
 use super::numbers::Numbers;
-use crate::scores::converted;
+use tensor_ops::converted;
 
 #[derive(Debug, Default)]
 pub(crate) struct Expected {

@@ -1,8 +1,8 @@
 use image_ops::{Image, encode_png};
 use servable::{Input, Tensor, Value};
 
-use crate::scores::numbers;
 use crate::testing::{batch_as_alone, handler, handler_in, on_tensor, tensor};
+use tensor_ops::numbers;
 
 fn grey(level: u8) -> Input {
     let image = Image::filled(2, 2, 3, level).expect("a picture");

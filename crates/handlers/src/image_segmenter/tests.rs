@@ -2,8 +2,8 @@ use image_ops::{Image, encode_png};
 use proptest::prelude::*;
 use servable::{Input, Tensor, Value};
 
-use super::mask::{Mask, Scores};
 use crate::testing::{batch_as_alone, handler, on_tensor, refusal, tensor};
+use tensor_ops::{Mask, Scores};
 
 fn picture(width: u32, height: u32) -> Input {
     let data = (0..width * height * 3)

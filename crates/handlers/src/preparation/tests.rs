@@ -233,7 +233,7 @@ fn what_is_no_picture_is_the_clients_fault() {
     check_payload(
         "",
         tensor(&[2, 2, 2], &[0u8; 8]),
-        "request part `body` is not a picture: expected uint8 of shape [height, width, 1 or 3], found [2, 2, 2]",
+        "request part `body` is not a picture: expected uint8 of shape [height, width, 1 or 3], found uint8[2, 2, 2]",
     );
     check_payload(
         "application/json",

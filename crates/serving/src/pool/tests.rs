@@ -1,5 +1,7 @@
 //! The pool with scripted servables, in real time: what a caller sees when workers are slow, fail, panic or leave.
 
+mod together;
+
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -10,7 +12,7 @@ use servable::Input;
 use super::*;
 use crate::metrics::Metrics;
 use crate::testing::ScriptedLoader;
-use crate::{Code, Cores, SequenceRefusal};
+use crate::{Code, Cores, SequenceRefusal, SequenceStep};
 
 struct Setting {
     workers: usize,

@@ -27,7 +27,7 @@ fn step(text: &str) -> SequenceStep {
 /// Plays steps against two workers and compares what each says.
 ///
 /// `a+` and the like arrive; `take 1` is worker 1 asking for a batch, `done 1` that it has answered, `done 1 a` that its
-/// answer ended `a`, `lost 1` that it is gone; `5s` is time that passes. Steps that say nothing are not listed.
+/// answer ended `a`, `lost 1` that it is gone; `dead a` is a client that gives up; `5s` is time that passes. Steps that say nothing are not listed.
 fn check(batch_size: usize, steps: &str, expected: &[&str]) {
     let mut sequences = sequences(batch_size);
     let mut now = Instant::now();
@@ -51,6 +51,10 @@ fn check(batch_size: usize, steps: &str, expected: &[&str]) {
             "done" => {
                 let ended: Vec<String> = words[2..].iter().map(ToString::to_string).collect();
                 say_refused(sequences.answered(worker(), &ended, now), &mut said);
+            }
+            "dead" => {
+                sequences.drop_dead(|job| *job == words[1]);
+                say_refused(sequences.expire(now), &mut said);
             }
             "lost" => say_refused(sequences.lost(worker()), &mut said),
             time if time.ends_with('s') => {
@@ -125,6 +129,26 @@ fn a_sequence_ends_when_it_is_idle_or_lasts_too_long() {
         "a+ | take 1 | 30s | done 1 | a | 31s",
         &["1: a+", &not_open],
     );
+}
+
+#[test]
+fn a_sequence_whose_last_request_nobody_waits_for_ends_with_the_others() {
+    let not_open = format!("a: sequence a {NOT_OPEN}");
+    // The place is free for another.
+    check(4, "a+- | b+ | c+ | dead a+- | d+ | a", &[&not_open]);
+    check(
+        4,
+        "a+ | take 1 | done 1 | a- | dead a- | a",
+        &["1: a+", &not_open],
+    );
+    // What came before it is served first.
+    check(
+        4,
+        "a+ | take 1 | a | a- | dead a- | a | done 1 | take 1 | done 1 | a | a+ | take 1",
+        &["1: a+", &not_open, "1: a", &not_open, "1: a+"],
+    );
+    // Another than the last ends nothing.
+    check(4, "a+ | dead a+ | a | take 1", &["1: a"]);
 }
 
 #[test]

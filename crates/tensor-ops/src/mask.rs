@@ -2,12 +2,28 @@
 
 use std::borrow::Cow;
 
-use servable::{DType, JobError, Tensor};
+use servable::{Tensor, TensorError};
+use thiserror::Error;
 
-use crate::scores::{converted, numbers};
+use crate::{integers, numbers};
+
+/// Why numbers are no mask. The messages go on after "is": `the network's result is not class numbers: found -1`.
+#[derive(Debug, Clone, Error)]
+pub enum MaskError {
+    #[error("not scores of shape [classes, height, width]: found {0:?}")]
+    NotScores(Tensor),
+    #[error("{scores:?}, which does not cover a picture of {width}x{height}")]
+    TooSmall {
+        scores: Tensor,
+        width: usize,
+        height: usize,
+    },
+    #[error("not class numbers: found {0}")]
+    NotClasses(i64),
+}
 
 /// Scores `[classes, rows, columns]`, of which the upper left corner is the picture.
-pub(crate) struct Scores<'t> {
+pub struct Scores<'t> {
     numbers: Cow<'t, [f32]>,
     classes: usize,
     rows: usize,
@@ -17,17 +33,16 @@ pub(crate) struct Scores<'t> {
 }
 
 impl<'t> Scores<'t> {
-    pub(crate) fn of(tensor: &'t Tensor, size: (usize, usize)) -> Result<Self, JobError> {
+    pub fn of(tensor: &'t Tensor, size: (usize, usize)) -> Result<Self, MaskError> {
         let [classes, rows, columns] = *tensor.shape() else {
-            return Err(JobError::failed(format!(
-                "the network's result is not scores of shape [classes, height, width], found {tensor:?}"
-            )));
+            return Err(MaskError::NotScores(tensor.clone()));
         };
         if tensor.is_empty() || size.0 > columns || size.1 > rows {
-            return Err(JobError::failed(format!(
-                "the network's scores {tensor:?} do not cover a picture of {}x{}",
-                size.0, size.1
-            )));
+            return Err(MaskError::TooSmall {
+                scores: tensor.clone(),
+                width: size.0,
+                height: size.1,
+            });
         }
         Ok(Scores {
             numbers: numbers(tensor),
@@ -39,7 +54,7 @@ impl<'t> Scores<'t> {
     }
 
     /// `[height, width, 2]`: the best class as a number, and its softmax over the classes.
-    pub(crate) fn probabilities(&self) -> Result<Tensor, JobError> {
+    pub fn probabilities(&self) -> Result<Tensor, TensorError> {
         let (width, height) = self.size;
         let mut out = Vec::with_capacity(width * height * 2);
         let mut winners = Winners::new(width);
@@ -59,7 +74,6 @@ impl<'t> Scores<'t> {
             }
         }
         Tensor::new(vec![height, width, 2], out)
-            .map_err(|error| JobError::failed(error.to_string()))
     }
 
     fn row(&self, class: usize, y: usize) -> &[f32] {
@@ -89,7 +103,7 @@ impl Winners {
             let cells = self.classes.iter_mut().zip(&mut self.scores);
             for ((winner, best), score) in cells.zip(scores.row(class, y)) {
                 // Two selections instead of a branch: the compiler does eight pixels at once.
-                let better = *score > *best;
+                let better = *score > *best || best.is_nan();
                 *winner = if better { class as u32 } else { *winner };
                 *best = if better { *score } else { *best };
             }
@@ -98,13 +112,11 @@ impl Winners {
 }
 
 /// The class of each pixel of a picture.
-pub(crate) struct Mask {
+pub struct Mask {
     /// Row after row.
     cells: Vec<u32>,
-    /// Width and height.
-    pub(crate) size: (usize, usize),
-    /// How many classes the network tells apart, as far as its result says.
-    pub(crate) classes: usize,
+    size: (usize, usize),
+    classes: usize,
 }
 
 /// Beyond this a class number is a mistake, and listing all classes below it a waste.
@@ -112,16 +124,28 @@ const MAX_CLASSES: i64 = 1 << 16;
 
 impl Mask {
     /// The best class by the network's scores, or the class numbers that a network gives itself.
-    pub(crate) fn of(tensor: &Tensor, size: (usize, usize)) -> Result<Self, JobError> {
+    pub fn of(tensor: &Tensor, size: (usize, usize)) -> Result<Self, MaskError> {
         if let &[_, columns] | &[1, _, columns] = tensor.shape()
             && let Some(numbers) = integers(tensor)
         {
             return Mask::of_numbers(&numbers, columns, size);
         }
-        Ok(Mask::of_scores(&Scores::of(tensor, size)?))
+        Mask::of_scores(tensor, size)
     }
 
-    fn of_scores(scores: &Scores<'_>) -> Self {
+    /// Width and height.
+    pub fn size(&self) -> (usize, usize) {
+        self.size
+    }
+
+    /// How many classes the network tells apart, as far as its result says.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// The best class by scores `[classes, rows, columns]`, of whatever type.
+    pub fn of_scores(tensor: &Tensor, size: (usize, usize)) -> Result<Self, MaskError> {
+        let scores = &Scores::of(tensor, size)?;
         let (width, height) = scores.size;
         let mut cells = Vec::with_capacity(width * height);
         let mut winners = Winners::new(width);
@@ -129,23 +153,25 @@ impl Mask {
             winners.of_row(scores, y);
             cells.extend_from_slice(&winners.classes);
         }
-        Mask {
+        Ok(Mask {
             cells,
             size: scores.size,
             classes: scores.classes,
-        }
+        })
     }
 
-    fn of_numbers(numbers: &[i64], columns: usize, size: (usize, usize)) -> Result<Self, JobError> {
+    fn of_numbers(
+        numbers: &[i64],
+        columns: usize,
+        size: (usize, usize),
+    ) -> Result<Self, MaskError> {
         let (width, height) = size;
         let mut cells = Vec::with_capacity(width * height);
         let mut classes = 0;
         for row in numbers.chunks_exact(columns.max(1)).take(height) {
             for number in &row[..width.min(row.len())] {
                 if !(0..MAX_CLASSES).contains(number) {
-                    return Err(JobError::failed(format!(
-                        "the network's result is not class numbers: found {number}"
-                    )));
+                    return Err(MaskError::NotClasses(*number));
                 }
                 cells.push(*number as u32);
                 classes = classes.max(*number as usize + 1);
@@ -159,7 +185,7 @@ impl Mask {
     }
 
     /// Class numbers `[height, width]`, one byte each where that holds them.
-    pub(crate) fn tensor(&self) -> Result<Tensor, JobError> {
+    pub fn tensor(&self) -> Result<Tensor, TensorError> {
         let (width, height) = self.size;
         let shape = vec![height, width];
         let cells = self.cells.iter();
@@ -168,28 +194,16 @@ impl Mask {
         } else {
             Tensor::new(shape, cells.map(|class| i64::from(*class)).collect())
         }
-        .map_err(|error| JobError::failed(error.to_string()))
     }
 
-    /// The share of the picture that each of `classes` takes.
-    pub(crate) fn cover(&self, classes: usize) -> Vec<f64> {
-        let mut counts = vec![0u64; classes];
+    /// The share of the picture that each class takes, of at least `classes` of them and of all that occur: how often the
+    /// class occurs, over the number of pixels.
+    pub fn cover(&self, classes: usize) -> Vec<f64> {
+        let mut counts = vec![0u64; classes.max(self.classes)];
         for class in &self.cells {
             counts[*class as usize] += 1;
         }
         let all = self.cells.len() as f64;
         counts.into_iter().map(|count| count as f64 / all).collect()
-    }
-}
-
-/// The numbers of a tensor of integers.
-fn integers(tensor: &Tensor) -> Option<Vec<i64>> {
-    match tensor.dtype() {
-        DType::Bool | DType::U8 => Some(converted::<u8, _>(tensor, i64::from)),
-        DType::I8 => Some(converted::<i8, _>(tensor, i64::from)),
-        DType::I16 => Some(converted::<i16, _>(tensor, i64::from)),
-        DType::I32 => Some(converted::<i32, _>(tensor, i64::from)),
-        DType::I64 => Some(converted::<i64, _>(tensor, |number| number)),
-        DType::F16 | DType::BF16 | DType::F32 | DType::F64 => None,
     }
 }

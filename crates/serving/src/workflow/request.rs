@@ -1,0 +1,140 @@
+//! What a client sent, as the values of a graph's inputs.
+
+use dag::{Entry, Graph, Request};
+use servable::{Image, Input, JobError, Part, Symbols, Type, Value};
+
+/// The request as the graph sees it: its payload, and its parts and declared inputs by name.
+///
+/// # Errors
+///
+/// Names the input, what was expected and what was found.
+pub(crate) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError> {
+    let payload = input.payload().or(match &input.parts[..] {
+        [only] => Some(only),
+        _ => None,
+    });
+    let mut parts: Vec<(String, Value)> = Vec::with_capacity(input.parts.len());
+    let required: Vec<&Entry> = graph
+        .inputs
+        .iter()
+        .filter(|entry| entry.default.is_none())
+        .collect();
+    for entry in &graph.inputs {
+        let part = input.part(&entry.name).or(match &required[..] {
+            // Whoever needs but one thing need not name it.
+            [only] if only.name == entry.name => payload,
+            _ => None,
+        });
+        let value = match (part, &entry.default) {
+            (Some(part), _) => read(entry, part)?,
+            (None, Some(default)) => default.clone(),
+            (None, None) => return Err(refuse(entry, "it is missing".into())),
+        };
+        parts.push((entry.name.clone(), value));
+    }
+    for part in &input.parts {
+        if !parts.iter().any(|(name, _)| *name == part.name) {
+            parts.push((part.name.clone(), part.value.clone()));
+        }
+    }
+    Ok(Request {
+        payload: payload.map(|part| part.value.clone()),
+        parts,
+    })
+}
+
+/// A part as a value of the type that the entry declares.
+fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
+    let text = || match &part.value {
+        Value::Bytes(bytes) => std::str::from_utf8(bytes).ok().map(str::trim),
+        Value::Text(text) => Some(text.trim()),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Image(_)
+        | Value::Tensor(_)
+        | Value::List(_)
+        | Value::Map(_) => None,
+    };
+    let value = match (&entry.of, &part.value) {
+        (Type::Image, Value::Bytes(bytes)) => Some(Value::Image(Image::from_file(bytes.clone()))),
+        (Type::Int, _) if let Some(text) = text() => text.parse().ok().map(Value::Int),
+        (Type::Float, _) if let Some(text) = text() => text.parse().ok().map(Value::Float),
+        (Type::Bool, _) if let Some(text) = text() => match text {
+            "true" | "1" => Some(Value::Bool(true)),
+            "false" | "0" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        (Type::Text, Value::Bytes(_)) => text().map(Value::from),
+        (
+            Type::Json | Type::List(_) | Type::Record(_) | Type::Tensor(_) | Type::Boxes,
+            Value::Bytes(_) | Value::Text(_),
+        ) => text().and_then(|text| dag::from_json(text.as_bytes())),
+        (_, value) => Some(value.clone()),
+    };
+    let Some(value) = value else {
+        let found = match text() {
+            Some(text) if text.len() <= 40 => format!("`{text}`"),
+            Some(_) | None => part.value.kind().into(),
+        };
+        return Err(refuse(
+            entry,
+            format!("expected {}, found {found}", entry.of),
+        ));
+    };
+    let checked = entry.of.check(&value, &mut Symbols::default());
+    checked.map_err(|mismatch| refuse(entry, mismatch.to_string()))?;
+    bounded(entry, &value)?;
+    Ok(value)
+}
+
+fn bounded(entry: &Entry, value: &Value) -> Result<(), JobError> {
+    let given = &entry.given;
+    match value {
+        Value::Int(_) | Value::Float(_) => {
+            let number = match value {
+                Value::Int(number) => *number as f64,
+                Value::Float(number) => *number,
+                _ => return Ok(()),
+            };
+            // Also refuses what is not a number.
+            if given.min.is_some_and(|min| !(number >= min))
+                || given.max.is_some_and(|max| !(number <= max))
+            {
+                let bounds = match (given.min, given.max) {
+                    (Some(min), Some(max)) => format!("from {min} to {max}"),
+                    (Some(min), None) => format!("of at least {min}"),
+                    (None, max) => format!("of at most {}", max.unwrap_or_default()),
+                };
+                return Err(refuse(
+                    entry,
+                    format!("expected a number {bounds}, found {number}"),
+                ));
+            }
+        }
+        Value::Text(text)
+            if !given.options.is_empty()
+                && !given.options.iter().any(|option| **option == **text) =>
+        {
+            let options = given.options.join(", ");
+            return Err(refuse(
+                entry,
+                format!("expected one of {options}, found `{text}`"),
+            ));
+        }
+        Value::Null
+        | Value::Bool(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Image(_)
+        | Value::Tensor(_)
+        | Value::List(_)
+        | Value::Map(_) => {}
+    }
+    Ok(())
+}
+
+fn refuse(entry: &Entry, why: String) -> JobError {
+    JobError::bad_input(format!("input `{}`: {why}", entry.name))
+}

@@ -24,7 +24,9 @@ const CLASSIC: &str = "models:\n  m: {url: double.mar}\ndag:\n  m: []\n";
 
 fn bench(lines: &str) -> Bench {
     let bench = Bench::new()
-        .config(&format!("model_store=store\nenable_model_api=true\n{lines}"))
+        .config(&format!(
+            "model_store=store\nenable_model_api=true\n{lines}"
+        ))
         .with(&Model::double());
     war::pack(&bench, "classic", CLASSIC);
     bench.write("store/typed.yaml", TYPED.as_bytes());
@@ -87,14 +89,20 @@ fn a_workflow_that_cannot_be_loaded_is_told_and_asked_for_until_it_is_there() {
     let missing = json!({ "workflowUrl": "gone.war", "state": "left out", "failure": why, "workflowName": "w" });
     let expected = json!({ "ready": false, "waitingFor": [missing] });
     assert_eq!((ready.status, ready.json()), (503, expected));
-    assert_eq!(post_spec(&daemon, "/workflows?workflow_name=w", CLASSIC), 200);
+    assert_eq!(
+        post_spec(&daemon, "/workflows?workflow_name=w", CLASSIC),
+        200
+    );
     assert_eq!(daemon.get("/ready").status, 200);
 }
 
 #[test]
 fn workflows_survive_restarts_and_kills() {
     let mut bench = bench("load_workflows=classic.war");
-    for (round, signal) in [Signal::TERM, Signal::KILL, Signal::KILL].into_iter().enumerate() {
+    for (round, signal) in [Signal::TERM, Signal::KILL, Signal::KILL]
+        .into_iter()
+        .enumerate()
+    {
         let daemon = bench.start_plain(&[]);
         if round == 0 {
             // Once; the snapshot has them from now on.
@@ -109,7 +117,10 @@ fn workflows_survive_restarts_and_kills() {
             assert_eq!(default.status, 200, "{}", default.text());
             assert_eq!(daemon.manage("DELETE", "/workflows/gone").status, 200);
             assert_eq!(daemon.manage("DELETE", "/workflows/classic").status, 200);
-            assert_eq!(daemon.manage("POST", "/workflows?url=typed.yaml").status, 200);
+            assert_eq!(
+                daemon.manage("POST", "/workflows?url=typed.yaml").status,
+                200
+            );
         }
         assert_eq!(registered(&daemon), ["posted 2", "posted 3", "typed 2"]);
         check_answers(&daemon, "posted", json!([2.0, 4.0]));
@@ -125,7 +136,10 @@ fn workflows_survive_restarts_and_kills() {
 #[test]
 fn versions_stand_beside_each_other() {
     let daemon = bench("").start_plain(&["--ncs"]);
-    assert_eq!(post_spec(&daemon, "/workflows?workflow_name=w", CLASSIC), 200);
+    assert_eq!(
+        post_spec(&daemon, "/workflows?workflow_name=w", CLASSIC),
+        200
+    );
     assert_eq!(post_spec(&daemon, "/workflows?workflow_name=w", TYPED), 200);
     assert_eq!(post_spec(&daemon, "/workflows?workflow_name=w", TYPED), 409);
     check_answers(&daemon, "w", json!([2.0, 4.0]));
@@ -153,7 +167,10 @@ fn an_answer_says_how_it_came_about() {
     let request = Request::post("/wfpredict/classic", "[1, 2]").header("x-explain", "1");
     let answer = daemon.send(&request);
     let content_type = answer.header("content-type").expect("a type");
-    assert!(content_type.starts_with("multipart/mixed; boundary="), "{content_type}");
+    assert!(
+        content_type.starts_with("multipart/mixed; boundary="),
+        "{content_type}"
+    );
     for words in ["name=\"answer\"", "name=\"explain\"", "\"total_ms\""] {
         assert!(answer.text().contains(words), "{words}: {}", answer.text());
     }
@@ -164,7 +181,11 @@ fn a_graph_is_shown_as_a_document_and_as_a_picture() {
     let daemon = bench("load_workflows=all").start_plain(&["--ncs"]);
     check_answers(&daemon, "typed", both());
     let graph = daemon.manage("GET", "/workflows/typed?format=json").json();
-    let edges = json!([["first", "second"], ["first", "answer"], ["second", "answer"]]);
+    let edges = json!([
+        ["first", "second"],
+        ["first", "answer"],
+        ["second", "answer"]
+    ]);
     assert_eq!((&graph["form"], &graph["edges"]), (&json!("typed"), &edges));
     let first = &graph["nodes"][0];
     assert_eq!(
@@ -181,7 +202,10 @@ fn a_graph_is_shown_as_a_document_and_as_a_picture() {
     let wrong = daemon.manage("GET", "/workflows/typed?format=png");
     assert_eq!(
         (wrong.status, wrong.message()),
-        (400, "format: expected json, svg or mermaid, found \"png\"".into())
+        (
+            400,
+            "format: expected json, svg or mermaid, found \"png\"".into()
+        )
     );
 }
 
@@ -196,7 +220,13 @@ fn values_of_nodes_are_saved_where_the_configuration_says() {
     let folder = daemon.bench.path("saved/typed").join(id);
     let mut names: Vec<String> = fs::read_dir(&folder)
         .expect("a folder")
-        .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+        .map(|entry| {
+            entry
+                .expect("an entry")
+                .file_name()
+                .into_string()
+                .expect("text")
+        })
         .collect();
     names.sort();
     let outputs: Vec<&String> = names.iter().filter(|name| name.contains(".out.")).collect();
@@ -207,7 +237,10 @@ fn values_of_nodes_are_saved_where_the_configuration_says() {
     let wrong = daemon.post("/wfpredict/typed?save=nobody", b"[1, 2]");
     assert_eq!(
         (wrong.status, wrong.message()),
-        (400, "save: the workflow typed has no node \"nobody\"".into())
+        (
+            400,
+            "save: the workflow typed has no node \"nobody\"".into()
+        )
     );
 }
 
@@ -217,6 +250,9 @@ fn nothing_is_saved_unless_the_configuration_says_where() {
     let answer = daemon.post("/wfpredict/typed?save=first", b"[1, 2]");
     assert_eq!(
         (answer.status, answer.message()),
-        (400, "save: the server saves nothing: workflow_save_dir is not set".into())
+        (
+            400,
+            "save: the server saves nothing: workflow_save_dir is not set".into()
+        )
     );
 }

@@ -265,7 +265,12 @@ fn c_5_3_workflows_are_registered_listed_described_and_unregistered() {
         let names = models.map(|model| model["modelName"].as_str());
         names.map(|name| name.expect("a name").to_owned()).collect()
     };
-    let all = ["chain__first", "chain__second", "diamond__m1", "diamond__m2"];
+    let all = [
+        "chain__first",
+        "chain__second",
+        "diamond__m1",
+        "diamond__m2",
+    ];
     assert_eq!(names(&management), all);
     management.check_said(&[(
         "DELETE /workflows/chain",
@@ -287,7 +292,11 @@ fn c_5_3_workflows_are_registered_listed_described_and_unregistered() {
 #[test]
 fn c_5_3_a_node_that_fails_takes_the_workflow_with_it() {
     let bench = bench();
-    war::pack(&bench, "half", &CHAIN.replace("second: {url: double.mar", "second: {url: gone.mar"));
+    war::pack(
+        &bench,
+        "half",
+        &CHAIN.replace("second: {url: double.mar", "second: {url: gone.mar"),
+    );
     let daemon = start(bench);
     let management = Api::management(&daemon);
     management.check_failed(&[(
@@ -323,16 +332,27 @@ fn c_5_3_a_copy_belongs_to_its_workflow() {
     let gone = format!("POST /workflows?url=file://{from}.gone.war");
     let failure = management.ask(&gone);
     let kind = &failure.json()["type"];
-    assert_eq!((failure.status, kind), (400, &json!("DownloadArchiveException")));
+    assert_eq!(
+        (failure.status, kind),
+        (400, &json!("DownloadArchiveException"))
+    );
 }
 
 #[test]
 fn c_5_4_a_request_goes_through_the_graph() {
     let (daemon, _management) = with_both();
-    for path in ["/wfpredict/chain", "/WfPredict/chain", "/wfpredict/chain/1.0"] {
+    for path in [
+        "/wfpredict/chain",
+        "/WfPredict/chain",
+        "/wfpredict/chain/1.0",
+    ] {
         for method in ["POST", "PUT", "GET"] {
             let answer = daemon.send(&Request::new(method, path).body("[1, 2]"));
-            assert_eq!((answer.status, answer.reason.as_str()), (200, "OK"), "{path}");
+            assert_eq!(
+                (answer.status, answer.reason.as_str()),
+                (200, "OK"),
+                "{path}"
+            );
             assert_eq!(answer.header("content-type"), Some("application/json"));
             assert_eq!(answer.json(), json!([4.0, 8.0]), "{method} {path}");
         }
@@ -359,7 +379,11 @@ fn c_5_4_a_node_that_fails_is_named() {
     assert_eq!(answer.status, 500, "{failure}");
     assert_eq!(
         (&failure["code"], &failure["type"], &failure["message"]),
-        (&json!(500), &json!(INTERNAL), &json!("Error executing first"))
+        (
+            &json!(500),
+            &json!(INTERNAL),
+            &json!("Error executing first")
+        )
     );
     assert_eq!(
         (&failure["workflow"], &failure["node"], &failure["model"]),

@@ -30,7 +30,9 @@ pub(super) fn of(workflow: &Workflow) -> Value {
         })
     });
     let edges = edges(graph);
-    let edges = edges.iter().map(|(from, to)| json!([name(*from), name(*to)]));
+    let edges = edges
+        .iter()
+        .map(|(from, to)| json!([name(*from), name(*to)]));
     let answers = graph.answers.iter().map(|answer| {
         let pick = match &answer.pick {
             Pick::One(source) => reference(graph, source),
@@ -76,7 +78,10 @@ fn of_node(workflow: &Workflow, node: &Node, numbers: &NodeNumbers) -> Value {
     match &node.kind {
         Kind::Model { model, together } => {
             put("kind", json!("model"));
-            put("model", json!(workflow.model_name(&graph.models[*model].name)));
+            put(
+                "model",
+                json!(workflow.model_name(&graph.models[*model].name)),
+            );
             if *together {
                 put("together", json!(true));
             }

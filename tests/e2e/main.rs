@@ -30,4 +30,6 @@ mod start_up;
 mod tensors;
 mod timeouts;
 mod traces;
+mod war;
 mod web_server;
+mod workflows;

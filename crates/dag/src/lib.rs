@@ -7,6 +7,7 @@
 //! `serving` drives runs; the server's endpoints, `torchrelay lint` and `torchrelay graph` check specs.
 
 mod check;
+mod draw;
 mod expression;
 mod function;
 mod graph;
@@ -21,6 +22,7 @@ mod testing;
 mod yaml;
 
 pub use check::{Checked, Options, Summary, check};
+pub use draw::Notes;
 pub use expression::Expression;
 pub use function::{
     About, Arguments, Bound, Catalogue, Function, FunctionError, Inputs, Parameter, ParameterError,

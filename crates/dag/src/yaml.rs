@@ -93,7 +93,7 @@ impl Tree {
             Content::Null => "nothing".to_owned(),
             Content::Bool(value) => value.to_string(),
             Content::Int(value) => format!("the integer {value}"),
-            Content::Float(value) => format!("the number {value}"),
+            Content::Float(value) => format!("the number {value:?}"),
             Content::Text(text) if text.chars().count() > 40 => "a long text".to_owned(),
             Content::Text(text) => format!("the text {text:?}"),
             Content::List(items) => format!("a list of {}", items.len()),

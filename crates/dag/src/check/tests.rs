@@ -6,7 +6,10 @@ use super::*;
 use crate::graph::{Kind, OnError, Pick, Source};
 use crate::testing::Few;
 
+mod broken;
 mod graphs;
+mod learn;
+mod random;
 
 /// A graph as lines: each node with kind, scope, inputs and type, then the answers.
 fn show(graph: &Graph) -> String {

@@ -1,4 +1,4 @@
-//! What is there for nothing: warnings.
+//! What is there for nothing: warnings. Beside errors they would only say what these have led to.
 
 use super::functions::Functions;
 use crate::graph::{Graph, Kind, Node, Source};
@@ -6,6 +6,9 @@ use crate::problem::{About, Report};
 use crate::spec::Spec;
 
 pub(super) fn tell(graph: &Graph, spec: &Spec, functions: &Functions<'_>, report: &mut Report) {
+    if report.failed() {
+        return;
+    }
     let called = |index: usize| {
         graph
             .nodes

@@ -28,7 +28,7 @@ pub(super) fn read(tree: &Tree, report: &mut Report) -> (Settings, Vec<ModelSpec
             | Content::Int(_)
             | Content::Float(_)
             | Content::Text(_)
-            | Content::List(_) => no_model(key, value, report),
+            | Content::List(_) => models.extend(no_model(key, value, defaults, report)),
         }
     }
     (defaults, models)
@@ -111,20 +111,30 @@ fn late(key: &Key, above: &[ModelSpec], report: &mut Report) {
     );
 }
 
-/// Neither a setting nor a model's entry.
-fn no_model(key: &Key, tree: &Tree, report: &mut Report) {
-    let at = About::at(key.place).field(&key.name);
-    let near = report.nearest(&key.name, SETTINGS.iter().map(|setting| setting.name));
+/// Neither a setting nor a model's entry. What was meant as a model stays one for the nodes that speak of it.
+fn no_model(key: &Key, tree: &Tree, settings: Settings, report: &mut Report) -> Option<ModelSpec> {
     if matches!(tree.content, Content::Int(_)) {
+        let at = About::at(key.place).field(&key.name);
+        let near = report.nearest(&key.name, SETTINGS.iter().map(|setting| setting.name));
         report.error(at, format!("unknown setting{near}"));
-    } else {
-        let at = About::at(tree.place).node(&key.name);
-        let found = tree.kind();
-        report.error(
-            at,
-            format!("a model is an object with a `url`, found {found}"),
-        );
+        return None;
     }
+    let at = About::at(tree.place).node(&key.name);
+    let found = tree.kind();
+    report.error(
+        at,
+        format!("a model is an object with a `url`, found {found}"),
+    );
+    Some(ModelSpec {
+        name: At {
+            place: key.place,
+            value: key.name.clone(),
+        },
+        settings,
+        url: String::new(),
+        inputs: Vec::new(),
+        output: Type::Any,
+    })
 }
 
 /// Types by name.

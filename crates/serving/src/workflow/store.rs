@@ -32,7 +32,7 @@ impl WorkflowStore {
     }
 
     /// Opens the archive, spec or folder of that name; `name` is what the workflow is to be called. Blocks while it unpacks.
-    pub(crate) fn fetch(&self, url: &str, name: Option<&str>) -> Result<WorkflowFiles, Error> {
+    pub fn fetch(&self, url: &str, name: Option<&str>) -> Result<WorkflowFiles, Error> {
         let path = self.locate(url)?;
         archive::open_workflow(&path, &self.unpacked, &self.limits, name).map_err(|error| {
             match error {

@@ -49,12 +49,15 @@ pub struct Args {
     /// Folder of model archives; mandatory unless the configuration file has model_store
     #[arg(long, value_name = "DIR")]
     pub model_store: Option<String>,
-    /// Folder of workflow archives; the model store if left out
+    /// Folder of workflow archives and specs; the model store if left out
     #[arg(long, value_name = "DIR")]
     pub workflow_store: Option<String>,
     /// Models to load at start: `all`, or any of `name=url` and `url`
     #[arg(long, value_name = "MODEL", num_args = 1..)]
     pub models: Vec<String>,
+    /// Workflows to load at start: `all`, or any of `name=url` and `url`
+    #[arg(long, value_name = "WORKFLOW", num_args = 1..)]
+    pub workflows: Vec<String>,
     /// Log settings of TorchServe: log4j2 XML, of which levels and files count
     #[arg(long, value_name = "FILE")]
     pub log_config: Option<String>,
@@ -237,7 +240,7 @@ mod tests {
     #[test]
     fn flags_of_torchserve_are_taken() {
         let args = parse(
-            "--start --ncs --ts-config c --model-store m --workflow-store w --models a.mar b=c.mar --log-config l \
+            "--start --ncs --ts-config c --model-store m --workflow-store w --models a.mar b=c.mar --workflows all --log-config l \
              --cpp-log-config p --ppath x --dt --enable-model-api --foreground",
         )
         .unwrap();
@@ -248,6 +251,7 @@ mod tests {
             model_store: Some("m".to_owned()),
             workflow_store: Some("w".to_owned()),
             models: vec!["a.mar".to_owned(), "b=c.mar".to_owned()],
+            workflows: vec!["all".to_owned()],
             log_config: Some("l".to_owned()),
             cpp_log_config: Some("p".to_owned()),
             plugins_path: Some("x".to_owned()),

@@ -36,7 +36,7 @@ pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
 use crate::args::Args;
 use crate::auth::KEY_FILE;
 use crate::log_location::log_location;
-use crate::snapshot::{self, SnapshotModels, SnapshotSettings};
+use crate::snapshot::{self, SnapshotModels, SnapshotSettings, SnapshotWorkflows};
 use crate::telemetry::LogSettings;
 use keys::METRICS_MODES;
 use raw::RawConfig;
@@ -74,6 +74,9 @@ pub struct Config {
     pub model_store: PathBuf,
     pub workflow_store: PathBuf,
     pub load_models: LoadModels,
+    pub load_workflows: LoadModels,
+    /// Where clients may have the values of nodes written; `None`: nowhere.
+    pub workflow_save_dir: Option<PathBuf>,
     pub models: Models,
     /// The name of the first worker; the next ones count on from it.
     pub initial_worker_port: u64,
@@ -132,6 +135,8 @@ pub struct Config {
     pub snapshots: Option<SnapshotSettings>,
     /// The models of the file, if it is a snapshot; they are registered in place of `load_models`.
     pub model_snapshot: Option<SnapshotModels>,
+    /// Its workflows, which are registered in place of `load_workflows`. A snapshot of TorchServe says nothing of any.
+    pub workflow_snapshot: Option<SnapshotWorkflows>,
 }
 
 /// What scripts of other origins may do, as the values of the headers that say so.
@@ -173,7 +178,8 @@ impl Config {
 
     /// Where something is wrong, it is reported and the value is a stand-in; [`Config::load`] then hands out none.
     fn read(reader: &mut Reader<'_>, file: Option<PathBuf>, args: &Args, env: &Env<'_>) -> Config {
-        let model_snapshot = model_snapshot(reader);
+        let (model_snapshot, workflow_snapshot) = snapshot_of(reader).unzip();
+        let workflow_snapshot = workflow_snapshot.flatten();
         let model_store = model_store(reader);
         let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
         let addresses = ["inference_address", "management_address", "metrics_address"];
@@ -196,7 +202,9 @@ impl Config {
             key_material: KeyMaterial::read(reader, https),
             model_store,
             workflow_store,
-            load_models: load_models(reader, model_snapshot.is_some()),
+            load_models: to_load(reader, "model", model_snapshot.is_some()),
+            load_workflows: to_load(reader, "workflow", workflow_snapshot.is_some()),
+            workflow_save_dir: save_dir(reader),
             models: models(reader),
             initial_worker_port: reader.number("initial_worker_port").unwrap_or_default(),
             default_workers_per_model: reader.nonzero("default_workers_per_model"),
@@ -235,6 +243,7 @@ impl Config {
             logs: logs::logs(reader, args.log_config.as_deref(), env),
             snapshots: None,
             model_snapshot,
+            workflow_snapshot,
         }
     }
 }
@@ -252,9 +261,12 @@ fn snapshots(reader: &mut Reader<'_>, env: &Env<'_>) -> SnapshotSettings {
     }
 }
 
-fn model_snapshot(reader: &mut Reader<'_>) -> Option<SnapshotModels> {
+/// The models and workflows of the file, if it is a snapshot.
+fn snapshot_of(reader: &mut Reader<'_>) -> Option<(SnapshotModels, Option<SnapshotWorkflows>)> {
     let (json, setting) = reader.json(snapshot::MODELS_KEY)?;
+    let workflows = SnapshotWorkflows::read(&json);
     SnapshotModels::read(&json)
+        .and_then(|models| Ok((models, workflows?)))
         .map_err(|message| {
             let key = Some(snapshot::MODELS_KEY);
             reader.report.error(&setting.origin, key, message);
@@ -296,27 +308,35 @@ fn folder_not_found(reader: &mut Reader<'_>, name: &str, setting: &raw::Setting)
     }
 }
 
-fn load_models(reader: &mut Reader<'_>, is_snapshot: bool) -> LoadModels {
-    let Some(setting) = reader.setting("load_models") else {
+/// `load_models` or `load_workflows`.
+fn to_load(reader: &mut Reader<'_>, what: &str, is_snapshot: bool) -> LoadModels {
+    let name = format!("load_{what}s");
+    let Some(setting) = reader.setting(&name) else {
         return LoadModels::None;
     };
     if is_snapshot {
         let (origin, key) = (&setting.origin, snapshot::MODELS_KEY);
-        let text = format!("{origin}: load_models is ignored: the models are those of {key}");
+        let text = format!("{origin}: {name} is ignored: the {what}s are those of {key}");
         match origin {
-            // Whoever says it now expects these models. A service that is started over says it each time, and means the
-            // first: that refuses no start.
+            // Whoever says it now expects these. A service that is started over says it each time, and means the first:
+            // that refuses no start.
             Origin::Flag(_) | Origin::Env(_) => reader.report.caution(text),
             Origin::Default | Origin::File { .. } | Origin::Command => reader.report.remark(text),
         }
         return LoadModels::None;
     }
-    LoadModels::parse(&setting.value).unwrap_or_else(|message| {
-        reader
-            .report
-            .error(&setting.origin, Some("load_models"), message);
+    LoadModels::parse(&setting.value, what).unwrap_or_else(|message| {
+        reader.report.error(&setting.origin, Some(&name), message);
         LoadModels::None
     })
+}
+
+fn save_dir(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let (path, setting) = reader.path("workflow_save_dir")?;
+    if !path.is_dir() {
+        folder_not_found(reader, "workflow_save_dir", &setting);
+    }
+    Some(path)
 }
 
 fn models(reader: &mut Reader<'_>) -> Models {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
 use serving::Code;
+use serving::workflow::NodeFailure;
 
 use crate::http::answer::json_response;
 
@@ -15,6 +17,8 @@ pub struct Failure {
     /// The `type` member: the name of TorchServe's exception.
     pub kind: &'static str,
     pub message: String,
+    /// Further members of the body: which node of which workflow it was.
+    pub details: Vec<(&'static str, Value)>,
     /// After how long it is worth trying again, for the header `Retry-After`.
     pub retry_after: Option<Duration>,
 }
@@ -56,6 +60,7 @@ impl Failure {
             status,
             kind,
             message: message.into(),
+            details: Vec::new(),
             retry_after: None,
         }
     }
@@ -123,11 +128,34 @@ impl Failure {
 impl From<serving::Error> for Failure {
     fn from(error: serving::Error) -> Self {
         let (status, kind) = status(error.code());
+        let details = match &error {
+            serving::Error::Node(failure) => details(failure),
+            _ => Vec::new(),
+        };
         Failure {
+            details,
             retry_after: error.retry_after(),
             ..Failure::new(status, kind, error.to_string())
         }
     }
+}
+
+/// Where in a workflow it was.
+fn details(failure: &NodeFailure) -> Vec<(&'static str, Value)> {
+    let mut details = vec![
+        ("workflow", json!(failure.workflow)),
+        ("node", json!(failure.node)),
+    ];
+    if let Some((model, version)) = &failure.model {
+        details.extend([("model", json!(model)), ("version", json!(version))]);
+    }
+    if failure.attempt > 0 {
+        details.push(("attempt", json!(failure.attempt)));
+    }
+    if !failure.item.is_empty() {
+        details.push(("item", json!(failure.item)));
+    }
+    details
 }
 
 impl IntoResponse for Failure {
@@ -139,11 +167,14 @@ impl IntoResponse for Failure {
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             return response;
         }
-        let body = serde_json::json!({
+        let mut body = json!({
             "code": self.status.as_u16(),
             "type": self.kind,
             "message": self.message,
         });
+        for (name, value) in self.details {
+            body[name] = value;
+        }
         let mut response = json_response(self.status, &body);
         if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));

@@ -13,7 +13,9 @@ mod metrics;
 mod openapi;
 mod segments;
 mod token;
+mod workflow;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +35,7 @@ use crate::auth::{Auth, Purpose};
 use crate::config::{Config, Cors};
 use crate::connection::Peer;
 use crate::error::Failure;
+use crate::missing::MissingWorkflows;
 use crate::snapshot::LeftOut;
 use crate::telemetry;
 pub use body::BodyLimits;
@@ -48,6 +51,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What a snapshot has and the registry has not.
     pub left_out: LeftOut,
+    /// Workflows that the start could not register.
+    pub missing_workflows: MissingWorkflows,
     /// Cancelled when the server is told to stop.
     pub stop: CancellationToken,
 }
@@ -61,6 +66,8 @@ pub struct HttpSettings {
     /// The largest answer of a model, in bytes.
     pub max_response_size: usize,
     pub management: ManagementSettings,
+    /// The folder for the values of a workflow's nodes, if clients may have them written.
+    pub workflow_save_dir: Option<PathBuf>,
     /// Whether somebody collects traces.
     traces: bool,
     cors: Vec<(HeaderName, HeaderValue)>,
@@ -81,6 +88,7 @@ impl HttpSettings {
                 initial_workers: config.default_workers_per_model.map_or(0, Into::into),
                 unregister_timeout: config.unregister_model_timeout,
             },
+            workflow_save_dir: config.workflow_save_dir.clone(),
             traces: config.logs.otlp_endpoint.is_some(),
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
         }
@@ -128,25 +136,32 @@ fn finish(routes: Router<App>, app: App) -> Router {
         .with_state(app.clone())
         .layer(middleware::from_fn_with_state(app, around_each_request));
     // Outermost, because routing must see the path without its trailing slashes.
-    Router::new().fallback_service(routes.into_service().map_request(trim_path))
+    Router::new().fallback_service(routes.into_service().map_request(normal_path))
 }
 
-/// Trailing empty segments of a path do not count.
-fn trim_path(mut request: Request) -> Request {
+/// Trailing empty segments of a path do not count, and `wfpredict` is read in any case, as TorchServe does with that word
+/// alone.
+fn normal_path(mut request: Request) -> Request {
     let path = request.uri().path();
     let trimmed = path.trim_end_matches('/');
-    if trimmed.len() != path.len() && path.len() > 1 {
-        let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
-        let text = match request.uri().query() {
-            Some(query) => format!("{trimmed}?{query}"),
-            None => trimmed.to_owned(),
-        };
-        if let Ok(path_and_query) = text.parse::<PathAndQuery>() {
-            let mut parts = request.uri().clone().into_parts();
-            parts.path_and_query = Some(path_and_query);
-            if let Ok(uri) = Uri::from_parts(parts) {
-                *request.uri_mut() = uri;
-            }
+    let trimmed = if trimmed.is_empty() { "/" } else { trimmed };
+    let below = workflow::below_predict(trimmed);
+    if trimmed.len() == path.len() && below.is_none() {
+        return request;
+    }
+    let path = below.map_or_else(
+        || trimmed.to_owned(),
+        |below| format!("{}{below}", workflow::PREDICT),
+    );
+    let text = match request.uri().query() {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    if let Ok(path_and_query) = text.parse::<PathAndQuery>() {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
         }
     }
     request

@@ -16,37 +16,38 @@ pub mod http;
 pub mod listeners;
 pub mod log_location;
 pub mod metrics_config;
+mod missing;
 pub mod shutdown;
 pub mod snapshot;
+mod start;
 pub mod system_metrics;
 pub mod telemetry;
 mod unpacked;
 mod utc;
 pub mod wiring;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use serving::{Engine, Registration, Serving, Wishes};
+use serving::{Engine, Serving};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info};
 
 use auth::{Auth, AuthError};
-use config::{Config, LoadModels, ModelSource};
+use config::Config;
 use connection::ConnectionLimits;
 use http::{App, HttpSettings};
 pub use listeners::{Listeners, Management};
-use snapshot::{LeftOut, Snapshots};
+use snapshot::Snapshots;
 use system_metrics::Sampling;
 use unpacked::UnpackFolder;
 
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
-/// Registers the models of the snapshot, or else the start-up models (they load in the background), writes the first
-/// snapshot, then accepts, then calls `ready` with what serves.
+/// Registers the models of the snapshot, or else the start-up models (they load in the background), and then the workflows,
+/// whose models are waited for; writes the first snapshot, then accepts, then calls `ready` with what serves.
 pub async fn serve(
     config: &Config,
     engine: Arc<dyn Engine>,
@@ -65,19 +66,20 @@ pub async fn serve(
         metrics.clone(),
     )?);
     // A download may take long, and whoever stops the server does not wait for it.
-    let loading = load_at_start(&serving, config);
-    let Some(left_out) = stop.run_until_cancelled(loading).await.transpose()? else {
+    let loading = start::load(&serving, config);
+    let Some(loaded) = stop.run_until_cancelled(loading).await.transpose()? else {
         return Ok(());
     };
     // Before anybody can change what is registered.
-    let snapshots = Snapshots::start(config, &serving, left_out.clone()).await;
+    let snapshots = Snapshots::start(config, &serving, loaded.clone()).await;
 
     let app = App {
         serving: Arc::clone(&serving),
         settings: Arc::new(HttpSettings::new(config)),
         auth,
         metrics: metrics.clone(),
-        left_out,
+        left_out: loaded.models,
+        missing_workflows: loaded.workflows,
         stop: stop.clone(),
     };
     let limits = ConnectionLimits {
@@ -192,39 +194,4 @@ fn auth(config: &Config) -> Result<Auth, AuthError> {
         config.token_expiration_min,
         SystemTime::now(),
     )
-}
-
-/// Registers what the snapshot or the configuration names. A model that cannot be registered is logged and left out; the
-/// others serve. Returns those of a snapshot, which must not be forgotten.
-async fn load_at_start(serving: &Arc<Serving>, config: &Config) -> anyhow::Result<LeftOut> {
-    if let Some(snapshot) = &config.model_snapshot {
-        let file = config.file.as_deref().unwrap_or(Path::new(""));
-        let file = file.display().to_string();
-        return Ok(snapshot::restore(serving, snapshot, &file).await?);
-    }
-    let sources = match &config.load_models {
-        LoadModels::None => Vec::new(),
-        LoadModels::All => {
-            let names = serving.store.list()?;
-            names
-                .into_iter()
-                .map(|url| ModelSource { name: None, url })
-                .collect()
-        }
-        LoadModels::List(sources) => sources.clone(),
-    };
-    for ModelSource { name, url } in sources {
-        let registration = Registration {
-            url: url.clone(),
-            name,
-            wishes: Wishes::default(),
-            s3_sse_kms: false,
-            at_startup: true,
-            ..Registration::default()
-        };
-        if let Err(failure) = serving.register(registration).await {
-            error!("model {} is left out: {failure}", sources::shown(&url));
-        }
-    }
-    Ok(LeftOut::default())
 }

@@ -1,7 +1,7 @@
 //! Snapshots: what a server is set to and which models it has, in files that outlive it.
 //!
 //! A snapshot is a configuration file of TorchServe's kind, with every setting and, under the key `model_snapshot`, every
-//! registered version of a model. One is written at start, whenever what is registered changes, and at the end
+//! registered version of a model and, where TorchServe does not look, of a workflow. One is written at start, whenever what is registered changes, and at the end
 //! (`keeper.rs`); the next start reads the newest (`folder.rs`, called by [`crate::config`]) and registers its models
 //! (`restore.rs`, called by [`crate::serve`]), those that it cannot being remembered (`left_out.rs`). How a file comes to lie in the folder whole or not at all is the affair
 //! of `folder.rs` and `disk.rs`; what it is called, of `name.rs`.
@@ -13,6 +13,7 @@ mod left_out;
 mod models;
 mod name;
 mod restore;
+mod workflows;
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -22,7 +23,8 @@ pub(crate) use folder::{Newest, newest_in};
 pub use keeper::Snapshots;
 pub use left_out::{LeftOut, LeftVersion};
 pub use models::{SnapshotModels, SnapshotVersion};
-pub(crate) use restore::restore;
+pub(crate) use restore::{restore, restore_workflows};
+pub use workflows::{SnapshotWorkflow, SnapshotWorkflows};
 
 use crate::config::properties;
 
@@ -62,10 +64,17 @@ const HEAD: &str = "\
 fn to_text(
     settings: &WrittenSettings,
     models: &SnapshotModels,
+    workflows: &SnapshotWorkflows,
     name: &str,
     now: SystemTime,
 ) -> String {
-    let models = models.to_json(name, now).to_string();
+    let mut models = models.to_json(name, now);
+    // A file without it is one of TorchServe's kind; one that would load workflows again says that there are none.
+    let loads = settings.0.iter().any(|(key, _)| key == "load_workflows");
+    if loads || !workflows.0.is_empty() {
+        models[workflows::MEMBER] = workflows.to_json();
+    }
+    let models = models.to_string();
     let pairs = settings
         .0
         .iter()
@@ -85,7 +94,9 @@ fn check(bytes: &[u8]) -> Result<(), String> {
     let models = models.ok_or_else(|| format!("there is no {MODELS_KEY} in it"))?;
     let json = serde_json::from_str(&models.value)
         .map_err(|error| format!("{MODELS_KEY}: not valid JSON: {error}"))?;
-    SnapshotModels::read(&json).map_err(|message| format!("{MODELS_KEY}: {message}"))?;
+    SnapshotModels::read(&json)
+        .and_then(|_| SnapshotWorkflows::read(&json))
+        .map_err(|message| format!("{MODELS_KEY}: {message}"))?;
     Ok(())
 }
 

@@ -45,14 +45,15 @@ pub fn serving(
         ..Settings::default()
     };
     let store = ModelStore::open(&config.model_store, unpacked, Limits::default())?;
-    let workflow_store = WorkflowStore::open(&config.model_store, unpacked, Limits::default())?;
+    let workflow_store = WorkflowStore::open(&config.workflow_store, unpacked, Limits::default())?;
+    let (source, workflow_source) = sources::sources(config);
     let models = config.models.clone();
     Ok(Serving::new(Parts {
         store,
         workflow_store,
-        workflow_source: Arc::new(sources::source(config)),
+        workflow_source: Arc::new(workflow_source),
         functions: Arc::new(Functions),
-        source: Arc::new(sources::source(config)),
+        source: Arc::new(source),
         engine,
         cores,
         admission_limit: u32::try_from(config.max_connections.get()).unwrap_or(u32::MAX),

@@ -48,7 +48,7 @@ pub use reader::Format;
 pub use unpack::{Unpacked, open};
 pub use workflow::{
     WORKFLOW_MANIFEST, WorkflowFiles, WorkflowListing, WorkflowManifest, inspect_workflow,
-    is_workflow, open_workflow,
+    is_workflow, open_workflow, spec_name,
 };
 
 /// A YAML value, as [`ModelConfig`] keeps them for handlers.

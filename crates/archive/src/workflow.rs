@@ -23,7 +23,7 @@ use crate::{ArchiveError, Limits, digest, tree};
 /// A workflow's files. Dropping it removes what was unpacked; a folder or a spec that is served in place stays.
 #[derive(Debug)]
 pub struct WorkflowFiles {
-    /// What the caller calls it, else its manifest, else the name of the file.
+    /// What the caller calls it, else its manifest, else the spec (`name` at its top), else the name of the file.
     pub name: String,
     /// What the manifest says (`workflowVersion`), else the spec (`version` at its top), if either does.
     pub version: Option<String>,
@@ -115,7 +115,8 @@ pub(crate) fn is_spec(path: &Path) -> bool {
 
 fn open_spec(path: &Path, name: Option<&str>) -> Result<WorkflowFiles, ArchiveError> {
     let spec = read_spec(path, path)?;
-    let name = name.map_or_else(|| stem(path), str::to_owned);
+    let name = name.map(str::to_owned).or_else(|| spec_name(&spec));
+    let name = name.unwrap_or_else(|| stem(path));
     let file = path.file_name().unwrap_or_default();
     Ok(WorkflowFiles {
         spec_file: file.to_string_lossy().into_owned(),
@@ -132,7 +133,9 @@ fn read(path: &Path, dir: PathBuf, name: Option<&str>) -> Result<WorkflowFiles, 
     let handler = named_handler.and_then(|name| confined(path, &dir, name).ok());
     let version = manifest.as_ref().and_then(|it| it.workflow_version.clone());
     Ok(WorkflowFiles {
-        name: name.unwrap_or_else(|| stem(path)),
+        name: name
+            .or_else(|| spec_name(&spec))
+            .unwrap_or_else(|| stem(path)),
         version: version.or_else(|| spec_version(&spec)),
         spec_file: file.display().to_string(),
         spec,
@@ -194,19 +197,23 @@ fn read_spec(archive: &Path, spec: &Path) -> Result<String, ArchiveError> {
     String::from_utf8(bytes).map_err(|error| failed(one_line(error)))
 }
 
-/// What stands under `version` at the top of the spec. Whether the rest is sound is for others to say.
+/// What a spec calls the workflow, under `name` at its top.
+pub fn spec_name(spec: &str) -> Option<String> {
+    top(spec, "name")
+}
+
 fn spec_version(spec: &str) -> Option<String> {
+    top(spec, "version")
+}
+
+/// A text or number at the top of the spec. Whether the rest is sound is for others to say.
+fn top(spec: &str, key: &str) -> Option<String> {
     let document: serde_yaml::Value = serde_yaml::from_str(spec).ok()?;
-    let version = document.get("version")?;
-    let text = version.as_str().map(str::to_owned);
-    text.filter(|text| !text.is_empty())
-        .or_else(|| {
-            version
-                .is_number()
-                .then(|| serde_yaml::to_string(version))?
-                .ok()
-        })
-        .map(|text| text.trim_end().to_owned())
+    let value = document.get(key)?;
+    let text = value.as_str().map(str::to_owned);
+    let number = || value.is_number().then(|| serde_yaml::to_string(value));
+    let text = text.or_else(|| number()?.ok())?;
+    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 /// What is no archive is said to be no workflow archive.

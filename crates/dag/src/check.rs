@@ -31,8 +31,11 @@ use names::Names;
 #[derive(Default, Clone, Copy)]
 pub struct Options<'a> {
     /// What serves a function of the archive's handler file: the url of the model that runs it, if there is such a function.
-    pub python: Option<&'a dyn Fn(&str) -> Option<String>>,
+    pub python: Option<Python<'a>>,
 }
+
+/// The url of the model that runs a function in Python, by the function's name; `None` where there is no such function.
+pub type Python<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What came of checking a spec.
 #[derive(Debug)]
@@ -110,6 +113,12 @@ fn graph(
             (Form::Typed, maker.nodes(list, report)?)
         }
     };
+    let connections: usize = nodes.iter().map(|node| node.sources().count()).sum();
+    if connections > MOST_CONNECTIONS {
+        let at = About::at(nodes.first()?.place);
+        report.error(at, format!("it has {connections} connections between nodes, and a workflow may have {MOST_CONNECTIONS}"));
+        return None;
+    }
     let mut nodes = order::sort(nodes, form, report);
     let scopes = scopes::assign(&mut nodes, report);
     let mut graph = Graph {
@@ -193,6 +202,7 @@ pub(crate) fn member(of: &Type, path: &[String]) -> Result<Type, String> {
 
 /// A graph that has more cannot be drawn, understood or run in time.
 const MOST_NODES: usize = 1000;
+const MOST_CONNECTIONS: usize = 10_000;
 
 fn few_enough(nodes: usize, at: About<'_>, report: &mut Report) -> Option<()> {
     if nodes > MOST_NODES {

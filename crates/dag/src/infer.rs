@@ -119,7 +119,33 @@ pub(crate) fn infer(graph: &mut Graph, facts: Option<&[Facts]>, report: &mut Rep
         condition(graph, NodeId(index), report);
         let output = output(graph, NodeId(index), &offered, facts, right, report);
         let output = instead(graph, NodeId(index), output);
+        // Objects of objects of the same objects grow with every node; what nobody could read is no use to anybody.
+        let output = if weight(&output) > HEAVIEST {
+            Type::Any
+        } else {
+            output
+        };
         graph.nodes[index].output = output;
+    }
+}
+
+/// The largest type that is kept, in words.
+const HEAVIEST: usize = 256;
+
+fn weight(of: &Type) -> usize {
+    match of {
+        Type::Record(fields) => 1 + fields.iter().map(|field| weight(&field.of)).sum::<usize>(),
+        Type::List(of) => 1 + weight(of),
+        Type::Any
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Text
+        | Type::Bytes
+        | Type::Json
+        | Type::Image
+        | Type::Boxes
+        | Type::Tensor(_) => 1,
     }
 }
 

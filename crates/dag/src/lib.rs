@@ -16,12 +16,13 @@ mod json;
 mod plan;
 mod problem;
 mod run;
+mod schema;
 mod spec;
 #[cfg(test)]
 mod testing;
 mod yaml;
 
-pub use check::{Checked, Options, Summary, check};
+pub use check::{Checked, Options, Python, Summary, check};
 pub use draw::Notes;
 pub use expression::Expression;
 pub use function::{
@@ -37,4 +38,5 @@ pub use json::{from_json, value_of};
 pub use plan::Plan;
 pub use problem::{Problem, Severity};
 pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};
+pub use schema::schema;
 pub use spec::Settings;

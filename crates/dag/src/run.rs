@@ -69,7 +69,10 @@ pub enum Fault<E> {
     #[error("{0}")]
     Call(E),
     #[error("input `{field}`: {mismatch}")]
-    Input { field: String, mismatch: Mismatch },
+    Input {
+        field: String,
+        mismatch: Box<Mismatch>,
+    },
     #[error("input `{field}`: the request has no part `{part}`")]
     NoPart { field: String, part: String },
     #[error(
@@ -360,7 +363,6 @@ impl<E> Run<E> {
         }
         for inside in first..first + len {
             self.hand_to_gathers(inside, id);
-            self.frames.item_mut(inside).spend();
             self.begin(inside);
             if self.frames.frames[inside].unsettled == 0 {
                 self.frame_settled(inside);

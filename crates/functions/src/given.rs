@@ -35,6 +35,17 @@ impl Given {
         Picture::of(&value).map_err(|error| wrong(name, error))
     }
 
+    /// The first tensor of what a network gave: the tensor itself, or the first of several.
+    pub(crate) fn first_tensor(&mut self, name: &str) -> Result<Tensor, FunctionError> {
+        let value = self.value(name)?;
+        if let Value::List(items) = &value
+            && let Some(Value::Tensor(first)) = items.first()
+        {
+            return Ok(first.clone());
+        }
+        tensor(value).map_err(|reason| wrong(name, reason))
+    }
+
     /// A tensor, as one or as nested lists of numbers.
     pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, FunctionError> {
         let value = self.value(name)?;
@@ -59,6 +70,19 @@ pub(crate) fn wrong(name: &str, reason: impl std::fmt::Display) -> FunctionError
 /// A mistake of nobody's: memory, an encoder.
 pub(crate) fn failed(reason: impl std::fmt::Display) -> FunctionError {
     FunctionError::Failed(reason.to_string())
+}
+
+/// How many elements a shape has; a request's mistake where they would take more than [`MAX_BYTES`].
+pub(crate) fn check_size(shape: &[usize], element: usize) -> Result<usize, FunctionError> {
+    let bytes = shape
+        .iter()
+        .try_fold(element, |bytes, side| bytes.checked_mul(*side));
+    match bytes {
+        Some(bytes) if bytes <= MAX_BYTES => Ok(bytes / element),
+        Some(_) | None => Err(FunctionError::BadInput(format!(
+            "an output of shape {shape:?} would exceed the limit of {MAX_BYTES} bytes"
+        ))),
+    }
 }
 
 /// A tensor of numbers that were computed for exactly this shape.
@@ -125,7 +149,7 @@ pub(crate) fn picture_value(image: Image, flat: bool) -> Value {
 }
 
 /// A value as a tensor. Lists of numbers become float32, or int64 where all are whole.
-fn tensor(value: Value) -> Result<Tensor, String> {
+pub(crate) fn tensor(value: Value) -> Result<Tensor, String> {
     match value {
         Value::Tensor(tensor) => Ok(tensor),
         Value::Image(image) => {

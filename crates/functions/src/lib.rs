@@ -8,6 +8,7 @@
 //! No graphs, no models and no requests here: specs are checked and run by `dag` and `serving`, which know functions only
 //! as [`dag::Function`].
 
+mod detection;
 mod given;
 mod json;
 mod masks;
@@ -15,8 +16,11 @@ mod native;
 mod parameters;
 mod path;
 mod pictures;
+mod scores;
+mod tensors;
 #[cfg(test)]
 mod testing;
+mod texts;
 mod values;
 
 use dag::{Catalogue, Function};
@@ -44,14 +48,30 @@ struct Group {
     functions: &'static [&'static Native],
 }
 
-static GROUPS: [Group; 3] = [
+static GROUPS: [Group; 7] = [
     Group {
         title: "Pictures",
         functions: pictures::ALL,
     },
     Group {
+        title: "Detection",
+        functions: detection::ALL,
+    },
+    Group {
         title: "Masks",
         functions: masks::ALL,
+    },
+    Group {
+        title: "Scores",
+        functions: scores::ALL,
+    },
+    Group {
+        title: "Texts",
+        functions: texts::ALL,
+    },
+    Group {
+        title: "Tensors",
+        functions: tensors::ALL,
     },
     Group {
         title: "Values",

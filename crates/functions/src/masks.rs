@@ -2,6 +2,7 @@
 
 mod argmax_map;
 mod cover;
+mod pseudo_color_png;
 
 use dag::FunctionError;
 use servable::Tensor;
@@ -10,7 +11,11 @@ use tensor_ops::Mask;
 use crate::given::wrong;
 use crate::native::Native;
 
-pub(crate) static ALL: &[&Native] = &[&argmax_map::FUNCTION, &cover::FUNCTION];
+pub(crate) static ALL: &[&Native] = &[
+    &argmax_map::FUNCTION,
+    &cover::FUNCTION,
+    &pseudo_color_png::FUNCTION,
+];
 
 /// Class numbers, `[height, width]` or `[1, height, width]`, as a mask.
 fn mask_of(name: &str, tensor: &Tensor) -> Result<Mask, FunctionError> {

@@ -1,5 +1,7 @@
 //! Functions on values of any kind: picking, joining, dropping.
 
+mod encode_json;
+mod filter;
 mod merge;
 mod passthrough;
 mod select;
@@ -10,5 +12,7 @@ pub(crate) static ALL: &[&Native] = &[
     &select::FUNCTION,
     &merge::FUNCTION,
     &merge::AGGREGATE,
+    &filter::FUNCTION,
+    &encode_json::FUNCTION,
     &passthrough::FUNCTION,
 ];

@@ -5,6 +5,8 @@
 //! [`Normalize`] writes it as planar floats straight into the caller's batch buffer. [`encode`] is the
 //! way back to bytes.
 //!
+//! [`detection`] turns what a detector says of a picture into boxes in it, [`palette`] holds colours of classes.
+//!
 //! Not here: tensors, devices, threads, async and files; every function works on slices and returns.
 //! Handlers and the workflow functions call this crate.
 //!
@@ -13,11 +15,13 @@
 
 pub mod crop;
 pub mod decode;
+pub mod detection;
 pub mod encode;
 mod error;
 mod image;
 pub mod letterbox;
 pub mod normalize;
+pub mod palette;
 pub mod resize;
 pub mod size;
 

@@ -105,6 +105,8 @@ pub struct Registration {
     pub wishes: Wishes,
     /// Ask S3 for encryption by KMS.
     pub s3_sse_kms: bool,
+    /// Whether it is a model of a workflow: the workflow is kept, and brings it back.
+    pub part: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
     /// Where the archive lies, in place of what the store has under the url.
@@ -486,6 +488,7 @@ impl Serving {
             loader,
             files,
             brought,
+            part: registration.part,
             at_startup: registration.at_startup,
         })
     }
@@ -516,6 +519,7 @@ impl Serving {
             loader,
             files,
             brought,
+            part,
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
@@ -551,6 +555,7 @@ impl Serving {
         let default_metrics = self.metrics.for_model(&name, "default");
         Arc::new(Model {
             runtime,
+            part,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -686,6 +691,7 @@ struct Prepared {
     loader: Arc<dyn Loader>,
     files: Unpacked,
     brought: Option<Brought>,
+    part: bool,
     at_startup: bool,
 }
 

@@ -28,6 +28,8 @@ pub struct Model {
     pub handler: Option<String>,
     pub settings: Settings,
     pub runtime: String,
+    /// Whether it is a model of a workflow, with which it comes and goes.
+    pub part: bool,
     /// Whether the configuration named it, rather than somebody through the management API.
     pub loaded_at_startup: bool,
     /// The bounds that were last asked for.

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use archive::{ArchiveError, Limits, Unpacked};
+use archive::{ArchiveError, Limits, Unpacked, WORKFLOW_MANIFEST};
 use thiserror::Error;
 
 use crate::error::Error;
@@ -63,7 +63,7 @@ impl ModelStore {
     }
 
     /// Everything in the folder that looks like a model, in the order of names: folders, `.mar`, `.model`, `.tar.gz` and
-    /// `.tgz` files; nothing hidden.
+    /// `.tgz` files; nothing hidden, and no folder that is a workflow.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
         let failed = |source| StoreError {
             folder: self.folder.clone(),
@@ -78,7 +78,9 @@ impl ModelStore {
             let is_archive = [".mar", ".model", ".tar.gz", ".tgz"]
                 .iter()
                 .any(|end| name.ends_with(end));
-            if !name.starts_with('.') && (is_archive || entry.path().is_dir()) {
+            let path = entry.path();
+            let is_folder = path.is_dir() && !path.join(WORKFLOW_MANIFEST).is_file();
+            if !name.starts_with('.') && (is_archive || is_folder) {
                 names.push(name);
             }
         }
@@ -130,6 +132,9 @@ mod tests {
             fs::write(folder.path().join(name), "not an archive").expect("written");
         }
         fs::create_dir(folder.path().join("plain")).expect("made");
+        let manifest = folder.path().join("flow").join(WORKFLOW_MANIFEST);
+        fs::create_dir_all(manifest.parent().expect("a folder")).expect("made");
+        fs::write(manifest, "{}").expect("written");
         let unpacked = folder.path().join(".unpacked");
         let store = ModelStore::open(folder.path(), &unpacked, Limits::default()).expect("a store");
         (folder, store)

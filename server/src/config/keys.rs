@@ -215,15 +215,21 @@ pub static KEYS: &[Key] = &[
     // Models.
     key("model_store", Path, "",
         "The folder of model archives. Mandatory, here or as `--model-store`; it must exist."),
-    key("workflow_store", Path, "", "The folder of workflow archives; without it, the model store.").later(),
+    key("workflow_store", Path, "", "The folder of workflow archives and specs; without it, the model store. Here or as `--workflow-store`."),
     key("load_models", Text, "",
         "What to load at start: `all`, or `[name=]url` between commas, where a url may be a file name in the model store."),
+    key("load_workflows", Text, "",
+        "Which workflows to load at start, after the models: `all`, or `[name=]url` between commas, where a url may be a file \
+         name in the workflow store. Also `--workflows`.").ours(),
+    key("workflow_save_dir", Path, "",
+        "A folder, which must exist, below which a request with `?save=NODE,...` has what went into these nodes and came out \
+         written. Without it there is no saving.").ours(),
     key("models", Json, "",
         "Settings by model and version: `minWorkers`, `maxWorkers`, `batchSize`, `maxBatchDelay` (milliseconds), \
          `responseTimeout` and `startupTimeout` (seconds). They tune what is loaded by other means; what an archive says \
          of itself goes first."),
     key("model_snapshot", Json, "",
-        "The models of a snapshot, which the server writes itself. In a file with this key, `load_models` has no effect.").file_only(),
+        "The models of a snapshot, which the server writes itself. In a file with this key, `load_models` has no effect, and neither has `load_workflows` if it speaks of workflows.").file_only(),
     key("snapshots_kept", COUNT, "100",
         "How many snapshots stay in the folder `config` of the log location; 0 keeps all.").ours(),
     key("default_workers_per_model", COUNT, "0",

@@ -1,27 +1,27 @@
-//! Which models to load at start: `all`, or `[name=]url` between commas.
+//! Which models, and which workflows, to load at start: `all`, or `[name=]url` between commas.
 
-/// The checked value of `load_models` and `--models`.
+/// The checked value of `load_models` and `--models`, or of `load_workflows` and `--workflows`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LoadModels {
     #[default]
     None,
-    /// Every archive of the model store.
+    /// Everything in the store.
     All,
     List(Vec<ModelSource>),
 }
 
-/// One model to load.
+/// One model or workflow to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelSource {
     /// Without one, the name is in the archive, or is that of the file.
     pub name: Option<String>,
-    /// The name of a file or folder in the model store, or a URL.
+    /// The name of a file or folder in the store, or a URL.
     pub url: String,
 }
 
 impl LoadModels {
-    /// Reads the text; an error says which item is wrong.
-    pub fn parse(text: &str) -> Result<LoadModels, String> {
+    /// Reads the text; an error says which item is wrong. `what` are the items: models or workflows.
+    pub fn parse(text: &str, what: &str) -> Result<LoadModels, String> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(LoadModels::None);
@@ -32,12 +32,13 @@ impl LoadModels {
         // A comma at the end is a common leftover and harmless.
         let text = text.strip_suffix(',').unwrap_or(text);
         let items = text.split(',').map(str::trim).zip(1..);
-        let sources: Result<Vec<ModelSource>, String> = items.map(source).collect();
+        let sources: Result<Vec<ModelSource>, String> =
+            items.map(|item| source(item, what)).collect();
         sources.map(LoadModels::List)
     }
 }
 
-fn source((item, number): (&str, usize)) -> Result<ModelSource, String> {
+fn source((item, number): (&str, usize), what: &str) -> Result<ModelSource, String> {
     // A `=` behind a slash or colon belongs to the query of a URL, not to a name.
     let named = item
         .split_once('=')
@@ -48,7 +49,7 @@ fn source((item, number): (&str, usize)) -> Result<ModelSource, String> {
     };
     if url.is_empty() || name == Some("") {
         return Err(format!(
-            "model {number} of the list: expected url or name=url, found `{item}`"
+            "{what} {number} of the list: expected url or name=url, found `{item}`"
         ));
     }
     Ok(ModelSource {
@@ -63,7 +64,7 @@ mod tests {
 
     /// Sources as `name<-url`.
     fn check(text: &str, expected: &str) {
-        let found = match LoadModels::parse(text) {
+        let found = match LoadModels::parse(text, "model") {
             Ok(LoadModels::None) => "none".to_owned(),
             Ok(LoadModels::All) => "all".to_owned(),
             Ok(LoadModels::List(sources)) => {

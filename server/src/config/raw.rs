@@ -117,6 +117,8 @@ impl Layer for Flags<'_> {
             "workflow_store" => ("--workflow-store", args.workflow_store.clone()),
             "load_models" if args.models.is_empty() => return None,
             "load_models" => ("--models", Some(args.models.join(","))),
+            "load_workflows" if args.workflows.is_empty() => return None,
+            "load_workflows" => ("--workflows", Some(args.workflows.join(","))),
             "cpp_log_config" => ("--cpp-log-config", args.cpp_log_config.clone()),
             "plugins_path" => ("--plugins-path", args.plugins_path.clone()),
             // These two can only be switched on.

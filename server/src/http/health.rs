@@ -12,6 +12,7 @@ use super::App;
 use super::answer::{json_response, status_response};
 use super::segments::Segments;
 use crate::error::Failure;
+use crate::missing::MissingWorkflow;
 use crate::snapshot::LeftVersion;
 
 /// Open to everybody: whoever probes has no token that expires.
@@ -46,7 +47,7 @@ async fn live() -> Response {
 }
 
 /// Whether requests are served well: the default version of every model has all the workers it was given, no model of the
-/// snapshot is left out, and the server is not about to stop. Names what is missing.
+/// snapshot and no workflow of the start is left out, and the server is not about to stop. Names what is missing.
 async fn ready(State(app): State<App>) -> Response {
     if app.stop.is_cancelled() {
         let document = json!({ "ready": false, "stopping": true });
@@ -55,10 +56,12 @@ async fn ready(State(app): State<App>) -> Response {
     let registry = &app.serving.registry;
     let models = registry.defaults();
     let left_out = app.left_out.missing(registry);
+    let workflows = app.missing_workflows.missing(&app.serving);
     let missing: Vec<Value> = models
         .iter()
         .filter_map(|model| missing(model))
         .chain(left_out.iter().map(left_out_description))
+        .chain(workflows.iter().map(workflow_description))
         .collect();
     if missing.is_empty() {
         return json_response(StatusCode::OK, &json!({ "ready": true }));
@@ -120,6 +123,18 @@ fn left_out_description(left: &LeftVersion) -> Value {
         "state": "left out",
         "failure": left.why,
     })
+}
+
+fn workflow_description(missing: &MissingWorkflow) -> Value {
+    let mut document = json!({
+        "workflowUrl": missing.url,
+        "state": "left out",
+        "failure": missing.why,
+    });
+    if let Some(name) = &missing.name {
+        document["workflowName"] = json!(name);
+    }
+    document
 }
 
 fn description(model: &Model) -> Value {

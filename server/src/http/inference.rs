@@ -13,7 +13,7 @@ use servable::{Input, Part, Task, Value};
 use super::answer::output_response;
 use super::memory::Claim;
 use super::segments::Segments;
-use super::{App, RequestId, body, health, openapi};
+use super::{App, RequestId, body, health, openapi, workflow};
 use crate::error::Failure;
 
 /// What tells about the API and how it is; open to everybody.
@@ -40,6 +40,7 @@ pub(super) fn routes() -> Router<App> {
             "/explanations/{model}/{version}/{*url_path}",
             any(explanations),
         )
+        .merge(workflow::inference_routes())
         .route("/invocations", any(invocations))
         .route("/models/{model}/invoke", any(named))
         .route("/{model}/predict", any(named))
@@ -185,12 +186,12 @@ async fn predict(app: &App, model: &str, version: Option<&str>, received: Receiv
 }
 
 /// A request that has arrived whole.
-struct Received {
-    input: Input,
+pub(super) struct Received {
+    pub(super) input: Input,
     /// How long the client waits for its answer, if it says so.
-    patience: Option<Duration>,
+    pub(super) patience: Option<Duration>,
     /// Its part of the memory for bodies, until it is answered.
-    _claim: Claim,
+    pub(super) _claim: Claim,
 }
 
 /// With this header a client says how many milliseconds it waits for its answer.
@@ -213,7 +214,7 @@ fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
 }
 
 /// Body and headers as an input. Query parameters, where a route hands them on, come before the body's own parts.
-async fn read_input(
+pub(super) async fn read_input(
     app: &App,
     id: &RequestId,
     request: Request,

@@ -1,10 +1,12 @@
-//! The management API: register, scale, describe, list, unregister, choose the default version.
+//! The management API: register, scale, describe, list, unregister, choose the default version. Of workflows, `workflow.rs`
+//! does the same.
 //!
 //! Each endpoint reads its parameters (`management/parameters.rs`), calls one function of the serving core, and says how
 //! that ended in TorchServe's words. What a description holds is `management/description.rs`'s business.
 
 mod description;
-mod parameters;
+pub(super) mod page;
+pub(super) mod parameters;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -17,7 +19,7 @@ use std::collections::HashMap;
 
 use super::answer::{json_response, status_response};
 use super::segments::Segments;
-use super::{App, openapi};
+use super::{App, openapi, workflow};
 use crate::error::Failure;
 use parameters::Parameters;
 
@@ -45,6 +47,7 @@ pub(super) fn routes() -> Router<App> {
         .route("/models/{model}/{version}", any(model))
         .route("/models/{model}/{version}/set-default", any(set_default))
         .route("/v1/models/{model}", any(ready))
+        .merge(workflow::management_routes())
 }
 
 type Answer = Result<Response, Failure>;
@@ -104,30 +107,10 @@ async fn model(
 }
 
 fn list(app: &App, parameters: &Parameters) -> Response {
-    const PAGE: usize = 100;
-    let limit = parameters
-        .number("limit")
-        .and_then(|limit| usize::try_from(limit).ok());
-    let limit = limit.filter(|&limit| limit <= PAGE).unwrap_or(PAGE);
-    let start = parameters
-        .number("next_page_token")
-        .and_then(|start| usize::try_from(start).ok())
-        .unwrap_or(0);
     let models = app.serving.registry.defaults();
-    let page: Vec<Value> = models
-        .iter()
-        .skip(start)
-        .take(limit)
-        .map(|model| json!({ "modelName": model.name, "modelUrl": model.url }))
-        .collect();
-    let mut document = serde_json::Map::new();
-    let end = start.saturating_add(limit);
-    // A full last page still carries a token.
-    if end <= models.len() {
-        document.insert("nextPageToken".into(), json!(end.to_string()));
-    }
-    document.insert("models".into(), Value::Array(page));
-    json_response(StatusCode::OK, &Value::Object(document))
+    let models = models.iter();
+    let models = models.map(|model| json!({ "modelName": model.name, "modelUrl": model.url }));
+    page::response(parameters, "models", models)
 }
 
 async fn register(app: &App, parameters: Parameters) -> Answer {
@@ -176,6 +159,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
             ..Wishes::default()
         },
         s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
+        part: false,
         at_startup: false,
     };
     let model = app.serving.register(registration).await?;

@@ -107,6 +107,7 @@ impl Api {
                 initial_workers: 0,
                 unregister_timeout: Duration::from_secs(10),
             },
+            workflow_save_dir: None,
             traces: false,
             cors: Vec::new(),
         };
@@ -116,6 +117,7 @@ impl Api {
             auth,
             metrics: Metrics::off(),
             left_out: LeftOut::default(),
+            missing_workflows: MissingWorkflows::default(),
             stop: CancellationToken::new(),
         };
         Api {

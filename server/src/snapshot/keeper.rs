@@ -18,8 +18,9 @@ use tracing::{debug, error, warn};
 use super::disk::SystemDisk;
 use super::folder::Folder;
 use super::name::Kind;
-use super::{LeftOut, SnapshotModels, SnapshotSettings, WrittenSettings, to_text};
+use super::{SnapshotModels, SnapshotSettings, SnapshotWorkflows, WrittenSettings, to_text};
 use crate::config::Config;
+use crate::start::Loaded;
 
 /// How long a change waits for a disk that does not answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,12 +32,13 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Writes the first snapshot, and has `serving` ask for the next ones. `left_out` are versions that could not be
-    /// restored; they stay in every snapshot until they are registered again or unregistered. `None`: the configuration wants none.
+    /// Writes the first snapshot, and has `serving` ask for the next ones. `left_out` are versions of models and workflows
+    /// that could not be restored; they stay in every snapshot until they are registered again or unregistered. `None`:
+    /// the configuration wants none.
     pub async fn start(
         config: &Config,
         serving: &Arc<Serving>,
-        left_out: LeftOut,
+        left_out: Loaded,
     ) -> Option<Snapshots> {
         let SnapshotSettings {
             folder,
@@ -156,7 +158,7 @@ struct Writer {
     folder: Folder<SystemDisk>,
     settings: WrittenSettings,
     serving: Weak<Serving>,
-    left_out: LeftOut,
+    left_out: Loaded,
 }
 
 impl Writer {
@@ -168,10 +170,12 @@ impl Writer {
             return;
         };
         let mut models = SnapshotModels::of(&serving.registry);
-        self.left_out.settle(&models);
-        models.merge(&self.left_out.models());
+        self.left_out.models.settle(&models);
+        models.merge(&self.left_out.models.models());
+        let mut workflows = SnapshotWorkflows::of(&serving);
+        workflows.merge(&self.left_out.workflows.settle(&serving));
         let now = SystemTime::now();
-        let text = |name: &str| to_text(&self.settings, &models, name, now);
+        let text = |name: &str| to_text(&self.settings, &models, &workflows, name, now);
         match self.folder.write(kind, now, text) {
             Ok(name) => debug!("snapshot {}", self.folder.path(&name).display()),
             Err(failure) => {

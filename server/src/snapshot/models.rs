@@ -43,7 +43,12 @@ impl SnapshotModels {
             let Ok(versions) = registry.versions(&default.name) else {
                 continue;
             };
-            let versions = versions.iter().map(|model| {
+            // A workflow brings its models itself.
+            let versions: Vec<_> = versions.iter().filter(|model| !model.part).collect();
+            if versions.is_empty() {
+                continue;
+            }
+            let versions = versions.into_iter().map(|model| {
                 let is_default = model.version == default.version;
                 (
                     model.version.clone(),
@@ -197,26 +202,26 @@ impl SnapshotVersion {
     }
 }
 
-struct Members<'a> {
-    members: &'a Map<String, Value>,
-    place: &'a str,
+pub(super) struct Members<'a> {
+    pub(super) members: &'a Map<String, Value>,
+    pub(super) place: &'a str,
 }
 
 impl Members<'_> {
     /// Numbers below zero count as absent: TorchServe writes −10000 for a delay that nobody gave.
-    fn number(&self, name: &str) -> Result<Option<u64>, String> {
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, String> {
         self.read(name, "a whole number", |value| {
             whole(value).map(|number| u64::try_from(number).ok())
         })
     }
 
-    fn text(&self, name: &str) -> Result<Option<String>, String> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, String> {
         self.read(name, "a text", |value| {
             value.as_str().map(|text| Some(text.to_owned()))
         })
     }
 
-    fn flag(&self, name: &str) -> Result<bool, String> {
+    pub(super) fn flag(&self, name: &str) -> Result<bool, String> {
         let flag = self.read(name, "true or false", |value| value.as_bool().map(Some))?;
         Ok(flag.unwrap_or(false))
     }
@@ -237,7 +242,7 @@ impl Members<'_> {
     }
 }
 
-fn object<'a>(value: &'a Value, place: &str) -> Result<&'a Map<String, Value>, String> {
+pub(super) fn object<'a>(value: &'a Value, place: &str) -> Result<&'a Map<String, Value>, String> {
     value.as_object().ok_or_else(|| {
         let found = quote(&value.to_string());
         format!("{place}: expected a JSON object, found {found}")

@@ -1,4 +1,4 @@
-//! Registering the models of a snapshot: each as it was last acknowledged, whatever its archive says.
+//! Registering the models and workflows of a snapshot: each as it was last acknowledged, whatever its archive says.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serving::{Error, MOST_WORKERS, ModelStore, Registration, Serving, Wishes};
 use tracing::{error, info, warn};
 
-use super::{LeftOut, MODELS_KEY, SnapshotModels, SnapshotVersion};
+use super::{LeftOut, MODELS_KEY, SnapshotModels, SnapshotVersion, SnapshotWorkflows};
+use crate::missing::{Kept, MissingWorkflow, MissingWorkflows};
 
 /// Archives that a snapshot names and that the model store has not: each a line, in TorchServe's words.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -74,7 +75,7 @@ pub(crate) async fn restore(
         {
             Ok(_) => restored += 1,
             Err(failure) => {
-                let why = without_secrets(&failure, state);
+                let why = without_secrets(&failure, state.url.as_deref());
                 error!(
                     "model {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
                 );
@@ -93,12 +94,49 @@ pub(crate) async fn restore(
 }
 
 /// The failure as anybody may read it: a url may hold a key.
-fn without_secrets(failure: &Error, state: &SnapshotVersion) -> String {
+fn without_secrets(failure: &Error, url: Option<&str>) -> String {
     let text = failure.to_string();
-    match &state.url {
+    match url {
         Some(url) if url.contains("://") => text.replace(url, &sources::shown(url)),
         Some(_) | None => text,
     }
+}
+
+/// Registers every version of every workflow. What cannot be registered is logged and returned, each with the reason.
+pub(crate) async fn restore_workflows(
+    serving: &Arc<Serving>,
+    snapshot: &SnapshotWorkflows,
+) -> MissingWorkflows {
+    let missing = MissingWorkflows::default();
+    let versions = snapshot
+        .0
+        .iter()
+        .flat_map(|(name, versions)| versions.iter().map(move |version| (name, version)));
+    for (name, (version, state)) in versions {
+        let registration = state.registration(name, version);
+        if let Err(failure) = serving.register_workflow(registration).await {
+            let why = without_secrets(&failure, state.url.as_deref());
+            error!(
+                "workflow {name} version {version} of the snapshot is left out, and tried again at the next start: {why}"
+            );
+            missing.add(MissingWorkflow {
+                name: Some(name.clone()),
+                url: sources::shown(state.url.as_deref().unwrap_or_default()),
+                why,
+                kept: Some(Kept {
+                    version: version.clone(),
+                    state: state.clone(),
+                }),
+            });
+            continue;
+        }
+        if state.default_version
+            && let Err(failure) = serving.set_default_workflow(name, version).await
+        {
+            error!("{failure}");
+        }
+    }
+    missing
 }
 
 /// What to register: a url from elsewhere, of which the store has a copy or gets another; else what the store has, the url
@@ -124,7 +162,7 @@ fn registration(name: &str, state: &SnapshotVersion, url: String) -> Registratio
             max_workers: workers(state.wishes.max_workers),
             ..state.wishes
         },
-        s3_sse_kms: false,
         at_startup: true,
+        ..Registration::default()
     }
 }

@@ -12,10 +12,22 @@ use crate::problem::{About, Report};
 pub(super) fn sort(mut nodes: Vec<Node>, form: Form, report: &mut Report) -> Vec<Node> {
     let mut order: Vec<usize> = Vec::new();
     let mut placed = vec![false; nodes.len()];
-    loop {
+    for round in 0.. {
         advance(&nodes, &mut placed, &mut order);
         if order.len() == nodes.len() {
             break;
+        }
+        if round == MOST_CYCLES {
+            let left = |index: usize| !placed[index];
+            for index in (0..nodes.len()).filter(|&index| left(index)) {
+                let parents: Vec<usize> = parents(&nodes[index])
+                    .filter(|&parent| left(parent))
+                    .collect();
+                parents
+                    .into_iter()
+                    .for_each(|parent| cut(&mut nodes[index], parent));
+            }
+            continue;
         }
         let cycle = cycle(&nodes, &placed);
         tell(&nodes, &cycle, form, report);
@@ -25,6 +37,9 @@ pub(super) fn sort(mut nodes: Vec<Node>, form: Form, report: &mut Report) -> Vec
     }
     arrange(nodes, &order)
 }
+
+/// As many as a person reads; with more the rest is cut without a word.
+const MOST_CYCLES: usize = 20;
 
 /// Places what has everything it needs, the first of the spec first.
 fn advance(nodes: &[Node], placed: &mut [bool], order: &mut Vec<usize>) {
@@ -60,14 +75,14 @@ fn parents(node: &Node) -> impl Iterator<Item = usize> {
     node.sources().filter_map(|source| Some(source.node()?.0))
 }
 
-/// Nodes of which each needs the next, and the last the first... so that the first of the spec is told first.
+/// Nodes in a ring, each needed by the next; that which stands first in the spec begins.
 fn cycle(nodes: &[Node], placed: &[bool]) -> Vec<usize> {
     let mut trail: Vec<usize> = Vec::new();
     let mut at = placed.iter().position(|placed| !placed).unwrap_or_default();
     loop {
         if let Some(start) = trail.iter().position(|seen| *seen == at) {
             let mut cycle = trail.split_off(start);
-            // In the direction of the data, from the first of the spec.
+            // The trail went from what needs to what is needed.
             cycle.reverse();
             let first = cycle.iter().enumerate().min_by_key(|(_, node)| **node);
             let first = first.map_or(0, |(index, _)| index);

@@ -168,7 +168,6 @@ fn order(rows: &mut [Vec<usize>], cells: &mut [Cell]) {
     let mut position = vec![0.0; cells.len()];
     let number = |row: &[usize], position: &mut [f64]| {
         for (index, &cell) in row.iter().enumerate() {
-            #[expect(clippy::cast_precision_loss, reason = "a few thousand at most")]
             let index = index as f64;
             position[cell] = index;
         }
@@ -211,8 +210,13 @@ fn spread(rows: &[Vec<usize>], cells: &mut [Cell]) {
                 rows.len() - 1 - step
             };
             let wish = |&cell: &usize| {
-                let neighbours = cells[cell].above.iter().chain(&cells[cell].below);
-                mean(neighbours.map(|&other| cells[other].x)).unwrap_or(cells[cell].x)
+                let neighbours = || cells[cell].above.iter().chain(&cells[cell].below);
+                // A line that passes several layers does so straight.
+                let passages = neighbours()
+                    .filter(|&&other| is_passage(&cells[cell]) && is_passage(&cells[other]));
+                mean(passages.map(|&other| cells[other].x))
+                    .or_else(|| mean(neighbours().map(|&other| cells[other].x)))
+                    .unwrap_or(cells[cell].x)
             };
             let wishes: Vec<f64> = rows[row].iter().map(wish).collect();
             settle(&rows[row], &wishes, cells);
@@ -241,17 +245,17 @@ fn settle(row: &[usize], wishes: &[f64], cells: &mut [Cell]) {
             groups.push((both, ones + others));
         }
     }
-    let mut places = groups.iter().flat_map(|(place, count)| {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a count"
-        )]
-        std::iter::repeat_n(*place, *count as usize)
-    });
+    let mut places = groups
+        .iter()
+        .flat_map(|(place, count)| std::iter::repeat_n(*place, *count as usize));
     for (&cell, offset) in row.iter().zip(offsets) {
         cells[cell].x = places.next().unwrap_or_default() + offset;
     }
+}
+
+/// No box is as narrow.
+fn is_passage(cell: &Cell) -> bool {
+    cell.width <= PASSAGE
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {

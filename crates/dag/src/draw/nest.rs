@@ -81,7 +81,6 @@ fn corner(frame: &Rect) -> (f64, f64) {
 
 fn size(block: &Block) -> Rect {
     let widest = |scale: f64, text: &str| {
-        #[expect(clippy::cast_precision_loss, reason = "letters in a line")]
         let letters = text.chars().count() as f64;
         letters * scale
     };
@@ -91,7 +90,6 @@ fn size(block: &Block) -> Rect {
         .chain(&block.note)
         .map(|text| widest(6.4, text));
     let width = small.fold(widest(8.2, &block.title), f64::max);
-    #[expect(clippy::cast_precision_loss, reason = "a few lines")]
     let lines = (block.details.len() + usize::from(block.note.is_some())) as f64;
     Rect {
         width: (width + 30.0).max(90.0),
@@ -206,10 +204,8 @@ fn part_ends(picture: &Picture, places: &mut Places) {
             };
             lines.sort_by(|one, other| next(*one).total_cmp(&next(*other)));
             let rect = places.boxes[index];
-            #[expect(clippy::cast_precision_loss, reason = "lines of one box")]
             let count = lines.len() as f64;
             for (position, line) in lines.into_iter().enumerate() {
-                #[expect(clippy::cast_precision_loss, reason = "lines of one box")]
                 let position = position as f64;
                 let x = rect.x + rect.width * (0.2 + 0.6 * (position + 0.5) / count);
                 let points = &mut places.lines[line];

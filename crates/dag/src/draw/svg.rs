@@ -125,7 +125,6 @@ fn labels(picture: &Picture, places: &Places, width: f64) -> (String, f64) {
         if line.label.is_empty() {
             continue;
         }
-        #[expect(clippy::cast_precision_loss, reason = "letters in a label")]
         let width = line.label.chars().count() as f64 * 5.7;
         // Where on the line: the first place at which no other label stands.
         let at = |part: f64| {

@@ -115,12 +115,3 @@ proptest! {
         prop_assert_eq!(no_overlaps(&spec), Ok(()));
     }
 }
-
-#[test]
-#[ignore = "for looking at"]
-fn look() {
-    let graph = check(SPEC, &Few, Options::default())
-        .graph
-        .expect("a graph");
-    std::fs::write("/tmp/spec-look.svg", graph.to_svg(&notes())).expect("written");
-}

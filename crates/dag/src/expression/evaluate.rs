@@ -24,10 +24,18 @@ impl Scope<'_> {
     fn truth(&self, tree: &Tree) -> Result<bool, String> {
         match self.value(tree)? {
             Value::Bool(value) => Ok(value),
-            other => Err(format!(
-                "true or false is wanted, found {}",
-                describe(&other)
-            )),
+            other @ (Value::Null
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Image(_)
+            | Value::Tensor(_)
+            | Value::List(_)
+            | Value::Map(_)) => {
+                let found = describe(&other);
+                Err(format!("true or false is wanted, found {found}"))
+            }
         }
     }
 
@@ -92,10 +100,6 @@ enum Number {
 }
 
 impl Number {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "mixed numbers are compared and computed as floats"
-    )]
     fn float(&self) -> f64 {
         match self {
             Number::Int(value) => *value as f64,

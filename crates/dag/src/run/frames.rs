@@ -293,10 +293,6 @@ impl Frames {
         &self.frames[frame].item
     }
 
-    pub(super) fn item_mut(&mut self, frame: usize) -> &mut Slot {
-        &mut self.frames[frame].item
-    }
-
     fn outwards(&self, frame: usize) -> impl Iterator<Item = usize> + '_ {
         std::iter::successors(Some(frame), |&frame| {
             self.frames[frame].outer.map(|(outer, _)| outer)

@@ -105,7 +105,7 @@ impl Frames {
                 let checked = bind.wanted.check(&value, &mut symbols);
                 checked.map_err(|mismatch| Fault::Input {
                     field: bind.name.clone(),
-                    mismatch,
+                    mismatch: Box::new(mismatch),
                 })?;
             }
             inputs.push((bind.name.clone(), value));

@@ -91,7 +91,6 @@ impl<'t> Object<'t> {
     pub(super) fn number(&self, name: &str, report: &mut Report) -> Option<f64> {
         let tree = self.get(name)?;
         match &tree.content {
-            #[expect(clippy::cast_precision_loss, reason = "bounds of parameters are small")]
             Content::Int(value) => Some(*value as f64),
             Content::Float(value) => Some(*value),
             Content::Null

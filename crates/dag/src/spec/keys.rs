@@ -14,6 +14,8 @@ pub(crate) enum Shape {
     Text,
     /// Text or number.
     Word,
+    /// Text, or true or false.
+    Condition,
     Integer {
         min: u32,
     },
@@ -169,7 +171,7 @@ pub(crate) const NODE: &[KeyOf] = &[
     key("with", Shape::With, "Parameters of the function"),
     key(
         "when",
-        Shape::Text,
+        Shape::Condition,
         "It runs only where this condition holds",
     ),
     key(

@@ -76,13 +76,13 @@ fn model(key: &Key, tree: &Tree, defaults: Settings, report: &mut Report) -> Opt
 }
 
 fn setting(settings: &mut Settings, name: &str, tree: &Tree, at: About<'_>, report: &mut Report) {
-    let min = SETTINGS
+    let least = SETTINGS
         .iter()
-        .find_map(|key| match key.shape {
-            Shape::Integer { min } if key.name == name => Some(min),
-            _ => None,
-        })
-        .unwrap_or_default();
+        .find(|key| key.name == name)
+        .map(|key| key.shape);
+    let Some(Shape::Integer { min }) = least else {
+        return;
+    };
     let Some(value) = integer(tree, min, at, report) else {
         return;
     };

@@ -5,11 +5,23 @@ use super::{At, OutputSpec};
 use crate::problem::{About, Report};
 use crate::yaml::{Content, Key, Tree};
 
+/// The most references in all forms together.
+const MOST: usize = 1000;
+
 pub(super) fn read(tree: &Tree, report: &mut Report) -> Option<At<OutputSpec>> {
     let at = About::at(tree.place).field("output");
     let Content::Map(members) = &tree.content else {
         return pick(tree, at, report);
     };
+    let named = members.iter().map(|(_, form)| form.members().len().max(1));
+    let references: usize = named.sum();
+    if references > MOST {
+        report.error(
+            at,
+            format!("it has {references} references, and may have {MOST}"),
+        );
+        return None;
+    }
     let (types, names): (Vec<_>, Vec<_>) =
         members.iter().partition(|(key, _)| key.name.contains('/'));
     if let (Some((_, _)), Some((key, _))) = (types.first(), names.first()) {

@@ -114,7 +114,6 @@ fn fits(value: &Value, entry: &Entry) -> Result<(), String> {
         .check(value, &mut Symbols::default())
         .map_err(|error| error.to_string())?;
     let given = &entry.given;
-    #[expect(clippy::cast_precision_loss, reason = "bounds are compared as numbers")]
     let number = match value {
         Value::Int(value) => Some(*value as f64),
         Value::Float(value) => Some(*value),

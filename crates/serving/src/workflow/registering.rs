@@ -252,6 +252,7 @@ impl Serving {
                 version: Some(version.to_owned()),
                 wishes,
                 s3_sse_kms: registration.s3_sse_kms,
+                part: true,
                 at_startup: registration.at_startup,
                 ..Registration::default()
             };

@@ -37,6 +37,8 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         model_store: store.clone(),
         workflow_store: store,
         load_models: LoadModels::None,
+        load_workflows: LoadModels::None,
+        workflow_save_dir: None,
         models: Models::default(),
         initial_worker_port: 9000,
         default_workers_per_model: None,
@@ -77,6 +79,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
             written: WrittenSettings(written.collect()),
         }),
         model_snapshot: None,
+        workflow_snapshot: None,
     };
     assert_eq!((config, notices), (expected, Vec::new()));
 }

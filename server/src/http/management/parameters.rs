@@ -13,15 +13,15 @@ use crate::http::body::{self, BodyLimits};
 
 /// Names to texts. As in TorchServe, a number that is none counts as absent, and a flag is true only if it says `true`.
 #[derive(Debug)]
-pub(super) struct Parameters(HashMap<String, String>);
+pub(in crate::http) struct Parameters(HashMap<String, String>);
 
 impl Parameters {
-    pub(super) fn from_query(query: HashMap<String, String>) -> Self {
+    pub(in crate::http) fn from_query(query: HashMap<String, String>) -> Self {
         Parameters(query)
     }
 
     /// The query's, or the body's if that is JSON.
-    pub(super) async fn read(
+    pub(in crate::http) async fn read(
         query: HashMap<String, String>,
         request: Request,
         limits: &BodyLimits,
@@ -34,12 +34,16 @@ impl Parameters {
         }
         let (head, body) = request.into_parts();
         let text = body::read(&head.headers, body, limits, &mut limits.memory.claim()).await?;
-        let malformed = |reason: String| Failure {
-            kind: "JsonSyntaxException",
-            ..Failure::internal(reason)
-        };
+        Parameters::from_json(&text)
+    }
+
+    /// The members of a JSON object that are texts, numbers or flags.
+    pub(in crate::http) fn from_json(text: &[u8]) -> Result<Self, Failure> {
         let members: serde_json::Map<String, Value> =
-            serde_json::from_slice(&text).map_err(|error| malformed(error.to_string()))?;
+            serde_json::from_slice(text).map_err(|error| Failure {
+                kind: "JsonSyntaxException",
+                ..Failure::internal(error.to_string())
+            })?;
         let text_of = |value: Value| match value {
             Value::String(text) => Some(text),
             Value::Number(number) => Some(number.to_string()),
@@ -52,29 +56,29 @@ impl Parameters {
         Ok(Parameters(members.collect()))
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(in crate::http) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
 
-    pub(super) fn number(&self, name: &str) -> Option<i64> {
+    pub(in crate::http) fn number(&self, name: &str) -> Option<i64> {
         self.text(name)?.parse().ok()
     }
 
-    pub(super) fn count(&self, name: &str) -> Option<NonZeroUsize> {
+    pub(in crate::http) fn count(&self, name: &str) -> Option<NonZeroUsize> {
         NonZeroUsize::new(usize::try_from(self.number(name)?).ok()?)
     }
 
-    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+    pub(in crate::http) fn flag(&self, name: &str) -> Option<bool> {
         Some(self.text(name)?.eq_ignore_ascii_case("true"))
     }
 
-    pub(super) fn millis(&self, name: &str) -> Option<Duration> {
+    pub(in crate::http) fn millis(&self, name: &str) -> Option<Duration> {
         Some(Duration::from_millis(
             u64::try_from(self.number(name)?).ok()?,
         ))
     }
 
-    pub(super) fn seconds(&self, name: &str) -> Option<Duration> {
+    pub(in crate::http) fn seconds(&self, name: &str) -> Option<Duration> {
         Some(Duration::from_secs(u64::try_from(self.number(name)?).ok()?))
     }
 }

@@ -2,7 +2,13 @@
 
 use insta::assert_snapshot;
 
-use super::checked;
+use servable::Value;
+
+use super::{checked, show};
+use crate::check::{Options, check};
+use crate::function::FunctionError;
+use crate::graph::Kind;
+use crate::testing::Few;
 
 #[test]
 fn the_classic_form_of_number_plates() {
@@ -76,4 +82,78 @@ nodes:
   d: {function: now}
 "
     ));
+}
+
+#[test]
+fn parameters_may_come_with_each_request() {
+    let text = "nodes: {a: {function: resize, in: {image: request, size: request.size}, with: {kernel: k}}}";
+    let checked = check(text, &Few, Options::default());
+    assert_eq!(checked.problems, []);
+    let graph = checked.graph.expect("a graph");
+    let Kind::Function { bound, .. } = &graph.nodes[0].kind else {
+        panic!("no function: {:?}", graph.nodes[0].kind);
+    };
+    let call = |size: Value| {
+        let inputs = vec![("image".to_owned(), Value::Null), ("size".to_owned(), size)];
+        bound
+            .call(inputs)
+            .map(|value| String::from_utf8(value.to_json()).expect("text"))
+    };
+    let expected = |size| {
+        Ok(format!(
+            r#""resize(image) with {{\"kernel\":\"k\",\"size\":{size}}}""#
+        ))
+    };
+    assert_eq!(call(Value::Int(5)), expected("5"));
+    assert_eq!(call(Value::Int(5)), expected("5"));
+    assert_eq!(call(Value::Bytes("[1, 2]".into())), expected("[1,2]"));
+    assert_eq!(
+        call(Value::Bytes("[1, \"b\"]".into())),
+        Err(FunctionError::BadInput(
+            "size[1]: expected a number".to_owned()
+        ))
+    );
+}
+
+#[test]
+fn functions_of_the_handler_file_are_models() {
+    let python = |name: &str| (name == "aggregate").then(|| format!("handler.py:{name}"));
+    let options = Options {
+        python: Some(&python),
+    };
+    let text = "models: {a: {url: a.mar}, timeout-ms: 5}\ndag: {a: [aggregate]}";
+    let checked = check(text, &Few, options);
+    let graph = checked.graph.expect("a graph");
+    assert_eq!(
+        show(&graph).lines().nth(1),
+        Some("aggregate: model aggregate in 0 <- body=a:any -> any 1+1x5ms")
+    );
+    assert_eq!(graph.models[1].url, "handler.py:aggregate");
+}
+
+#[test]
+fn a_spec_describes_itself() {
+    let text = "
+name: plates
+version: 1.5
+models: {batch-size: 3, a: {url: a.mar, batch-size: 1}}
+dag: {a: [merge], merge: ['']}
+";
+    let summary = check(text, &Few, Options::default()).summary;
+    assert_eq!(summary.name.as_deref(), Some("plates"));
+    assert_eq!(summary.version.as_deref(), Some("1.5"));
+    assert_eq!(summary.defaults.batch_size, 3);
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        summary.dag,
+        [
+            ("a".to_owned(), names(&["merge"])),
+            ("merge".to_owned(), names(&[]))
+        ]
+    );
 }

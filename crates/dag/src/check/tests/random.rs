@@ -104,3 +104,87 @@ proptest! {
         let _ = check(&text, &Few, Options::default());
     }
 }
+
+/// The spec is checked and drawn, and that does not take forever.
+fn survives(spec: &str, expected: &str) {
+    let mut checked = check(spec, &Few, Options::default());
+    let first = checked
+        .problems
+        .first()
+        .map_or(String::new(), ToString::to_string);
+    assert_eq!(first, expected);
+    if let Some(graph) = &mut checked.graph {
+        graph.learn(|_| crate::infer::Facts::default());
+        graph.to_svg(&crate::draw::Notes::new());
+        graph.to_mermaid(&crate::draw::Notes::new());
+    }
+}
+
+#[test]
+fn large_and_wicked_specs_end() {
+    let nodes = |count: usize, node: &dyn Fn(usize) -> String| {
+        let mut spec =
+            "models: {m: {url: m.mar}}\nnodes:\n  n0: {model: m, in: request}\n".to_owned();
+        for index in 1..count {
+            let _ = writeln!(spec, "  n{index}: {}", node(index));
+        }
+        spec
+    };
+    let before = |index: usize| index - 1;
+    // Types that double with every node.
+    survives(
+        &nodes(60, &|index| {
+            format!(
+                "{{function: merge, in: {{a: n{0}, b: n{0}}}}}",
+                before(index)
+            )
+        }),
+        "",
+    );
+    // A scope in a scope in a scope.
+    survives(
+        &(nodes(200, &|index| format!("{{foreach: n{}}}", before(index))) + "output: n0"),
+        "4:3: warning: `n1`: no answer needs it, so it is never run",
+    );
+    survives(
+        &nodes(1000, &|index| {
+            format!("{{model: m, in: n{}}}", before(index))
+        }),
+        "",
+    );
+    survives(&nodes(1000, &|_| "{model: m, in: n0}".to_owned()), "");
+    survives(
+        &nodes(1001, &|_| "{model: m, in: n0}".to_owned()),
+        "3:3: error: field `nodes`: it has 1001 nodes, and a workflow may have 1000",
+    );
+    // Everybody needs everybody.
+    let all = |index: usize| {
+        (1..90)
+            .filter(|other| *other != index)
+            .map(|other| format!("x{other}: n{other}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    survives(
+        &nodes(90, &|index| {
+            format!("{{function: merge, in: {{{}}}}}", all(index))
+        }),
+        "4:34: error: `n1`: it needs itself: n1 → n2 → n1",
+    );
+    let many = (0..2000)
+        .map(|index| format!("x{index}: n0"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    survives(
+        &nodes(7, &|_| format!("{{function: merge, in: {{{many}}}}}")),
+        "3:3: error: it has 12001 connections between nodes, and a workflow may have 10000",
+    );
+    let wrong = (0..20000)
+        .map(|index| format!("x{index}: nothing{index}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    survives(
+        &nodes(3, &|_| format!("{{function: merge, in: {{{wrong}}}}}")),
+        "3:3: error: it has 40001 connections between nodes, and a workflow may have 10000",
+    );
+}

@@ -252,9 +252,9 @@ fn what_does_not_fit_names_the_field() {
         "a = call $x
          b = call $x when a
          -> b",
-        &[],
+        &[("a", "1")],
         "a",
-        CONDITION,
+        "b: `when`: true or false is wanted, found 1",
     );
     check(
         "i = foreach $list
@@ -291,8 +291,6 @@ fn what_does_not_fit_names_the_field() {
         "null",
     );
 }
-const CONDITION: &str = "b: `when`: true or false is wanted, found the text \"a(7)\"";
-const CONDITION: &str = "a: `when`: `$x` is not there";
 
 #[test]
 fn each_item_goes_its_way() {

@@ -58,14 +58,28 @@ fn graph(seeds: &[u64]) -> Graph {
         add(&mut graph, node);
     }
     let mut dice = Dice::of(0, seeds.iter().map(|&seed| (seed % 1_000_003) as usize));
+    // So that much of what is in scopes is needed: gathers for the last nodes in them, inner scopes first.
+    for scope in (1..graph.scopes.len()).rev().map(ScopeId) {
+        let nodes = (0..graph.nodes.len()).rev().map(NodeId);
+        let inside = nodes.filter(|&id| home(&graph, id) == scope);
+        for id in inside.take(1 + dice.below(2)).collect::<Vec<_>>() {
+            let closes = ScopeId::REQUEST;
+            let mut node = blank(
+                &format!("g{}", graph.nodes.len()),
+                Kind::Gather(Gather { closes }),
+            );
+            node.inputs.push(bind("in", of_node(&graph, id, &mut dice)));
+            add(&mut graph, node);
+        }
+    }
     let outside: Vec<_> = (0..graph.nodes.len())
         .filter(|&index| home(&graph, NodeId(index)) == ScopeId::REQUEST)
         .collect();
     let mut picked = vec![("x".to_owned(), Source::Part("x".into()))];
     for &index in &outside {
         // The last ones need most.
-        if index + 3 >= graph.nodes.len() || dice.one_in(3) {
-            let source = of_node(NodeId(index), &mut dice);
+        if index + 3 >= graph.nodes.len() || dice.one_in(2) {
+            let source = of_node(&graph, NodeId(index), &mut dice);
             picked.push((graph.nodes[index].name.clone(), source));
         }
     }
@@ -81,7 +95,7 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
         .map(NodeId)
         .filter(|&id| home(graph, id) != ScopeId::REQUEST)
         .collect();
-    let kind = match dice.below(if inside.is_empty() { 7 } else { 10 }) {
+    let kind = match dice.below(if inside.is_empty() { 9 } else { 10 }) {
         0 | 1 => Kind::Foreach {
             opens: ScopeId::REQUEST,
             limit: match dice.below(8) {
@@ -90,10 +104,10 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
                 _ => None,
             },
         },
-        2 | 3 => function(),
-        together @ 4..=6 => Kind::Model {
+        2..=4 => function(),
+        kind @ 5..=8 => Kind::Model {
             model: 0,
-            together: together != 4,
+            together: kind > 6,
         },
         _ => Kind::Gather(Gather {
             closes: ScopeId::REQUEST,
@@ -103,29 +117,33 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
     match &node.kind {
         Kind::Foreach { .. } => {
             let from = match near(graph, &mut scope, dice) {
-                Some(from) if !dice.one_in(4) => list(graph, from, dice),
+                Some(from) if !dice.one_in(3) => list(graph, from, dice),
                 _ => {
                     scope = ScopeId::REQUEST;
-                    Source::Part(["list", "none", "x"][dice.below(9).min(2) % 3].into())
+                    Source::Part(
+                        ["list", "none", "x"]
+                            [usize::from(dice.one_in(6)) + usize::from(dice.one_in(24))]
+                        .into(),
+                    )
                 }
             };
             node.inputs.push(bind("in", from));
         }
         Kind::Gather(_) => {
             let id = inside[dice.below(inside.len())];
-            node.inputs.push(bind("in", of_node(id, dice)));
+            node.inputs.push(bind("in", of_node(graph, id, dice)));
             let closes = home(graph, id);
             scope = graph.scopes[closes.0].parent.expect("an inner scope");
         }
         Kind::Model { .. } | Kind::Function { .. } => {
-            for input in 0..dice.below(4) {
+            for input in 0..1 + dice.below(3) {
                 let from = match near(graph, &mut scope, dice) {
-                    Some(id) => of_node(id, dice),
+                    Some(id) => of_node(graph, id, dice),
                     None => Source::Part("x".into()),
                 };
                 let mut bind = bind(&format!("in{input}"), from);
                 bind.required = !dice.one_in(3);
-                if dice.one_in(12) {
+                if dice.one_in(40) {
                     bind.certain = false;
                     bind.wanted = Type::Int;
                 }
@@ -136,9 +154,9 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
     // From here on, the scope is fixed, since what a gather closes is.
     let seen = visible(graph, scope);
     let seen = |dice: &mut Dice| (!seen.is_empty()).then(|| seen[dice.below(seen.len())]);
-    if dice.one_in(3) {
+    if dice.one_in(5) {
         let (text, source) = match (dice.below(4), seen(dice)) {
-            (0, _) | (_, None) => ("no", Source::Literal(Value::Bool(dice.one_in(2)))),
+            (0, _) | (_, None) => ("no", Source::Literal(Value::Bool(!dice.one_in(3)))),
             (1, Some(node)) => ("n.flag", whole(node, Some("flag"))),
             (_, Some(node)) => ("has(n)", whole(node, None)),
         };
@@ -147,7 +165,7 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
     }
     node.on_error = match (dice.below(6), seen(dice)) {
         (0, _) => OnError::Use(Source::Literal(Value::list([Value::Int(1), Value::Int(2)]))),
-        (1, Some(id)) => OnError::Use(of_node(id, dice)),
+        (1, Some(id)) => OnError::Use(of_node(graph, id, dice)),
         (1 | 2, _) => OnError::Skip,
         (_, _) => OnError::Fail,
     };
@@ -192,20 +210,13 @@ fn whole(node: NodeId, member: Option<&str>) -> Source {
 }
 
 /// All of a node, a member, or now and then one that is not there.
-fn of_node(node: NodeId, dice: &mut Dice) -> Source {
-    let members = [
-        None,
-        None,
-        None,
-        None,
-        Some("data"),
-        Some("list"),
-        Some("flag"),
-    ];
-    let member = if dice.one_in(24) {
+fn of_node(graph: &Graph, node: NodeId, dice: &mut Dice) -> Source {
+    let member = if dice.one_in(60) {
         Some("nothing")
+    } else if !matches!(graph.node(node).kind, Kind::Gather(_)) && dice.one_in(6) {
+        Some(["data", "list", "flag"][dice.below(3)])
     } else {
-        members[dice.below(members.len())].filter(|_| dice.one_in(2))
+        None
     };
     whole(node, member)
 }
@@ -227,7 +238,7 @@ impl World {
     fn call(&self, node: NodeId, item: &[usize]) -> Result<Value, String> {
         let names = [node.0].into_iter().chain(item.iter().copied());
         let mut dice = Dice::of(self.seed, names);
-        if self.failures && dice.one_in(10) {
+        if self.failures && dice.one_in(16) {
             return Err("broken".into());
         }
         Ok(self.value(&mut dice, 2))
@@ -245,12 +256,24 @@ impl World {
     }
 }
 
+/// Items like the ones that calls give, which nobody counts.
 fn request() -> Request {
+    let item = |items: Vec<Value>| {
+        Value::map([
+            ("data", Value::Int(1)),
+            ("flag", Value::Bool(items.len() != 1)),
+            ("list", Value::list(items)),
+        ])
+    };
+    let inner = || item(vec![item(vec![]), item(vec![]), item(vec![])]);
     Request {
         payload: None,
         parts: vec![
             ("x".into(), Value::Int(7)),
-            ("list".into(), Value::list([1, 2, 3].map(Value::Int))),
+            (
+                "list".into(),
+                Value::list([inner(), item(vec![inner()]), inner()]),
+            ),
             ("none".into(), Value::list([])),
         ],
     }
@@ -402,7 +425,7 @@ proptest! {
 
     #[test]
     fn a_run_comes_to_what_a_plain_interpreter_comes_to(
-        seeds in proptest::collection::vec(any::<u64>(), 1..24),
+        seeds in proptest::collection::vec(any::<u64>(), 1..40),
         seed: u64,
         failures: bool,
     ) {
@@ -411,9 +434,9 @@ proptest! {
 
     #[test]
     fn a_run_that_is_dropped_leaves_nothing(
-        seeds in proptest::collection::vec(any::<u64>(), 1..24),
+        seeds in proptest::collection::vec(any::<u64>(), 1..40),
         seed: u64,
-        steps in 0..60usize,
+        steps in 0..100usize,
     ) {
         check_cancelled(&seeds, seed, steps);
     }

@@ -147,6 +147,16 @@ fn items_go_one_by_one() {
         &[("a", 2)],
         "a 0 0 0, t[0] 2 2 1, u[0] 2 2 1, t[1] 2 2 1, u[1] 2 2 1, end 2",
     );
+    // Items that nobody in their scope wants.
+    check(
+        "a = call $x
+         i = foreach a
+         g = gather i
+         n = call g
+         -> n",
+        &[("a", 2)],
+        "a 0 0 0, n 2 2 0, end 1",
+    );
     // A gather that does not run keeps nothing.
     check(
         "a = call $x

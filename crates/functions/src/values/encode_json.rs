@@ -1,0 +1,51 @@
+use dag::{About, Bound, FunctionError, Inputs};
+use servable::{Type, Value};
+
+use crate::given::Given;
+use crate::native::{Native, required};
+use crate::parameters::Parameters;
+
+pub(crate) static FUNCTION: Native = Native {
+    about: About {
+        name: "encode_json",
+        summary: "Writes a value as JSON text",
+        details: "Answers are written so anyway; this is for a text inside something else, or for a model that takes text. \
+Objects and lists are indented by two spaces, the numbers of a tensor stand on one line, and bytes are taken as text.",
+        inputs: &[required("value", "any", "anything")],
+        open: false,
+        parameters: &[],
+        output: "text",
+        example: "body: {function: encode_json, in: boxes}",
+    },
+    bind,
+};
+
+struct EncodeJson;
+
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+    Box::new(EncodeJson)
+}
+
+impl Bound for EncodeJson {
+    fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
+        Ok(Type::Text)
+    }
+
+    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
+        let value = Given::new(inputs).value("value")?;
+        let text = value.to_json();
+        Ok(String::from_utf8_lossy(&text).into_owned().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{call, tensor};
+
+    #[test]
+    fn values_become_text() {
+        let found = call("encode_json", "{}", &[("value", tensor(&[2], &[1i64, 2]))]);
+        assert!(matches!(found, Ok(Value::Text(text)) if text.as_ref() == "[1, 2]"));
+    }
+}

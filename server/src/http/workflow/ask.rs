@@ -1,0 +1,185 @@
+//! `/wfpredict/{workflow}[/{version}]`: a request through a workflow.
+
+use std::collections::HashMap;
+
+use axum::extract::{Extension, Query, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use dag::Form;
+use serde_json::Value;
+use serving::Error;
+use serving::workflow::{RunOptions, Workflow};
+
+use super::{Target, explained, saved};
+use crate::error::Failure;
+use crate::http::answer::output_response;
+use crate::http::inference::{Received, read_input};
+use crate::http::segments::Segments;
+use crate::http::{App, RequestId};
+
+/// With this header, or the parameter `explain`, a client asks how the answer came about.
+const EXPLAIN: &str = "x-explain";
+
+/// Nodes that failed or were cut short although there is an answer.
+const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
+
+/// By any method. The body is read as that of a prediction.
+pub(super) async fn ask(
+    State(app): State<App>,
+    Segments(target): Segments<Target>,
+    Query(query): Query<HashMap<String, String>>,
+    id: Extension<RequestId>,
+    request: Request,
+) -> Response {
+    answer(&app, &target, &query, &id, request)
+        .await
+        .into_response()
+}
+
+async fn answer(
+    app: &App,
+    target: &Target,
+    query: &HashMap<String, String>,
+    id: &RequestId,
+    request: Request,
+) -> Result<Response, Failure> {
+    let version = target
+        .version
+        .as_deref()
+        .or_else(|| query.get("version").map(String::as_str));
+    let workflow = app.serving.workflow(&target.workflow, version)?;
+    let says_yes = |text: &str| text == "1" || text.eq_ignore_ascii_case("true");
+    let header = request.headers().get(EXPLAIN);
+    let header = header.and_then(|value| value.to_str().ok());
+    let explain = query.get("explain").map(String::as_str).or(header);
+    let mut options = RunOptions {
+        patience: None,
+        accept: accepted(request.headers()),
+        explain: explain.is_some_and(says_yes),
+        save: nodes_to_save(app, &workflow, query)?,
+    };
+    let Received {
+        input,
+        patience,
+        _claim,
+    } = read_input(app, id, request, HashMap::new()).await?;
+    options.patience = patience;
+    let reply = app
+        .serving
+        .run_workflow(&target.workflow, version, input, options)
+        .await
+        .map_err(|error| run_failure(error, workflow.graph.form))?;
+
+    let mut output = reply.output;
+    // Unlike a model's, TorchServe's answer of a workflow has its reason phrase.
+    output.status.get_or_insert((200, "OK".into()));
+    if let Some(timeline) = reply.timeline {
+        output = explained::with(output, timeline.to_value());
+    }
+    let most = app.settings.max_response_size;
+    let mut response = output_response(output, true, most)?;
+    if !reply.degraded.is_empty() {
+        // Names of nodes may hold what a header may not.
+        let names = reply.degraded.join(",");
+        let names = HeaderValue::try_from(names.as_str())
+            .or_else(|_| HeaderValue::try_from(names.escape_default().to_string()));
+        if let Ok(names) = names {
+            response.headers_mut().insert(DEGRADED, names);
+        }
+    }
+    if let Some(folder) = &app.settings.workflow_save_dir
+        && !reply.saved.is_empty()
+        && let Some(place) = saved::write(folder, &workflow.name, &id.0, reply.saved).await
+    {
+        response.headers_mut().insert(saved::HEADER, place);
+    }
+    Ok(response)
+}
+
+/// The nodes of `save`, which must be there.
+fn nodes_to_save(
+    app: &App,
+    workflow: &Workflow,
+    query: &HashMap<String, String>,
+) -> Result<Vec<String>, Failure> {
+    let names = query.get("save").map(String::as_str).unwrap_or_default();
+    let names = names.split(',').map(str::trim);
+    let names: Vec<String> = names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    if !names.is_empty() && app.settings.workflow_save_dir.is_none() {
+        return Err(Failure::bad_request(
+            "save: the server saves nothing: workflow_save_dir is not set",
+        ));
+    }
+    if let Some(name) = names
+        .iter()
+        .find(|name| workflow.graph.find(name).is_none())
+    {
+        let workflow = &workflow.name;
+        return Err(Failure::bad_request(format!(
+            "save: the workflow {workflow} has no node {name:?}"
+        )));
+    }
+    Ok(names)
+}
+
+/// In the classic form, every failure of a node is TorchServe's one sentence with one status; why it failed stands beside it.
+fn run_failure(error: Error, form: Form) -> Failure {
+    let Error::Node(failed) = &error else {
+        return error.into();
+    };
+    if form == Form::Typed {
+        return error.into();
+    }
+    let message = format!("Error executing {}", failed.node);
+    let cause = failed.cause.to_string();
+    let mut failure = Failure {
+        retry_after: None,
+        ..Failure::internal(message)
+    };
+    failure.details = Failure::from(error).details;
+    failure.details.push(("cause", Value::from(cause)));
+    failure
+}
+
+/// The content types of `Accept`, the most wanted first; those of the same weight in the order of the header.
+pub(super) fn accepted(headers: &HeaderMap) -> Vec<String> {
+    let values = headers.get_all(header::ACCEPT).iter();
+    let values = values.filter_map(|value| value.to_str().ok());
+    let mut wanted: Vec<(String, f32)> = values
+        .flat_map(|value| value.split(','))
+        .map(|item| {
+            let mut parts = item.split(';').map(str::trim);
+            let content_type = parts.next().unwrap_or_default().to_owned();
+            let weight = parts.find_map(|part| part.strip_prefix("q=")?.parse().ok());
+            (content_type, weight.unwrap_or(1.0))
+        })
+        .filter(|(content_type, weight)| !content_type.is_empty() && *weight > 0.0)
+        .collect();
+    wanted.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    wanted.into_iter().map(|(wanted, _)| wanted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_is_read_in_the_order_of_its_weights() {
+        let check = |value: &'static str, expected: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(value));
+            assert_eq!(accepted(&headers), expected, "{value}");
+        };
+        check("image/png", &["image/png"]);
+        check(
+            "text/html;q=0.5, image/png, image/*;q=0.8, application/json",
+            &["image/png", "application/json", "image/*", "text/html"],
+        );
+        check("image/png;q=0, */*", &["*/*"]);
+        check(", ", &[]);
+        assert_eq!(accepted(&HeaderMap::new()), Vec::<String>::new());
+    }
+}

@@ -59,13 +59,19 @@ impl House {
         let mut entries: BTreeMap<Item, Entry> = BTreeMap::new();
         let mut watch = Watch::new(&self.folder);
         if let Some(why) = watch.complaint() {
-            self.say(Tone::Warn, &format!("the folder is looked at every second: {why}"));
+            self.say(
+                Tone::Warn,
+                &format!("the folder is looked at every second: {why}"),
+            );
         }
         let mut was_empty = false;
         loop {
             let items = self.look().await;
             if items.is_empty() && entries.is_empty() && !was_empty {
-                self.say(Tone::Warn, &format!("{}: {}", self.shown.display(), find::NOTHING));
+                self.say(
+                    Tone::Warn,
+                    &format!("{}: {}", self.shown.display(), find::NOTHING),
+                );
             }
             was_empty = items.is_empty();
             self.tell_gone(&items, &mut entries);
@@ -127,7 +133,12 @@ impl House {
                     let seconds = begun.elapsed().as_secs_f64();
                     format!("{kind} {name}: the change serves ({seconds:.1} s)")
                 };
-                if live.needs != entry.live.as_ref().map_or(Vec::new(), |live| live.needs.clone()) {
+                if live.needs
+                    != entry
+                        .live
+                        .as_ref()
+                        .map_or(Vec::new(), |live| live.needs.clone())
+                {
                     // What it leans on counts from now on; nothing of it has changed in between but what shows next time.
                     entry.tried = self.files_of(item, &live).await;
                 }
@@ -136,10 +147,15 @@ impl House {
             }
             Err(failure) => {
                 let what = match &entry.live {
-                    Some(live) => format!("{kind} {}: {failure}; what was there serves on", live.name),
+                    Some(live) => {
+                        format!("{kind} {}: {failure}; what was there serves on", live.name)
+                    }
                     None => {
                         let shown = self.shown(item);
-                        format!("{kind} {}: {failure}; it is not served yet", shown.display())
+                        format!(
+                            "{kind} {}: {failure}; it is not served yet",
+                            shown.display()
+                        )
                     }
                 };
                 self.say(Tone::Bad, &what);

@@ -4,17 +4,22 @@ use anyhow::Result;
 
 use crate::run::{cargo, run};
 
-/// Writes docs/configuration.md from the table of keys. The test that does so also fails, without being told to write,
-/// when the page is out of date.
+/// Writes docs/configuration.md from the table of keys, and workflows/schema.json from the language and the functions. The
+/// tests that do so also fail, without being told to write, when what is there is out of date.
 pub fn docs() -> Result<()> {
-    let arguments = [
-        "test",
-        "--quiet",
-        "--package",
-        "server",
-        "--no-default-features",
-        "--lib",
-        "config",
+    let tests: [&[&str]; 2] = [
+        &[
+            "--package",
+            "server",
+            "--no-default-features",
+            "--lib",
+            "config",
+        ],
+        &["--package", "workbench", "--lib", "schema"],
     ];
-    run(cargo(arguments).env("UPDATE_DOCS", "1"))
+    for test in tests {
+        let mut command = cargo(["test", "--quiet"]);
+        run(command.args(test).env("UPDATE_DOCS", "1"))?;
+    }
+    Ok(())
 }

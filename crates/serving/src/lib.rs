@@ -386,8 +386,9 @@ impl Serving {
         let this = Arc::clone(self);
         let url = registration.url.clone();
         let opened = tokio::task::spawn_blocking(move || this.open(&registration, None, None));
-        let prepared =
-            opened.await.map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
+        let prepared = opened
+            .await
+            .map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
         let model = self.build(prepared);
         if let Err(error) = self.wait_for_workers(&model).await {
             model.pool.drain().await;

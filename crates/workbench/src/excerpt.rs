@@ -24,7 +24,9 @@ pub fn excerpt(file: &str, spec: &str, problem: &Problem, colour: bool) -> Strin
         paint(word, tone, colour),
         printable(&sentence(problem)),
     );
-    if let Some(source) = line.checked_sub(1).and_then(|above| spec.lines().nth(above))
+    if let Some(source) = line
+        .checked_sub(1)
+        .and_then(|above| spec.lines().nth(above))
         && has_place
     {
         let number = line.to_string();
@@ -122,8 +124,8 @@ mod tests {
         check(
             "模型: {x: \ty}",
             1,
-            9,
-            "f.yaml:1:9: error: `a`: wrong\n  1 | 模型: {x:  y}\n    |            ^\n",
+            10,
+            "f.yaml:1:10: error: `a`: wrong\n  1 | 模型: {x:  y}\n    |            ^\n",
         );
         // Behind the end of a line and of the file.
         check(

@@ -17,7 +17,10 @@ pub(crate) fn run(name: Option<&str>, as_json: bool, output: &mut Output) -> Res
             let all: Vec<Value> = all.into_iter().map(document).collect();
             return output.json(&Value::Array(all));
         }
-        let text: Vec<String> = all.iter().map(|about| entry(about, output.colour)).collect();
+        let text: Vec<String> = all
+            .iter()
+            .map(|about| entry(about, output.colour))
+            .collect();
         return output.text(&text.join("\n"));
     };
     let Some(function) = Functions.find(name) else {

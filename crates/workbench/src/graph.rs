@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use dag::{Checked, Graph as Workflow, Kind, Notes, Options, Problem, ScopeId, Source};
+use dag::{Checked, Form, Graph as Workflow, Kind, Node, Notes, Options, Pick, Problem, Source};
 use functions::Functions;
 use serde_json::{Map, Value, json};
 
@@ -51,67 +51,71 @@ fn of_name(out: Option<&Path>) -> Format {
     }
 }
 
-/// The graph for programs: nodes in an order in which everything stands after what it needs.
+/// The graph for programs, in the words of the management API: nodes in an order in which everything stands after what it
+/// needs.
 fn document(graph: &Workflow, problems: &[Problem]) -> Value {
-    let inputs: Vec<Value> = graph
-        .inputs
-        .iter()
-        .map(|entry| {
-            json!({"name": entry.name, "type": entry.of.to_string(), "required": entry.default.is_none()})
-        })
-        .collect();
-    let models: Vec<Value> = graph
-        .models
-        .iter()
-        .map(|model| json!({"name": model.name, "url": model.url}))
-        .collect();
-    let nodes: Vec<Value> = graph.nodes.iter().map(|node| node_json(graph, node)).collect();
-    let answers: Vec<Option<&str>> = graph
-        .answers
-        .iter()
-        .map(|answer| answer.content_type.as_deref())
-        .collect();
-    let warnings: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let inputs = graph.inputs.iter().map(|entry| {
+        json!({"name": entry.name, "type": entry.of.to_string(), "required": entry.default.is_none()})
+    });
+    let models = graph.models.iter();
+    let models = models.map(|model| json!({"name": model.name, "url": model.url}));
+    let answers = graph.answers.iter().map(|answer| {
+        let output = match &answer.pick {
+            Pick::One(source) => reference(graph, source),
+            Pick::Named(members) => members
+                .iter()
+                .map(|(name, source)| (name.clone(), reference(graph, source)))
+                .collect::<Map<_, _>>()
+                .into(),
+        };
+        json!({"contentType": answer.content_type, "output": output})
+    });
     json!({
-        "inputs": inputs,
-        "models": models,
-        "nodes": nodes,
-        "answers": answers,
-        "warnings": warnings,
+        "form": match graph.form {
+            Form::Classic => "classic",
+            Form::Typed => "typed",
+        },
+        "inputs": inputs.collect::<Vec<_>>(),
+        "models": models.collect::<Vec<_>>(),
+        "nodes": graph.nodes.iter().map(|node| node_json(graph, node)).collect::<Vec<_>>(),
+        "answers": answers.collect::<Vec<_>>(),
+        "warnings": problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })
 }
 
-fn node_json(graph: &Workflow, node: &dag::Node) -> Value {
-    let mut about = Map::new();
-    about.insert("name".into(), node.name.as_str().into());
-    about.insert("line".into(), node.place.line.into());
-    let (kind, of) = match &node.kind {
-        Kind::Model { model, .. } => ("model", graph.models[*model].name.as_str()),
-        Kind::Function { name, .. } => ("function", name.as_str()),
-        Kind::Foreach { .. } => ("foreach", ""),
-        Kind::Gather(_) => ("gather", ""),
-    };
-    about.insert("kind".into(), kind.into());
-    if !of.is_empty() {
-        about.insert(kind.into(), of.into());
+fn node_json(graph: &Workflow, node: &Node) -> Value {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: &str| members.insert(name.to_owned(), json!(value));
+    put("name", &node.name);
+    match &node.kind {
+        Kind::Model { model, .. } => {
+            put("kind", "model");
+            put("model", &graph.models[*model].name);
+        }
+        Kind::Function { name, .. } => {
+            put("kind", "function");
+            put("function", name);
+        }
+        Kind::Foreach { .. } => {
+            put("kind", "foreach");
+        }
+        Kind::Gather(_) => {
+            put("kind", "gather");
+        }
     }
-    let inputs: Vec<Value> = node
-        .inputs
-        .iter()
-        .map(|bind| json!({"name": bind.name, "from": reference(graph, &bind.from)}))
-        .collect();
-    about.insert("inputs".into(), inputs.into());
+    // The one for whose items it runs.
+    if let Some(foreach) = graph.scopes[node.scope.0].opened_by {
+        put("foreach", &graph.node(foreach).name);
+    }
     if let Some(when) = &node.when {
-        about.insert("when".into(), when.text().into());
+        put("when", when.text());
     }
-    // Inside which `foreach` it runs, once for each item.
-    if node.scope != ScopeId::REQUEST
-        && let Some(opener) = graph.scopes[node.scope.0].opened_by
-    {
-        about.insert("within".into(), graph.node(opener).name.as_str().into());
-    }
-    about.insert("type".into(), node.output.to_string().into());
-    Value::Object(about)
+    put("output", &node.output.to_string());
+    let inputs = node.inputs.iter();
+    let inputs = inputs.map(|bind| (bind.name.clone(), reference(graph, &bind.from)));
+    members.insert("in".to_owned(), Value::Object(inputs.collect()));
+    members.insert("line".to_owned(), json!(node.place.line));
+    Value::Object(members)
 }
 
 /// As a spec would write it.
@@ -130,7 +134,10 @@ fn reference(graph: &Workflow, source: &Source) -> Value {
             }
             text.into()
         }
-        Source::Literal(_) => Value::Null,
+        Source::Literal(value) => {
+            let text = value.clone().into_body();
+            json!({"value": serde_json::from_slice(&text).unwrap_or(Value::Null)})
+        }
     }
 }
 
@@ -160,18 +167,21 @@ nodes:
 output: kept
 ";
         let checked = dag::check(spec, &Functions, Options::default());
-        let graph = checked.graph.unwrap_or_else(|| panic!("{:?}", checked.problems));
+        let graph = checked
+            .graph
+            .unwrap_or_else(|| panic!("{:?}", checked.problems));
         let found = document(&graph, &[]);
         let expected = json!({
+            "form": "typed",
             "inputs": [{"name": "image", "type": "image", "required": true}],
             "models": [],
             "nodes": [
-                {"name": "small", "line": 4, "kind": "function", "function": "resize",
-                 "inputs": [{"name": "image", "from": "image"}], "type": "image"},
-                {"name": "kept", "line": 5, "kind": "function", "function": "passthrough",
-                 "inputs": [{"name": "value", "from": "small"}], "when": "true", "type": "image"},
+                {"name": "small", "kind": "function", "function": "resize", "output": "image",
+                 "in": {"image": "image"}, "line": 4},
+                {"name": "kept", "kind": "function", "function": "passthrough", "when": "true",
+                 "output": "image", "in": {"value": "small"}, "line": 5},
             ],
-            "answers": [null],
+            "answers": [{"contentType": null, "output": "kept"}],
             "warnings": [],
         });
         assert_eq!(found, expected, "{found:#}");

@@ -19,10 +19,9 @@ mod sources;
 use std::process::ExitCode;
 
 pub use args::{Command, Format};
-use error::Error;
 pub use excerpt::excerpt;
-pub use output::wants_colour;
 use output::Output;
+pub use output::wants_colour;
 pub use paint::{Tone, paint};
 
 /// Does what the command says. Exit codes: 0 done, 1 a spec has errors, 2 wrong usage or a file that cannot be read.

@@ -57,7 +57,9 @@ pub(crate) fn all(path: &Path) -> Result<Vec<PathBuf>, Error> {
     };
     for entry in fs::read_dir(path).map_err(failed)? {
         let child = entry.map_err(failed)?.path();
-        let hidden = child.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = child
+            .file_name()
+            .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
         let is_workflow = if child.is_dir() {
             child.join(WORKFLOW_MANIFEST).is_file() || has_one_spec(&child)
         } else {
@@ -90,7 +92,9 @@ fn is_spec(path: &Path) -> bool {
 
 fn has_extension(path: &Path, known: &[&str]) -> bool {
     let extension = path.extension().unwrap_or_default();
-    known.iter().any(|known| extension.eq_ignore_ascii_case(known))
+    known
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
@@ -133,11 +137,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("a.war"), "no archive").expect("written");
         let check = |path: &Path, code: u8, expected: &str| {
-            let error = all(path).and_then(|found| one(&found[0])).expect_err("refused");
+            let error = all(path)
+                .and_then(|found| one(&found[0]))
+                .expect_err("refused");
             assert!(error.to_string().contains(expected), "{error}");
             assert_eq!(error.exit_code(), code, "{error}");
         };
-        check(&folder.path().join("none.yaml"), 2, "none.yaml: No such file");
+        check(
+            &folder.path().join("none.yaml"),
+            2,
+            "none.yaml: No such file",
+        );
         check(&folder.path().join("a.war"), 1, "not a workflow");
         let empty = tempfile::tempdir().expect("a folder");
         check(empty.path(), 2, "no workflow is in there");

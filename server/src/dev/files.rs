@@ -69,7 +69,13 @@ mod tests {
         write("flow.yaml", "a");
         let first = look();
         assert_eq!(first, look());
-        for name in [".flow.yaml.swp", "flow.yaml~", "__pycache__/a.pyc", ".git/HEAD", "4913"] {
+        for name in [
+            ".flow.yaml.swp",
+            "flow.yaml~",
+            "__pycache__/a.pyc",
+            ".git/HEAD",
+            "4913",
+        ] {
             write(name, "a");
         }
         assert_eq!(first, look());

@@ -72,7 +72,12 @@ fn kind_of(folder: &Path) -> Option<Kind> {
     if folder.join(MANIFEST).is_file() {
         return Some(Kind::Model);
     }
-    let specs = || names(folder).iter().filter(|name| is_spec(&folder.join(name))).count();
+    let specs = || {
+        names(folder)
+            .iter()
+            .filter(|name| is_spec(&folder.join(name)))
+            .count()
+    };
     (folder.join(WORKFLOW_MANIFEST).is_file() || specs() == 1).then_some(Kind::Workflow)
 }
 
@@ -85,7 +90,9 @@ fn names(folder: &Path) -> Vec<String> {
 
 fn is_spec(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default();
-    let known = ["yaml", "yml"].iter().any(|known| extension.eq_ignore_ascii_case(known));
+    let known = ["yaml", "yml"]
+        .iter()
+        .any(|known| extension.eq_ignore_ascii_case(known));
     known && path.is_file()
 }
 
@@ -113,9 +120,19 @@ mod tests {
         check(&["notes.txt", ".a.yaml", "x/notes.txt"], "");
         check(&["MAR-INF/MANIFEST.json", "model-config.yaml"], "model .");
         check(&["WAR-INF/MANIFEST.json", "a.yaml", "b.yaml"], "workflow .");
-        check(&["flow.yaml", "detector/MAR-INF/MANIFEST.json"], "workflow .");
         check(
-            &["b.yaml", "a.yml", "m/MAR-INF/MANIFEST.json", "w/flow.yaml", "two/a.yaml", "two/b.yaml"],
+            &["flow.yaml", "detector/MAR-INF/MANIFEST.json"],
+            "workflow .",
+        );
+        check(
+            &[
+                "b.yaml",
+                "a.yml",
+                "m/MAR-INF/MANIFEST.json",
+                "w/flow.yaml",
+                "two/a.yaml",
+                "two/b.yaml",
+            ],
             "model m, workflow a.yml, workflow b.yaml, workflow w",
         );
     }

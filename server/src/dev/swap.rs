@@ -136,7 +136,8 @@ pub(super) async fn workflow(
     let (opening, url) = (Arc::clone(serving), item.url.clone());
     let opened =
         tokio::task::spawn_blocking(move || opening.workflow_store().fetch(&url, None)).await;
-    let opened = opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
+    let opened =
+        opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
     let files = opened.map_err(|error| refused(&error))?;
     let file = house.shown_spec(item, &files.spec_file);
     let tell = |problems: &[Problem]| {
@@ -195,7 +196,10 @@ pub(super) async fn workflow(
         });
     }
     let urls = graph.models.iter().map(|model| Path::new(&model.url));
-    let inside = urls.filter(|url| url.components().all(|part| matches!(part, Component::Normal(_))));
+    let inside = urls.filter(|url| {
+        url.components()
+            .all(|part| matches!(part, Component::Normal(_)))
+    });
     let needs = inside.map(|url| house.folder.join(url));
     Ok(Live {
         name: files.name.clone(),

@@ -57,12 +57,13 @@ impl Watch {
 impl Active {
     fn new(folder: &Path) -> Result<Active, notify::Error> {
         let (sender, events) = mpsc::channel(1);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading changes nothing, and serving reads. An error may hide a change.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
-                let _ = sender.try_send(());
-            }
-        })?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // Reading changes nothing, and serving reads. An error may hide a change.
+                if !event.is_ok_and(|event| event.kind.is_access()) {
+                    let _ = sender.try_send(());
+                }
+            })?;
         let identity = identity(folder).map_err(notify::Error::io)?;
         watcher.watch(folder, RecursiveMode::Recursive)?;
         Ok(Active {

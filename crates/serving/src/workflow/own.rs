@@ -68,7 +68,14 @@ mod tests {
         check("./models/reader", Ok(Some("models/reader")));
         check("same.mar", Ok(Some("detector.mar")));
         // Left to the model store.
-        for url in ["", ".", "absent.mar", "../secret.mar", "models/../../secret.mar", "/etc/passwd"] {
+        for url in [
+            "",
+            ".",
+            "absent.mar",
+            "../secret.mar",
+            "models/../../secret.mar",
+            "/etc/passwd",
+        ] {
             check(url, Ok(None));
         }
         check("file:///etc/passwd", Ok(None));

@@ -27,6 +27,8 @@ pub struct ModelFiles {
     pub handler: String,
     /// The `handler` section of the model's configuration file.
     pub handler_settings: Option<serde_yaml::Value>,
+    /// That file itself, if there is one.
+    pub config_file: Option<PathBuf>,
     pub limit_max_image_pixels: bool,
 }
 
@@ -91,6 +93,7 @@ fn make_handler(files: &ModelFiles) -> Result<Box<dyn Handler>, LoadError> {
     let context = ModelContext {
         dir: &files.dir,
         settings: files.handler_settings.as_ref(),
+        config_file: files.config_file.as_deref(),
         limit_max_image_pixels: files.limit_max_image_pixels,
     };
     handlers::by_name(&files.handler, &context)

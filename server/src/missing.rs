@@ -58,7 +58,8 @@ impl MissingWorkflows {
     /// Takes a version out, or without one all of that name, and says whether there was any.
     pub(crate) fn forget(&self, name: &str, version: Option<&str>) -> bool {
         let is_meant = |it: &MissingWorkflow| {
-            let of_version = |version: &str| it.kept.as_ref().is_none_or(|it| it.version == version);
+            let of_version =
+                |version: &str| it.kept.as_ref().is_none_or(|it| it.version == version);
             it.name.as_deref() == Some(name) && version.is_none_or(of_version)
         };
         let mut missing = self.lock();

@@ -45,8 +45,7 @@ pub fn serving(
         ..Settings::default()
     };
     let store = ModelStore::open(&config.model_store, unpacked, Limits::default())?;
-    let workflow_store =
-        WorkflowStore::open(&config.workflow_store, unpacked, Limits::default())?;
+    let workflow_store = WorkflowStore::open(&config.workflow_store, unpacked, Limits::default())?;
     let (source, workflow_source) = sources::sources(config);
     let models = config.models.clone();
     Ok(Serving::new(Parts {

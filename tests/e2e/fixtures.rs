@@ -116,6 +116,26 @@ impl Model {
             .labelled(own("quadrat_index_to_name.json"))
     }
 
+    /// The same, from the picture's colours alone.
+    pub(crate) fn colour() -> Self {
+        let weights = own("colour_classifier.pt");
+        Model::new("colour", weights, "image_classifier")
+            .configured(&own_text("colour_classifier.yaml"))
+            .labelled(own("quadrat_index_to_name.json"))
+    }
+
+    /// A picture as numbers to rows for `nms`: where numbered tags lie.
+    pub(crate) fn tag_finder() -> Self {
+        Model::new("tag_finder", own("tag_finder.pt"), "base_handler")
+            .configured(&own_text("tag_finder.yaml"))
+    }
+
+    /// A tag to its digit.
+    pub(crate) fn tag_reader() -> Self {
+        Model::new("tag_reader", own("tag_reader.pt"), "image_classifier")
+            .configured(&own_text("tag_reader.yaml"))
+    }
+
     /// ImageNet's thousand classes. `None`: the shared data are absent.
     pub(crate) fn mobilenet() -> Option<Self> {
         let basics = basics()?;

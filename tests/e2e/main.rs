@@ -22,6 +22,7 @@ mod logs;
 mod pictures;
 mod queueing;
 mod restarts;
+mod shipped_workflows;
 mod shutdown;
 mod snapshots;
 mod sources;

@@ -1,6 +1,7 @@
-//! `cargo xtask demo`: from a fresh clone to a served model and an answer that is compared with the truth.
+//! `cargo xtask demo`: from a fresh clone to served workflows and an answer that is compared with the truth.
 //!
-//! It uses the programs as their users do: the archiver packs the demo model, the daemon serves it, HTTP asks it.
+//! It uses the programs as their users do: the archiver packs the demo models, the daemon serves them and the workflows
+//! that ship, HTTP asks one.
 
 mod answer;
 mod daemon;
@@ -29,8 +30,19 @@ pub struct Options {
     pub port: Option<u16>,
 }
 
-const MODEL: &str = "quadrat";
+const WORKFLOW: &str = "segment_cover";
 const PICTURE: &str = "tests/fixtures/quadrats/mixed.png";
+
+/// What is packed into `model_store`: name, handler, and the fixtures that are its network and its configuration.
+const MODELS: [(&str, &str, &str); 5] = [
+    ("quadrat", "image_segmenter", "quadrat_segmenter"),
+    ("substrate", "image_classifier", "substrate_classifier"),
+    ("colour", "image_classifier", "colour_classifier"),
+    ("tag_finder", "base_handler", "tag_finder"),
+    ("tag_reader", "image_classifier", "tag_reader"),
+];
+/// Those whose classes have names.
+const NAMED: [&str; 3] = ["quadrat", "substrate", "colour"];
 
 /// How long a part of the start may take before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,11 +69,13 @@ pub fn demo(options: &Options) -> Result<()> {
     let programs = workspace::build_dir().join("release");
     let scratch = workspace::build_dir().join("demo");
     fs::create_dir_all(&scratch).with_context(|| format!("cannot create {}", scratch.display()))?;
-    pack(&programs, &scratch)?;
+    for model in MODELS {
+        pack(&programs, &scratch, model)?;
+    }
 
     let mut daemon = Daemon::start(start(&programs, &scratch, &ports)?, PATIENCE)?;
     let body = fs::read(&picture).with_context(|| missing(&picture))?;
-    let path = format!("/predictions/{MODEL}");
+    let path = format!("/wfpredict/{WORKFLOW}");
     // The first answer pays for what is warm from then on.
     ask(&mut daemon, ports.inference, &path, &body)?;
     let (answer, took) = ask(&mut daemon, ports.inference, &path, &body)?;
@@ -74,9 +88,14 @@ pub fn demo(options: &Options) -> Result<()> {
         "\n{PICTURE}, answered in {} ms:\n{comparison}",
         took.as_millis()
     );
+    let url = format!("http://127.0.0.1:{}", ports.inference);
     println!(
-        "Ask again; the cover stands at the end, behind the mask:\n  curl -sT {PICTURE} http://127.0.0.1:{}{path} | tail -n 18",
-        ports.inference
+        "Ask again:\n  curl -T {PICTURE} {url}{path}\nThe mask as a picture, and how the answer came about:\n  \
+         curl -T {PICTURE} -H \"Accept: image/png\" -o mask.png {url}{path}\n  \
+         curl -T {PICTURE} \"{url}{path}?explain=1\"\nWhat else ships, and the model alone:\n  \
+         curl -T tests/fixtures/tags/three.png {url}/wfpredict/detect_read\n  \
+         curl -T tests/fixtures/substrates/rock-2.png {url}/wfpredict/ensemble\n  \
+         curl -sT {PICTURE} {url}/predictions/quadrat | tail -n 18"
     );
     if !comparison.is_correct() {
         bail!("the answer is not correct");
@@ -88,28 +107,29 @@ pub fn demo(options: &Options) -> Result<()> {
     daemon.wait_for_interrupt()
 }
 
-/// Packs the demo model into `model_store/quadrat.mar`.
-fn pack(programs: &Path, scratch: &Path) -> Result<()> {
-    // The name within the archive is the file's own, and it must be the one the handler looks for.
-    let names = scratch.join("index_to_name.json");
-    let fixture = workspace::root().join("tests/fixtures/quadrat_index_to_name.json");
-    fs::copy(&fixture, &names).with_context(|| missing(&fixture))?;
-    run(Command::new(programs.join("torchrelay-archiver"))
+/// Packs a demo model into `model_store/<name>.mar`.
+fn pack(
+    programs: &Path,
+    scratch: &Path,
+    (name, handler, fixture): (&str, &str, &str),
+) -> Result<()> {
+    let mut command = Command::new(programs.join("torchrelay-archiver"));
+    command
         .current_dir(workspace::root())
-        .args([
-            "model",
-            "--model-name",
-            MODEL,
-            "--version",
-            "1.0",
-            "--handler",
-            "image_segmenter",
-        ])
-        .args(["--serialized-file", "tests/fixtures/quadrat_segmenter.pt"])
-        .args(["--config-file", "tests/fixtures/quadrat_segmenter.yaml"])
-        .arg("--extra-files")
-        .arg(names)
-        .args(["--export-path", "model_store", "--force"]))
+        .args(["model", "--model-name", name, "--version", "1.0"])
+        .args(["--handler", handler])
+        .arg("--serialized-file")
+        .arg(format!("tests/fixtures/{fixture}.pt"))
+        .arg("--config-file")
+        .arg(format!("tests/fixtures/{fixture}.yaml"));
+    if NAMED.contains(&name) {
+        // The name within the archive is the file's own, and it must be the one the handler looks for.
+        let names = scratch.join("index_to_name.json");
+        let fixture = workspace::root().join("tests/fixtures/quadrat_index_to_name.json");
+        fs::copy(&fixture, &names).with_context(|| missing(&fixture))?;
+        command.arg("--extra-files").arg(names);
+    }
+    run(command.args(["--export-path", "model_store", "--force"]))
 }
 
 fn start(programs: &Path, scratch: &Path, ports: &Ports) -> Result<Command> {
@@ -117,7 +137,8 @@ fn start(programs: &Path, scratch: &Path, ports: &Ports) -> Result<Command> {
     command
         .current_dir(workspace::root())
         .args(["--start", "--foreground", "--model-store", "model_store"])
-        .args(["--models", &format!("{MODEL}={MODEL}.mar")])
+        .args(["--models", "quadrat=quadrat.mar"])
+        .args(["--workflow-store", "workflows", "--workflows", "all"])
         .args(["--disable-token-auth", "--ncs"])
         // Neither the user's own configuration nor the pid file of a daemon beside us belongs here.
         .env_remove("TS_CONFIG_FILE")
@@ -130,7 +151,7 @@ fn start(programs: &Path, scratch: &Path, ports: &Ports) -> Result<Command> {
     Ok(command)
 }
 
-/// The daemon answers 503 until the model's worker is ready, so this asks until it is.
+/// The daemon may answer 503 until all workers are ready, so this asks until they are.
 fn ask(daemon: &mut Daemon, port: u16, path: &str, body: &[u8]) -> Result<(Value, Duration)> {
     let begin = Instant::now();
     loop {

@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::run::{cargo, run};
 
-/// Writes docs/configuration.md from the table of keys. The test that does so also fails, without being told to write,
-/// when the page is out of date.
+/// Writes docs/configuration.md from the table of keys, and docs/functions.md from what the functions of workflows say of
+/// themselves. The tests that do so also fail, without being told to write, when a page is out of date.
 pub fn docs() -> Result<()> {
     let arguments = [
         "test",
@@ -16,5 +16,7 @@ pub fn docs() -> Result<()> {
         "--lib",
         "config",
     ];
+    run(cargo(arguments).env("UPDATE_DOCS", "1"))?;
+    let arguments = ["test", "--quiet", "--package", "functions", "--lib", "page"];
     run(cargo(arguments).env("UPDATE_DOCS", "1"))
 }

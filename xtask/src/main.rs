@@ -32,12 +32,13 @@ cargo xtask <command>
                 --keep-wheels  keep the downloaded wheels after unpacking
   test        set up libtorch, then check formatting, lints, tests and documentation
                 --fast         leave out the build without the engine and the documentation
-  demo        build everything, serve the demo model, ask it about one picture, leave the daemon running
+  demo        build everything, serve the shipped workflows, ask one about a picture, leave the daemon running
                 --once         stop the daemon after the answer
                 --port N       serve on port N rather than 8080
   bench       measure the daemon beside libtorch alone, write docs/benchmarks.md (about 15 minutes)
                 --quick        in 2 minutes, to try it out; writes into target/bench
                 --only MODEL   one of classifier, echo, mlp, resnet18; may be given again; writes into target/bench
+                --workflows    workflows alone, in 2 minutes; writes their section of docs/benchmarks.md
                 --profile      say where the time of the model that does nothing goes, and write nothing
                 --against P    set this build beside another build's program P, and write nothing
   soak        keep the daemon under full load while models come and go; fails if anything is lost, crossed or grows

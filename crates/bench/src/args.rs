@@ -39,8 +39,11 @@ pub struct Compare {
     /// Say where the time of the echo model goes, by thread and, if perf is there, by function; nothing else
     #[arg(long)]
     pub profile: bool,
+    /// Measure workflows alone; the section goes into docs/benchmarks.md, unless it is a quick one
+    #[arg(long, conflicts_with_all = ["profile", "only"])]
+    pub workflows: bool,
     /// Compare with another build of the daemon rather than with libtorch alone: what did a change bring? Writes nothing
-    #[arg(long, value_name = "PROGRAM", conflicts_with = "profile")]
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["profile", "workflows"])]
     pub against: Option<PathBuf>,
 }
 
@@ -87,6 +90,7 @@ mod tests {
             quick: false,
             only: Vec::new(),
             profile: false,
+            workflows: false,
             against: None,
         };
         check("compare", Command::Compare(all.clone()));
@@ -106,13 +110,26 @@ mod tests {
             }),
         );
         check(
+            "compare --workflows",
+            Command::Compare(Compare {
+                workflows: true,
+                ..all.clone()
+            }),
+        );
+        check(
             "compare --against /old/torchrelay",
             Command::Compare(Compare {
                 against: Some("/old/torchrelay".into()),
                 ..all
             }),
         );
-        check_refused("compare --profile --against x", "cannot be used with");
+        for both in [
+            "--profile --against x",
+            "--profile --workflows",
+            "--workflows --only echo",
+        ] {
+            check_refused(&format!("compare {both}"), "cannot be used with");
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ pub(crate) struct Daemon {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) management: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     started: Instant,
     log: PathBuf,
 }
@@ -87,6 +88,7 @@ impl Daemon {
             child,
             address: nowhere,
             management: nowhere,
+            metrics: nowhere,
             started,
             log,
         };
@@ -94,10 +96,9 @@ impl Daemon {
         let address = |key| {
             address_in(&text, key).with_context(|| format!("the daemon's log tells no {key}"))
         };
-        (daemon.address, daemon.management) = (
-            address("inference_address")?,
-            address("management_address")?,
-        );
+        daemon.address = address("inference_address")?;
+        daemon.management = address("management_address")?;
+        daemon.metrics = address("metrics_address")?;
         Ok(daemon)
     }
 

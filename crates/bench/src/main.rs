@@ -14,9 +14,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use bench::args::{Cli, Command, Compare, Soak};
 use bench::plan::Plan;
-use bench::report::{Findings, of_model, of_shares, page};
+use bench::report::{Findings, of_model, of_shares, page, with_section};
 use bench::subject::{NAMES, Subject};
-use bench::{against, bare, machine, memory, plot, profile, soak, versus};
+use bench::{against, bare, machine, memory, plot, profile, soak, versus, workflows};
 use clap::Parser;
 
 /// What is weighed, and what is profiled.
@@ -51,6 +51,9 @@ fn compare(options: &Compare) -> Result<()> {
     if options.profile {
         return show_profile(&folder, plan);
     }
+    if options.workflows {
+        return compare_workflows(&folder, plan, options.quick);
+    }
     if let Some(other) = &options.against {
         let other = other
             .canonicalize()
@@ -84,6 +87,11 @@ fn compare(options: &Compare) -> Result<()> {
         let time = 2 * plan.slice;
         findings.shares = Some(profile::by_thread(subject, &folder, BUSY, time)?);
     }
+    if options.only.is_empty() {
+        let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        println!("\n{}", found.section());
+        findings.workflows = Some(found);
+    }
     let kept = !options.quick && options.only.is_empty();
     let docs = if kept {
         workspace().join("docs")
@@ -116,6 +124,23 @@ fn write(folder: &Path, findings: &Findings) -> Result<()> {
             .with_context(|| format!("cannot write {}", path.display()))?;
         println!("wrote {}", path.display());
     }
+    Ok(())
+}
+
+/// Workflows alone. Only their section of the page is written anew.
+fn compare_workflows(folder: &Path, plan: Plan, quick: bool) -> Result<()> {
+    let found = workflows::measure(folder, plan, &mut |line| println!("{line}"))?;
+    let section = found.section();
+    println!("\n{section}");
+    if quick {
+        return Ok(());
+    }
+    let path = workspace().join("docs/benchmarks.md");
+    let page =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    fs::write(&path, with_section(&page, &section))
+        .with_context(|| format!("cannot write {}", path.display()))?;
+    println!("wrote the last section of {}", path.display());
     Ok(())
 }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 use crate::plan::Configuration;
 use crate::stats::Ratio;
 
+mod workflows;
+
+pub use workflows::{Chain, Demo, Merging, Workflows};
+
 /// Everything that one comparison found.
 #[derive(Debug, Default)]
 pub struct Findings {
@@ -15,6 +19,7 @@ pub struct Findings {
     pub weights: Vec<Weight>,
     pub weighed: String,
     pub shares: Option<Shares>,
+    pub workflows: Option<Workflows>,
 }
 
 #[derive(Debug)]
@@ -114,7 +119,19 @@ pub fn page(findings: &Findings, plot: &str) -> String {
         page.push('\n');
         page.push_str(&of_shares(shares));
     }
-    page
+    match &findings.workflows {
+        Some(workflows) => with_section(&page, &workflows.section()),
+        None => page,
+    }
+}
+
+/// The page with this as its last section, in place of the one of the same heading.
+pub fn with_section(page: &str, section: &str) -> String {
+    let heading = section.lines().next().unwrap_or_default();
+    let start = page
+        .find(&format!("\n{heading}\n"))
+        .map_or(page.len(), |before| before + 1);
+    format!("{}\n\n{section}", page[..start].trim_end())
 }
 
 const METHOD: &str = "\

@@ -1,8 +1,8 @@
 //! Demo models of our own, from nothing but this source: pictures of the sea floor are generated from seeds, models are
 //! trained on them, and both are traced to TorchScript as fixtures of the tests and as the first thing to serve.
 //!
-//! The way through: [`quadrat`] and [`substrate`] choose what a picture shows, `scene` paints it, [`samples`] names
-//! and writes the pictures that are committed under `tests/fixtures`. With the feature `libtorch`, `torch` trains and
+//! The way through: [`quadrat`] and [`substrate`] choose what a picture shows, `scene` paints it, [`tags`] lays numbered tags
+//! on it, [`samples`] names and writes the pictures that are committed under `tests/fixtures`. With the feature `libtorch`, `torch` trains and
 //! traces the models; the program `train` calls it.
 //!
 //! The generator is pure Rust and gives the same bytes on every machine: it has a random number generator of its own,
@@ -12,6 +12,7 @@ pub mod png;
 pub mod quadrat;
 pub mod samples;
 pub mod substrate;
+pub mod tags;
 #[cfg(feature = "libtorch")]
 pub mod torch;
 
@@ -21,6 +22,7 @@ mod scene;
 
 pub use quadrat::Quadrat;
 pub use substrate::Substrate;
+pub use tags::Tagged;
 
 /// What the sea floor is made of, in the order of mask values and of the models' scores.
 pub const CLASSES: [&str; 3] = ["sand", "seagrass", "rock"];

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::{CLASSES, Quadrat, Substrate, png};
+use crate::{CLASSES, Quadrat, Substrate, Tagged, png};
 
 /// A committed quadrat: `quadrats/<name>.png`, its truth in `quadrats/<name>.json`.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,10 @@ pub const QUADRATS: [Sample; 6] = [
 /// Seeds of the committed substrates: `substrates/<class>-<seed>.png`.
 pub const SUBSTRATES: [u64; 6] = [3, 6, 1, 10, 2, 14];
 
+/// Seeds of the committed tagged quadrats, and how many tags lie on each: `tags/<name>.png`, what they are in
+/// `tags/<name>.json`.
+pub const TAGGED: [(&str, u64, usize); 2] = [("one", 70, 1), ("three", 69, 3)];
+
 /// Why a fixture could not be written.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -49,7 +53,7 @@ pub fn default_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
-/// Writes `quadrats/` and `substrates/` into `folder`.
+/// Writes `quadrats/`, `substrates/` and `tags/` into `folder`.
 pub fn write_pictures(folder: &Path) -> Result<(), Error> {
     for sample in QUADRATS {
         let quadrat = sample.quadrat();
@@ -70,6 +74,17 @@ pub fn write_pictures(folder: &Path) -> Result<(), Error> {
             picture.width,
             picture.height,
         )?;
+    }
+    for (name, seed, tags) in TAGGED {
+        let picture = Tagged::new(seed, tags);
+        let path = folder.join("tags").join(name);
+        write_png(
+            &path.with_extension("png"),
+            &picture.rgb,
+            picture.width,
+            picture.height,
+        )?;
+        write_json(&path.with_extension("json"), &tags_truth(&picture))?;
     }
     Ok(())
 }
@@ -100,6 +115,15 @@ fn truth(quadrat: &Quadrat) -> Value {
         .map(|(class, share)| ((*class).to_owned(), json!((share * 1e6).round() / 1e6)))
         .collect();
     json!({ "cover": cover })
+}
+
+/// What was laid on a tagged quadrat: left, top, right and bottom of each tag in pixels, and its digit.
+fn tags_truth(picture: &Tagged) -> Value {
+    let tags = picture.tags.iter().map(|tag| {
+        let corners = [tag.left, tag.top, tag.left + tag.side, tag.top + tag.side];
+        json!({ "box": corners, "digit": tag.digit })
+    });
+    json!({ "tags": tags.collect::<Vec<_>>() })
 }
 
 fn substrate_path(picture: &Substrate, seed: u64) -> PathBuf {
@@ -168,6 +192,21 @@ mod tests {
                 "{}: other pixels than committed",
                 path.display()
             );
+        }
+    }
+
+    #[test]
+    fn committed_tags_are_what_their_seeds_make() {
+        for (name, seed, tags) in TAGGED {
+            let path = default_folder().join("tags").join(name);
+            let picture = Tagged::new(seed, tags);
+            assert_eq!(picture.tags.len(), tags, "{name}");
+            let file = fs::read(path.with_extension("png")).expect(name);
+            let (rgb, ..) = png::decode(&file).expect(name);
+            assert!(rgb == picture.rgb, "{name}: other pixels than committed");
+            let told = fs::read(path.with_extension("json")).expect(name);
+            let told: Value = serde_json::from_slice(&told).expect(name);
+            assert_eq!(told, tags_truth(&picture), "{name}");
         }
     }
 }

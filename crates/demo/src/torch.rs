@@ -1,15 +1,19 @@
-//! Training, tracing and judging the demo models with libtorch. The program `train` calls [`segmenter::train`] and
-//! [`classifier::train`], saves what they give, and the tests judge the saved files with [`judge`]. [`save_bench_models`] is for benches.
+//! Training, tracing and judging the demo models with libtorch. The program `train` calls [`segmenter::train`] and its
+//! like, saves what they give, and the tests judge the saved files with [`judge`]. [`save_bench_models`] is for benches.
 //!
 //! The models are small on purpose: their files are committed. They have no normalisation layers, so there is nothing
 //! that behaves differently in training and nothing to fold away.
 
 pub mod classifier;
+pub mod colours;
 pub mod data;
 pub mod judge;
 pub mod resnet;
 pub mod segmenter;
+pub mod tag_finder;
+pub mod tag_reader;
 pub mod trace;
+pub mod wide;
 
 mod schedule;
 
@@ -43,8 +47,9 @@ pub enum Error {
 /// Is told how training goes, a line at a time.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
-/// Writes the networks that only benches want, into a folder that exists: `echo.pt` and `resnet18.pt`.
+/// Writes the networks that only benches want, into a folder that exists: `echo.pt`, `resnet18.pt` and `wide.pt`.
 pub fn save_bench_models(folder: &Path) -> Result<(), Error> {
     trace::save_echo(&folder.join("echo.pt"))?;
-    resnet::save(&folder.join("resnet18.pt"))
+    resnet::save(&folder.join("resnet18.pt"))?;
+    wide::save(&folder.join("wide.pt"))
 }

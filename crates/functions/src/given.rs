@@ -10,6 +10,9 @@ use crate::path::whole;
 /// The most bytes that a function's output may take, unless it is its input: whatever asks for more is a mistake.
 pub(crate) const MAX_BYTES: usize = 512 << 20;
 
+/// The most items of a list that a function makes; more are a mistake, as of a tensor without elements but with many rows.
+pub(crate) const MAX_ITEMS: usize = 1 << 20;
+
 /// What a call brought.
 pub(crate) struct Given(Vec<(String, Value)>);
 

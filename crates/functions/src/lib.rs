@@ -9,10 +9,13 @@
 //! as [`dag::Function`].
 
 mod detection;
+#[cfg(test)]
+mod every;
 mod given;
 mod json;
 mod masks;
 mod native;
+mod page;
 mod parameters;
 mod path;
 mod pictures;
@@ -26,6 +29,8 @@ mod values;
 use dag::{Catalogue, Function};
 
 use native::Native;
+
+pub use page::{detail, page, table};
 
 /// Every native function there is.
 #[derive(Debug, Clone, Copy, Default)]

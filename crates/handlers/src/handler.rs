@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output};
+use servable::{BatchError, Input, JobError, LoadError, Output, Signature};
 
 use crate::base_handler::BaseHandler;
 use crate::image_classifier::ImageClassifier;
@@ -26,6 +26,11 @@ pub trait Handler: Send {
     /// How its requests are told apart before they are queued.
     fn bucketing(&self) -> Bucketing {
         Bucketing::Together
+    }
+
+    /// What it takes and gives, as far as its settings say; those of the model may say more.
+    fn signature(&self) -> Signature {
+        Signature::default()
     }
 
     /// A request that this handler would take, for trying out a network when it is loaded. `None` where only clients

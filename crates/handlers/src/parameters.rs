@@ -26,6 +26,8 @@ impl<'a> Parameters<'a> {
         };
         // Python handlers' switch for their profiler; models that carry it need not drop it.
         parameters.find("profile");
+        // Read by `signature.rs`, for whatever handler.
+        parameters.find("signature");
         Ok(parameters)
     }
 

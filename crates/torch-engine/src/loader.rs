@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use handlers::{Bucketing, Handler, ModelContext, weights};
-use servable::{Device, Input, LoadError, Loader, Servable};
+use servable::{Device, Input, LoadError, Loader, Servable, Signature};
 
 use tracing::warn;
 
@@ -38,6 +38,7 @@ pub struct TorchLoader {
     files: ModelFiles,
     weights: PathBuf,
     bucketing: Bucketing,
+    signature: Signature,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
 
@@ -45,12 +46,14 @@ impl TorchLoader {
     /// Checks all that can be checked without reading the weights: the kind of file, the handler and its parameters.
     pub fn new(files: ModelFiles) -> Result<Self, LoadError> {
         // First, because a handler in Python explains whatever else is strange about an archive.
-        let bucketing = make_handler(&files)?.bucketing();
+        let handler = make_handler(&files)?;
+        let signature = handlers::signature(handler.as_ref(), &context(&files))?;
         let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
-            bucketing,
+            bucketing: handler.bucketing(),
+            signature,
             modules: Mutex::default(),
         })
     }
@@ -87,14 +90,21 @@ impl Loader for TorchLoader {
     fn bucket(&self, input: &Input) -> u64 {
         self.bucketing.bucket(input)
     }
+
+    fn signature(&self) -> Signature {
+        self.signature.clone()
+    }
 }
 
 fn make_handler(files: &ModelFiles) -> Result<Box<dyn Handler>, LoadError> {
-    let context = ModelContext {
+    handlers::by_name(&files.handler, &context(files))
+}
+
+fn context(files: &ModelFiles) -> ModelContext<'_> {
+    ModelContext {
         dir: &files.dir,
         settings: files.handler_settings.as_ref(),
         config_file: files.config_file.as_deref(),
         limit_max_image_pixels: files.limit_max_image_pixels,
-    };
-    handlers::by_name(&files.handler, &context)
+    }
 }

@@ -32,7 +32,8 @@ impl LoadModels {
         // A comma at the end is a common leftover and harmless.
         let text = text.strip_suffix(',').unwrap_or(text);
         let items = text.split(',').map(str::trim).zip(1..);
-        let sources: Result<Vec<ModelSource>, String> = items.map(|item| source(item, what)).collect();
+        let sources: Result<Vec<ModelSource>, String> =
+            items.map(|item| source(item, what)).collect();
         sources.map(LoadModels::List)
     }
 }

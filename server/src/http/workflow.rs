@@ -19,7 +19,6 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use serde_json::{Value, json};
-use serving::workflow::Workflow;
 use serving::{Error, SourceError};
 
 use super::App;
@@ -231,11 +230,6 @@ async fn set_default(
     let text =
         format!("Default version successfully updated for workflow \"{name}\" to \"{version}\"");
     Ok(status_response(StatusCode::OK, &text))
-}
-
-/// The name of a node, by its place in the graph.
-fn node_name(workflow: &Workflow, node: dag::NodeId) -> &str {
-    &workflow.graph.node(node).name
 }
 
 #[cfg(test)]

@@ -27,7 +27,13 @@ fn the_text_of_a_snapshot() {
     ]);
     let models = models(serde_json::from_str(NOOP).expect("JSON"));
     let now = UNIX_EPOCH + Duration::from_millis(1_795_297_975_324);
-    let text = to_text(&settings, &models, &SnapshotWorkflows::default(), "20261121215255324-shutdown.cfg", now);
+    let text = to_text(
+        &settings,
+        &models,
+        &SnapshotWorkflows::default(),
+        "20261121215255324-shutdown.cfg",
+        now,
+    );
     let expected = format!(
         "{HEAD}inference_address=http://127.0.0.1:8080\n\
          model_store=\\ /srv/Mod\\u00e8les #1\n\
@@ -51,7 +57,13 @@ fn whatever_is_in_it_is_read_back() {
     };
     let versions = models.0.entry(odd.to_owned()).or_default();
     versions.insert(odd.to_owned(), version);
-    let text = to_text(&settings, &models, &SnapshotWorkflows::default(), odd, UNIX_EPOCH);
+    let text = to_text(
+        &settings,
+        &models,
+        &SnapshotWorkflows::default(),
+        odd,
+        UNIX_EPOCH,
+    );
     assert!(
         text.is_ascii() && text.lines().count() == 3 + HEAD.lines().count(),
         "{text}"
@@ -84,7 +96,13 @@ fn a_file_of_torchserve_is_read() {
 fn what_is_no_whole_snapshot_is_told_from_one() {
     let settings = written(&[("model_store", "store"), ("keystore_pass", "\u{e9}")]);
     let models = models(serde_json::from_str(NOOP).expect("JSON"));
-    let text = to_text(&settings, &models, &SnapshotWorkflows::default(), "name", UNIX_EPOCH);
+    let text = to_text(
+        &settings,
+        &models,
+        &SnapshotWorkflows::default(),
+        "name",
+        UNIX_EPOCH,
+    );
     // All but the line end of the last line may be missing; not the brace before it.
     for length in 0..text.len() - 1 {
         assert!(

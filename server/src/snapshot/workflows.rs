@@ -185,10 +185,7 @@ mod tests {
         let json = json!({ "models": {}, "workflows": all.to_json() });
         assert_eq!(SnapshotWorkflows::read(&json), Ok(Some(all)));
         // A snapshot of TorchServe.
-        assert_eq!(
-            SnapshotWorkflows::read(&json!({ "models": {} })),
-            Ok(None)
-        );
+        assert_eq!(SnapshotWorkflows::read(&json!({ "models": {} })), Ok(None));
     }
 
     #[test]
@@ -210,7 +207,10 @@ mod tests {
 
     #[test]
     fn what_could_not_be_restored_is_kept_until_it_is() {
-        let left_out = workflows(&[("w", "1", version("a", true)), ("x", "1", version("b", true))]);
+        let left_out = workflows(&[
+            ("w", "1", version("a", true)),
+            ("x", "1", version("b", true)),
+        ]);
         let mut now = workflows(&[("w", "2", version("c", true))]);
         now.merge(&left_out);
         let expected = workflows(&[

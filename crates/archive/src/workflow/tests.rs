@@ -87,10 +87,7 @@ fn a_folder_and_a_spec_are_served_where_they_are() {
     let text = manifest(r#"{"workflowName": "f", "workflowVersion": 3, "specFile": "s.yaml"}"#);
     bench.write("full/WAR-INF/MANIFEST.json", text);
     bench.write("my flow.yaml", SPEC);
-    bench.write(
-        "named.yaml",
-        format!("name: own\nversion: '1'\n{SPEC}"),
-    );
+    bench.write("named.yaml", format!("name: own\nversion: '1'\n{SPEC}"));
     for (name, called, version, file) in [
         ("plain", "plain", Some("2"), "graph.yml"),
         ("full", "f", Some("3"), "s.yaml"),

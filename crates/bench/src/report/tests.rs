@@ -124,3 +124,54 @@ fn the_page_holds_what_was_found_and_nothing_else() {
         "{text}"
     );
 }
+
+#[test]
+fn a_section_takes_the_place_of_the_one_before() {
+    let page = "# Page\n\n## One\n\nText.\n";
+    let once = with_section(page, "## Two\n\nOld.\n");
+    assert_eq!(once, "# Page\n\n## One\n\nText.\n\n## Two\n\nOld.\n");
+    let twice = with_section(&once, "## Two\n\nNew.\n");
+    assert_eq!(twice, "# Page\n\n## One\n\nText.\n\n## Two\n\nNew.\n");
+}
+
+#[test]
+fn what_workflows_cost_is_a_section() {
+    let found = Workflows {
+        demo: Demo {
+            alone_ms: 9.5,
+            compute_ms: 9.25,
+            added_ms: 0.25,
+        },
+        chain: Chain {
+            nodes: 20,
+            one_us: 40.0,
+            all_us: 78.0,
+            node_us: 2.0,
+        },
+        merging: Merging {
+            connections: 8,
+            items: 3,
+            together: 400.0,
+            apart: 125.0,
+            ratio: Ratio {
+                median: 3.2,
+                least: 3.0,
+                most: 3.3,
+            },
+            batch: 7.5,
+            batch_apart: 3.0,
+        },
+    };
+    let section = found.section();
+    for part in [
+        "## Workflows\n",
+        "`segment_cover` | 9.50 ms | 9.25 ms | **0.250 ms** | < 1 ms: met",
+        "20 nodes | 78.0 µs | 40.0 µs for one | **2.00 µs** a node | < 20 µs: met",
+        "| together | 400 | 7.50 |",
+        "| apart (`merge: false`) | 125 | 3.00 |",
+        "**3.20** (3.00 to 3.30) times; the target is 2: met",
+        "the target is a mean batch above 8: **not met**",
+    ] {
+        assert!(section.contains(part), "{part}\n---\n{section}");
+    }
+}

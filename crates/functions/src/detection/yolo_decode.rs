@@ -192,11 +192,15 @@ impl Bound for YoloDecode {
                 "holds levels of different batches or classes",
             ));
         }
+        // Sides of a tensor without elements can be of any length.
         let cells = known
             .iter()
             .zip(&self.levels)
-            .map(|(level, (_, anchors))| anchors.len() * level.rows * level.columns);
-        let shape = vec![batch, cells.sum(), width];
+            .fold(0usize, |sum, (level, (_, anchors))| {
+                let cells = level.rows.saturating_mul(level.columns);
+                sum.saturating_add(cells.saturating_mul(anchors.len()))
+            });
+        let shape = vec![batch, cells, width];
         let mut out = Vec::with_capacity(check_size(&shape, size_of::<f32>())?);
         let values: Vec<_> = known.iter().map(|level| numbers(level.tensor)).collect();
         for item in 0..batch {

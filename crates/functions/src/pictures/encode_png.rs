@@ -44,7 +44,6 @@ impl Bound for EncodePng {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{call, tensor, text};
 
     #[test]

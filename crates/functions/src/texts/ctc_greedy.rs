@@ -3,7 +3,7 @@ use serde_json::Value as Json;
 use servable::{Tensor, TensorType, Type, Value};
 use tensor_ops::numbers;
 
-use crate::given::{Given, given, wrong};
+use crate::given::{Given, MAX_ITEMS, given, wrong};
 use crate::native::{Native, needed, optional, required, setting};
 use crate::parameters::Parameters;
 
@@ -172,6 +172,12 @@ impl Bound for CtcGreedy {
             }
         };
         let count = items.unwrap_or(1);
+        if count > MAX_ITEMS {
+            return Err(wrong(
+                "scores",
+                format!("has {count} items, more than {MAX_ITEMS}"),
+            ));
+        }
         if count > 0 {
             self.check_classes(classes)
                 .map_err(|reason| wrong("scores", reason))?;
@@ -184,7 +190,7 @@ impl Bound for CtcGreedy {
             None => None,
         };
         let numbers = numbers(&scores);
-        let length = classes * steps;
+        let length = numbers.len().checked_div(count).unwrap_or(0);
         let mut read = (0..count).map(|item| {
             let seen = crops.as_ref().is_none_or(|seen| seen[item]);
             self.read(

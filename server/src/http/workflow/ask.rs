@@ -113,7 +113,10 @@ fn nodes_to_save(
             "save: the server saves nothing: workflow_save_dir is not set",
         ));
     }
-    if let Some(name) = names.iter().find(|name| workflow.graph.find(name).is_none()) {
+    if let Some(name) = names
+        .iter()
+        .find(|name| workflow.graph.find(name).is_none())
+    {
         let workflow = &workflow.name;
         return Err(Failure::bad_request(format!(
             "save: the workflow {workflow} has no node {name:?}"

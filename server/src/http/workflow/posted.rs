@@ -124,7 +124,13 @@ mod tests {
         check(&[url, named], "", "", Ok([Some("w.war"), None, Some("n")])).await;
         // What curl sends along with --data '' and the like is no spec where there is a url.
         check(&[url], form, "x=y", Ok([Some("w.war"), None, None])).await;
-        check(&[named], form, "dag: {}", Ok([None, Some("dag: {}"), Some("n")])).await;
+        check(
+            &[named],
+            form,
+            "dag: {}",
+            Ok([None, Some("dag: {}"), Some("n")]),
+        )
+        .await;
         check(
             &[url, named],
             "application/yaml; charset=utf-8",
@@ -140,16 +146,32 @@ mod tests {
         )
         .await;
         let json = r#"{"url": "j.war"}"#;
-        check(&[url], "application/json", json, Ok([Some("j.war"), None, None])).await;
+        check(
+            &[url],
+            "application/json",
+            json,
+            Ok([Some("j.war"), None, None]),
+        )
+        .await;
         check(&[], "", "", Err("Parameter url is required.")).await;
-        check(&[], "application/json", "{}", Err("Parameter url is required.")).await;
+        check(
+            &[],
+            "application/json",
+            "{}",
+            Err("Parameter url is required."),
+        )
+        .await;
         let unnamed = Err("Parameter workflow_name is required.");
         check(&[], "text/yaml", "dag: {}", unnamed).await;
     }
 
     #[tokio::test]
     async fn timeouts_are_seconds() {
-        let query = [("url", "w"), ("response_timeout", "3"), ("startup_timeout", "x")];
+        let query = [
+            ("url", "w"),
+            ("response_timeout", "3"),
+            ("startup_timeout", "x"),
+        ];
         let found = post(&query, "", "").await.expect("sound");
         let limits = (found.response_timeout, found.startup_timeout);
         assert_eq!(limits, (Some(Duration::from_secs(3)), None));

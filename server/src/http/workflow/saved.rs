@@ -109,7 +109,10 @@ mod tests {
             Saved {
                 node: "crop".into(),
                 item: vec![2, 0],
-                inputs: vec![("image".into(), Value::Bytes(b"\xff\xd8\xff.".as_slice().into()))],
+                inputs: vec![(
+                    "image".into(),
+                    Value::Bytes(b"\xff\xd8\xff.".as_slice().into()),
+                )],
                 output: Some(Value::Text("AB 12".into())),
             },
             Saved {
@@ -124,12 +127,22 @@ mod tests {
         let target = folder.path().join("_._w/id");
         let mut names: Vec<String> = std::fs::read_dir(&target)
             .expect("a folder")
-            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .map(|entry| {
+                entry
+                    .expect("an entry")
+                    .file_name()
+                    .into_string()
+                    .expect("text")
+            })
             .collect();
         names.sort();
         assert_eq!(
             names,
-            ["_._up.out.json", "crop-2-0.in.image.jpg", "crop-2-0.out.txt"]
+            [
+                "_._up.out.json",
+                "crop-2-0.in.image.jpg",
+                "crop-2-0.out.txt"
+            ]
         );
         let text = std::fs::read(target.join("crop-2-0.out.txt")).expect("a file");
         assert_eq!(text, b"AB 12");

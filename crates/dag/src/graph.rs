@@ -259,8 +259,8 @@ impl Given {
             | Value::Map(_) => return Ok(()),
         };
         // What is no number is within no bounds.
-        let within = self.min.is_none_or(|min| number >= min)
-            && self.max.is_none_or(|max| number <= max);
+        let within =
+            self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max);
         if within {
             return Ok(());
         }

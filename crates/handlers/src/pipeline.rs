@@ -185,12 +185,15 @@ fn failed(graph: &Graph, failure: dag::Failure<JobError>) -> JobError {
         Fault::Call(error) => error.reason,
         Fault::NoPart { .. } | Fault::TooMany { .. } => Reason::BadInput,
         Fault::Input { field, .. } if is_of_request(node, field) => Reason::BadInput,
-        Fault::Input { .. }
-        | Fault::NoMember { .. }
-        | Fault::Condition(_)
-        | Fault::NoItems(_) => Reason::Failed,
+        Fault::Input { .. } | Fault::NoMember { .. } | Fault::Condition(_) | Fault::NoItems(_) => {
+            Reason::Failed
+        }
     };
-    let item: String = failure.item.iter().map(|item| format!("[{item}]")).collect();
+    let item: String = failure
+        .item
+        .iter()
+        .map(|item| format!("[{item}]"))
+        .collect();
     JobError {
         reason,
         message: format!("node `{}`{item}: {}", node.name, failure.fault),

@@ -3,7 +3,9 @@
 //! Pictures and tensors come in all the forms in which the other handlers take them.
 
 use dag::{Entry, Graph, Request};
-use servable::{DType, Dim, Field, Input, JobError, Part, Symbols, Tensor, TensorType, Type, Value};
+use servable::{
+    DType, Dim, Field, Input, JobError, Part, Symbols, Tensor, TensorType, Type, Value,
+};
 
 use crate::base_handler::{Expected, from_value, part, tensor_in};
 use crate::picture;
@@ -20,7 +22,9 @@ pub(super) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError>
     let only = only_required(graph);
     let mut parts = Vec::with_capacity(graph.inputs.len());
     for entry in &graph.inputs {
-        let named = input.part(&entry.name).filter(|part| !part.value.is_empty());
+        let named = input
+            .part(&entry.name)
+            .filter(|part| !part.value.is_empty());
         let found = match (named, only) {
             (Some(part), _) => Some(part),
             // Whoever needs but one thing need not name it.
@@ -100,9 +104,8 @@ fn read(entry: &Entry, input: &Input, part: &Part) -> Result<Value, JobError> {
             Value::Tensor(widened(tensor, of))
         }
         (Type::Boxes, _) => Value::Tensor(tensor_in(input, part, &element_type(&boxes()))?),
-        (Type::Image, _) => picture::undecoded(part).map_err(|why| {
-            JobError::bad_input(format!("request part `{}` {why}", part.name))
-        })?,
+        (Type::Image, _) => picture::undecoded(part)
+            .map_err(|why| JobError::bad_input(format!("request part `{}` {why}", part.name)))?,
         (Type::Any | Type::Bytes, value) => value.clone(),
         (of, Value::Bytes(bytes)) => {
             let text = std::str::from_utf8(bytes)
@@ -169,9 +172,7 @@ fn typed(of: &Type, name: &str, value: &Value) -> Result<Value, String> {
                 };
                 Ok((name.clone(), value))
             });
-            members
-                .collect::<Result<Vec<_>, String>>()
-                .map(Value::map)
+            members.collect::<Result<Vec<_>, String>>().map(Value::map)
         }
         (Type::List(of), Value::List(items)) => {
             let items = items.iter().enumerate();

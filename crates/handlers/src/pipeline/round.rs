@@ -39,7 +39,11 @@ pub(super) fn wish(call: &Call, node: &Node, batched: bool) -> Result<Wish, JobE
     };
     if batched {
         let count = first.shape().first().copied();
-        if count.is_none() || arguments.iter().any(|one| one.shape().first().copied() != count) {
+        if count.is_none()
+            || arguments
+                .iter()
+                .any(|one| one.shape().first().copied() != count)
+        {
             let shapes: Vec<_> = arguments.iter().map(|one| format!("{one:?}")).collect();
             return Err(JobError::bad_input(format!(
                 "expected tensors of as many rows each, found {}",
@@ -70,7 +74,9 @@ fn empty(of: &Type) -> Value {
             tensor.map_or_else(|_| Value::list([]), Value::Tensor)
         }
         Type::Record(fields) => {
-            let fields = fields.iter().map(|field| (field.name.as_str(), empty(&field.of)));
+            let fields = fields
+                .iter()
+                .map(|field| (field.name.as_str(), empty(&field.of)));
             Value::map(fields)
         }
         Type::Any
@@ -99,7 +105,10 @@ pub(super) fn forward(
 ) -> Result<Vec<Answered>, BatchError> {
     let mut buckets: Vec<Vec<Asked>> = Vec::new();
     for one in asked {
-        match buckets.iter_mut().find(|bucket| go_together(&bucket[0], &one, batched)) {
+        match buckets
+            .iter_mut()
+            .find(|bucket| go_together(&bucket[0], &one, batched))
+        {
             Some(bucket) => bucket.push(one),
             None => buckets.push(vec![one]),
         }
@@ -145,9 +154,13 @@ fn item(argument: &Tensor, batched: bool) -> &[usize] {
 
 fn go_together(one: &Asked, other: &Asked, batched: bool) -> bool {
     one.arguments.len() == other.arguments.len()
-        && one.arguments.iter().zip(&other.arguments).all(|(one, other)| {
-            one.dtype() == other.dtype() && item(one, batched) == item(other, batched)
-        })
+        && one
+            .arguments
+            .iter()
+            .zip(&other.arguments)
+            .all(|(one, other)| {
+                one.dtype() == other.dtype() && item(one, batched) == item(other, batched)
+            })
 }
 
 /// The argument at one place of all calls in a bucket.

@@ -41,7 +41,9 @@ pub(super) fn read(
         return Err(text.refuse("expected `nodes`, found the classic form, `dag`"));
     }
     if graph.answers.len() > 1 {
-        return Err(text.refuse("`output` names several content types, and a handler has one answer"));
+        return Err(
+            text.refuse("`output` names several content types, and a handler has one answer")
+        );
     }
     let calls = |node: &dag::Node| matches!(node.kind, Kind::Model { .. });
     if !graph.nodes.iter().any(calls) {
@@ -59,10 +61,7 @@ struct Text {
 }
 
 impl Text {
-    fn find(
-        context: &ModelContext<'_>,
-        parameters: &Parameters<'_>,
-    ) -> Result<Self, LoadError> {
+    fn find(context: &ModelContext<'_>, parameters: &Parameters<'_>) -> Result<Self, LoadError> {
         let place = format!("handler.{KEY}");
         let failed = |name: &str, error: std::io::Error| {
             LoadError::Invalid(format!("{name}: cannot be read: {error}"))

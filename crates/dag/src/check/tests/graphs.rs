@@ -143,7 +143,11 @@ fn a_graph_around_one_network_may_stand_inside_another_document() {
         let checked = check(text, &Few, options);
         let graph = checked.graph.as_ref().map_or(String::new(), show);
         let problems: Vec<String> = checked.problems.iter().map(ToString::to_string).collect();
-        assert_eq!(format!("{graph}{}", problems.join("\n")), expected, "{text}");
+        assert_eq!(
+            format!("{graph}{}", problems.join("\n")),
+            expected,
+            "{text}"
+        );
     };
     check(
         "merge: false\nhandler:\n  pipeline:\n    nodes: {network: {}}\n",

@@ -244,7 +244,7 @@ impl Serving {
             };
             let place = match own::find(files, &model.url) {
                 Ok(place) => place,
-                Err(error) => return (model.name.clone(), Err(error)),
+                Err(error) => return (model.name.clone(), None, Err(error)),
             };
             let asked = Registration {
                 place,

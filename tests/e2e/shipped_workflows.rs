@@ -95,7 +95,8 @@ fn segment_cover_tells_the_share_of_each_class() {
         let alone = daemon.post("/predictions/quadrat", &picture).prediction();
         check_close(&name, cover, counted(&alone["seg_map"]), 0.02);
         let truth = &read_json(&own(&format!("quadrats/{name}.json")))["cover"];
-        let truth = ["sand", "seagrass", "rock"].map(|class| truth[class].as_f64().expect("a share"));
+        let truth =
+            ["sand", "seagrass", "rock"].map(|class| truth[class].as_f64().expect("a share"));
         check_close(&name, cover, truth, 0.05);
     }
 }

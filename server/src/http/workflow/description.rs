@@ -66,7 +66,11 @@ mod tests {
             let next = next.iter().map(|name| (*name).to_owned());
             (name.to_owned(), next.collect())
         };
-        let dag = [node("pre", &["m1", "fa"]), node("m1", &["post"]), node("post", &[])];
+        let dag = [
+            node("pre", &["m1", "fa"]),
+            node("m1", &["post"]),
+            node("post", &[]),
+        ];
         assert_eq!(java(&dag), "{pre=[m1, fa], m1=[post], post=[]}");
         assert_eq!(java(&[]), "{}");
     }

@@ -31,5 +31,7 @@ mod start_up;
 mod tensors;
 mod timeouts;
 mod traces;
+mod war;
 mod web_server;
 mod workbench;
+mod workflows;

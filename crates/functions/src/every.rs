@@ -91,6 +91,10 @@ fn parameters(name: &str) -> &'static [&'static str] {
             "{size: [3, 2]}",
             "{size: [1, 1], growth: 0.5, kernel: pil_lanczos}",
         ],
+        "describe_boxes" => &[
+            "{}",
+            "{names: [a, b, c, d, e, f], labels: [x], whole: false}",
+        ],
         "argmax_map" => &["{}", "{cut: [1, 2]}"],
         "cover" => &["{}", "{labels: [a, b]}"],
         "softmax" => &["{}", "{axis: 0}", "{axis: 1}"],

@@ -2,7 +2,7 @@
 
 use dag::{FunctionError, Inputs};
 use image_ops::{DecodeLimits, Image};
-use servable::{Tensor, Type, Value};
+use servable::{DType, Dim, Fit, Tensor, TensorType, Type, Value};
 use tensor_ops::{PictureError, image_of, pixels_of};
 
 use crate::path::whole;
@@ -63,6 +63,27 @@ pub(crate) fn given(inputs: &Inputs<Type>, name: &str) -> Type {
         .find(|(known, _)| known == name)
         .map(|(_, of)| of.clone())
         .unwrap_or_default()
+}
+
+/// What a picture of that name is: a picture, or grey samples, which are the tensor that is returned.
+pub(crate) fn picture_type(inputs: &Inputs<Type>, name: &str) -> Result<Type, String> {
+    let of = given(inputs, name);
+    if let Type::Tensor(TensorType { dtype, shape }) = &of {
+        let samples = dtype.is_none_or(|dtype| dtype == DType::U8);
+        return match shape.as_deref() {
+            Some([_, _, Dim::Fixed(3)]) if samples => Ok(Type::Image),
+            Some([_, _] | [_, _, Dim::Fixed(1)]) if samples => Ok(of),
+            Some([_, _, Dim::Any | Dim::Symbol(_)]) | None if samples => Ok(Type::Any),
+            Some(_) | None => Err(format!(
+                "input `{name}` must be a picture or uint8 samples [height, width, 1 or 3], not {of}"
+            )),
+        };
+    }
+    match of.fits(&Type::Image) {
+        Fit::No => Err(format!("input `{name}` must be a picture, not {of}")),
+        Fit::Maybe if of == Type::Any || of == Type::Json => Ok(Type::Any),
+        Fit::Maybe | Fit::Yes => Ok(Type::Image),
+    }
 }
 
 /// A request's mistake in one input: `input `name` reason`.

@@ -18,11 +18,11 @@ use crate::batch::{self, Layout, Stages};
 use crate::parameters::Parameters;
 use crate::signature::of_payload;
 use crate::{Bucketing, Handler, ModelContext, Network};
-use expected::Expected;
 
 pub(crate) use binary::{DTYPE_HEADER, SHAPE_HEADER, npy_header};
+pub(crate) use expected::Expected;
 pub(crate) use numbers::from_value;
-pub(crate) use payload::{json_tensor, part};
+pub(crate) use payload::{json_tensor, part, tensor_in};
 
 pub(crate) struct BaseHandler {
     expected: Expected,

@@ -7,6 +7,7 @@ use crate::image_classifier::ImageClassifier;
 use crate::image_segmenter::ImageSegmenter;
 use crate::object_detector::ObjectDetector;
 use crate::parameters::nearest;
+use crate::pipeline::Pipeline;
 use crate::text_classifier::TextClassifier;
 use crate::{Bucketing, ModelContext, Network};
 
@@ -40,11 +41,12 @@ pub trait Handler: Send {
 }
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 6] = [
     "base_handler",
     "image_classifier",
     "image_segmenter",
     "object_detector",
+    "pipeline",
     "text_classifier",
 ];
 
@@ -57,6 +59,7 @@ pub fn by_name(name: &str, context: &ModelContext<'_>) -> Result<Box<dyn Handler
         "image_classifier" => Box::new(ImageClassifier::load(context)?),
         "image_segmenter" => Box::new(ImageSegmenter::load(context)?),
         "object_detector" => Box::new(ObjectDetector::load(context)?),
+        "pipeline" => Box::new(Pipeline::load(context)?),
         "text_classifier" => Box::new(TextClassifier::load(context)?),
         _ => return Err(unknown(name, context)),
     })

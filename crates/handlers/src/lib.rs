@@ -25,6 +25,7 @@ mod network;
 mod object_detector;
 mod parameters;
 mod picture;
+mod pipeline;
 mod preparation;
 mod scores;
 mod signature;

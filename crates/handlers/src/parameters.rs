@@ -210,6 +210,11 @@ impl<'a> Parameters<'a> {
         }
     }
 
+    /// What stands there, whatever it is; nothing where that is `null`.
+    pub(crate) fn anything(&self, key: &'static str) -> Option<&'a Yaml> {
+        self.find(key).filter(|value| !value.is_null())
+    }
+
     /// A file of the archive. Only names inside its folder are taken.
     pub(crate) fn file(&self, key: &'static str) -> Result<Option<PathBuf>, LoadError> {
         let Some(name) = self.text(key)? else {

@@ -27,6 +27,8 @@ pub struct ModelFiles {
     pub handler: String,
     /// The `handler` section of the model's configuration file.
     pub handler_settings: Option<serde_yaml::Value>,
+    /// That file itself, if there is one.
+    pub config_file: Option<PathBuf>,
     pub limit_max_image_pixels: bool,
 }
 
@@ -102,6 +104,7 @@ fn context(files: &ModelFiles) -> ModelContext<'_> {
     ModelContext {
         dir: &files.dir,
         settings: files.handler_settings.as_ref(),
+        config_file: files.config_file.as_deref(),
         limit_max_image_pixels: files.limit_max_image_pixels,
     }
 }

@@ -18,9 +18,17 @@ pub(crate) fn tensor<'i>(
     expected: &Expected,
 ) -> Result<(Tensor, &'i str), JobError> {
     let part = part(input)?;
+    Ok((tensor_in(input, part, expected)?, &part.name))
+}
+
+/// The tensor of one part in the expected element type.
+pub(crate) fn tensor_in(
+    input: &Input,
+    part: &Part,
+    expected: &Expected,
+) -> Result<Tensor, JobError> {
     let tensor = decode(input, part, expected).map_err(JobError::bad_input)?;
-    let tensor = expected.cast(&part.name, tensor)?;
-    Ok((tensor, &part.name))
+    expected.cast(&part.name, tensor)
 }
 
 /// The part a handler works on, or the error that names what the request has instead.

@@ -244,7 +244,7 @@ impl Serving {
             };
             let place = match own::find(files, &model.url) {
                 Ok(place) => place,
-                Err(error) => return (model.name.clone(), Err(error)),
+                Err(error) => return (model.name.clone(), None, Err(error)),
             };
             let asked = Registration {
                 place,
@@ -287,12 +287,7 @@ impl Serving {
     }
 
     /// Takes out these models of a workflow, as far as they are there.
-    async fn take_back(
-        &self,
-        workflow: &str,
-        version: &str,
-        models: impl Iterator<Item = &str>,
-    ) {
+    async fn take_back(&self, workflow: &str, version: &str, models: impl Iterator<Item = &str>) {
         let parts = models.map(|model| async move {
             let name = model_name(workflow, model);
             // Somebody may have taken it out through the management API, or it never came in.

@@ -399,7 +399,11 @@ async fn the_models_in_a_workflows_folder_go_before_those_of_the_store() {
             url: Some("flow".into()),
             ..WorkflowRegistration::default()
         };
-        house.serving.register_workflow(registration).await.map(drop)
+        house
+            .serving
+            .register_workflow(registration)
+            .await
+            .map(drop)
     };
     let error = register().await.expect_err("its own model is broken");
     assert_eq!(error.code(), Code::WorkflowFailed, "{error}");

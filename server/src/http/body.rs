@@ -39,7 +39,15 @@ pub(super) async fn read_parts(
     if mime.eq_ignore_ascii_case("multipart/form-data") {
         multipart(bytes, content_type).await
     } else if mime.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        Ok(form(&bytes))
+        // curl calls whatever it sends with `-d` or `--data-binary` a form.
+        Ok(match other_than_a_form(&bytes) {
+            None => form(&bytes),
+            Some(content_type) => vec![Part {
+                name: "body".into(),
+                content_type: content_type.into(),
+                value: Value::Bytes(bytes),
+            }],
+        })
     } else {
         Ok(vec![Part {
             name: "body".into(),
@@ -144,6 +152,19 @@ async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failur
 }
 
 /// Fields without a `=` do not count, which is why a bare `curl -d x` reaches the handler as an empty row.
+/// The type of what is said to be a form and cannot be one: whoever makes a form encodes brackets, control characters, and
+/// bytes that are no text.
+fn other_than_a_form(bytes: &[u8]) -> Option<&'static str> {
+    if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return Some("application/json");
+    }
+    let is_text = std::str::from_utf8(bytes).is_ok()
+        && !bytes
+            .iter()
+            .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
+    (!is_text).then_some("")
+}
+
 fn form(bytes: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     for pair in bytes
@@ -237,6 +258,11 @@ mod tests {
         let form = "application/x-www-form-urlencoded";
         check(form, "x", &[]).await;
         check(form, "a=1&b=x%20y&a=2", &["a:=2", "b:=x y"]).await;
+        check(form, "%7Ba=1", &["{a:=1"]).await;
+        let json = " {\"data\": \"a=1\"}";
+        let body = format!("body:application/json={json}");
+        check(form, json, &[&body]).await;
+        check(form, "BM\0\0=&", &["body:=BM\0\0=&"]).await;
         let multipart = "multipart/form-data; boundary=Z";
         check(
             multipart,

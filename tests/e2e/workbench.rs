@@ -201,9 +201,6 @@ fn the_schema_is_the_one_that_is_shipped() {
     let printed = prints(&bench(), "schema", 0).join("\n");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workflows/schema.json");
     let shipped = fs::read_to_string(shipped).expect("readable");
-    // Not `assert_eq`: it would print both, and they are long.
-    assert!(
-        printed == shipped.trim_end(),
-        "workflows/schema.json is not what `torchrelay schema` prints; `cargo xtask docs` writes it"
-    );
+    // Too long to be shown.
+    assert!(printed == shipped.trim_end());
 }

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod config;
 pub mod connection;
 pub mod daemonize;
+pub mod dev;
 pub mod error;
 pub mod http;
 pub mod listeners;
@@ -46,13 +47,13 @@ use unpacked::UnpackFolder;
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
 /// Registers the models of the snapshot, or else the start-up models (they load in the background), and then the workflows,
-/// whose models are waited for; writes the first snapshot, then accepts, then calls `ready`.
+/// whose models are waited for; writes the first snapshot, then accepts, then calls `ready` with what serves.
 pub async fn serve(
     config: &Config,
     engine: Arc<dyn Engine>,
     listeners: Listeners,
     stop: CancellationToken,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(&Arc<Serving>),
 ) -> anyhow::Result<()> {
     let auth = auth(config)?;
     let metrics = metrics_config::metrics(config, system_metrics::host_name());
@@ -133,7 +134,7 @@ pub async fn serve(
         tokio::spawn(system_metrics::run(metrics, sampling, stop.clone()));
     }
     tokio::spawn(watch_cores(Arc::clone(&serving), stop.clone()));
-    ready();
+    ready(&serving);
 
     stop.cancelled().await;
     if !config.drain_delay.is_zero() {

@@ -8,6 +8,11 @@
 //! No graphs, no models and no requests here: specs are checked and run by `dag` and `serving`, which know functions only
 //! as [`dag::Function`].
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function takes a few kinds of values and refuses all others, those to come included"
+)]
+
 mod detection;
 #[cfg(test)]
 mod every;

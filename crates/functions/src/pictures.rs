@@ -6,6 +6,7 @@ mod letterbox;
 mod normalize;
 mod pad_to;
 mod resize;
+mod transforms;
 
 use dag::FunctionError;
 use image_ops::{Image, Normalize};
@@ -20,6 +21,7 @@ pub(crate) static ALL: &[&Native] = &[
     &pad_to::FUNCTION,
     &letterbox::FUNCTION,
     &normalize::FUNCTION,
+    &transforms::FUNCTION,
     &encode_png::FUNCTION,
 ];
 

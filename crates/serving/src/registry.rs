@@ -110,6 +110,18 @@ impl Registry {
         Ok(())
     }
 
+    /// Puts a version in place of the one of its name that is there, and gives that one back.
+    pub fn replace(&self, model: Arc<Model>) -> Option<Arc<Model>> {
+        let mut versions = self
+            .models
+            .entry(model.name.clone())
+            .or_insert_with(|| Versions {
+                default: model.version.clone(),
+                by_version: BTreeMap::new(),
+            });
+        versions.by_version.insert(model.version.clone(), model)
+    }
+
     /// Says so if this name and version are taken; a cheap question before the costly work of loading.
     pub fn check_free(&self, name: &str, version: &str) -> Result<(), Error> {
         match self.models.get(name) {

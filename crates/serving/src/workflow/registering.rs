@@ -17,7 +17,7 @@ use crate::registry::Model;
 use crate::settings::Wishes;
 use crate::source::{Brought, SourceOptions, has_scheme};
 use crate::workflow::live::Live;
-use crate::workflow::{Workflow, WorkflowRegistration, model_name};
+use crate::workflow::{Workflow, WorkflowRegistration, model_name, own};
 use crate::{Registration, Serving};
 
 /// The version of a workflow that names none.
@@ -123,7 +123,7 @@ impl Serving {
             return Err(refused(&problems));
         };
         let models = match self
-            .register_models(&name, &version, &graph, &registration)
+            .register_models(&name, &version, &graph, &files, &registration)
             .await
         {
             Ok(models) => models,
@@ -224,6 +224,7 @@ impl Serving {
         workflow: &str,
         version: &str,
         graph: &Graph,
+        files: &WorkflowFiles,
         registration: &WorkflowRegistration,
     ) -> Result<Vec<(String, Arc<Model>)>, Error> {
         let used = graph.models.iter().enumerate().filter(|(index, _)| {
@@ -241,7 +242,12 @@ impl Serving {
                 startup_timeout: registration.startup_timeout,
                 ..Wishes::default()
             };
+            let place = match own::find(files, &model.url) {
+                Ok(place) => place,
+                Err(error) => return (model.name.clone(), None, Err(error)),
+            };
             let asked = Registration {
+                place,
                 url: model.url.clone(),
                 name: Some(model_name(workflow, &model.name)),
                 version: Some(version.to_owned()),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use archive::{PackOptions, Plan, WorkflowPackOptions};
+use archive::{PackOptions, Plan};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::{Answer, Connection, Request};
@@ -94,21 +94,6 @@ impl Bench {
     pub(crate) fn with(self, model: &Model) -> Self {
         let options = self.pack_options(model);
         let plan = Plan::check(options).unwrap_or_else(|error| panic!("{error}"));
-        archive::pack(&plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
-        self
-    }
-
-    /// Packs a workflow of that spec into the store.
-    pub(crate) fn with_workflow(self, name: &str, spec: &str) -> Self {
-        let spec_file = format!("stage/{name}.yaml");
-        self.write(&spec_file, spec.as_bytes());
-        let options = WorkflowPackOptions {
-            workflow_name: name.to_owned(),
-            spec_file: self.path(&spec_file),
-            export_path: self.path("store"),
-            ..WorkflowPackOptions::default()
-        };
-        let plan = Plan::check_workflow(options).unwrap_or_else(|error| panic!("{error}"));
         archive::pack(&plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
         self
     }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use archive::{Plan, WorkflowPackOptions};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Request};
@@ -52,13 +53,27 @@ fn networks(data: &Path) -> [Model; 3] {
     })
 }
 
+/// Packs a workflow of that spec into the store, as our archiver does.
+fn pack(bench: &Bench, name: &str, spec: &str) {
+    let file = format!("stage/{name}.yaml");
+    bench.write(&file, spec.as_bytes());
+    let options = WorkflowPackOptions {
+        workflow_name: name.to_owned(),
+        spec_file: bench.path(&file),
+        export_path: bench.path("store"),
+        ..WorkflowPackOptions::default()
+    };
+    let plan = Plan::check_workflow(options).unwrap_or_else(|error| panic!("{error}"));
+    archive::pack(&plan, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));
+}
+
 /// Everything of the guide, loaded at the start.
 fn daemon(data: &Path) -> Daemon {
     let models = steps(data).into_iter().chain(networks(data));
     let bench = models.fold(Bench::new(), |bench, model| bench.with(&model));
-    let bench = FORMS.iter().fold(bench, |bench, form| {
-        bench.with_workflow(form, &guide(&format!("{form}.yaml")))
-    });
+    for form in FORMS {
+        pack(&bench, form, &guide(&format!("{form}.yaml")));
+    }
     let daemon = bench.start_with(&[
         "--model-store",
         "store",

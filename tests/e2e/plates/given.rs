@@ -7,7 +7,7 @@ use std::path::Path;
 use image_ops::{DecodeLimits, decode};
 use serde_json::{Value, json};
 
-use super::{guide, networks, picture, plates};
+use super::{guide, networks, pack, picture, plates};
 use crate::client::Request;
 use crate::fixtures::{Model, json as read_json};
 use crate::harness::{Bench, Daemon};
@@ -148,12 +148,9 @@ fn plates_of_one_picture_are_one_batch() {
         )
         .replace("image: scaled", "image: picture")
         .replace(", max_score: -85, lengths: [8, 9]", "");
-    let daemon = Bench::new()
-        .with(&detector)
-        .with(&stn)
-        .with(&lprnet)
-        .with_workflow("native", &spec)
-        .start_with(&["--model-store", "store", "--workflows", "native.war"]);
+    let bench = Bench::new().with(&detector).with(&stn).with(&lprnet);
+    pack(&bench, "native", &spec);
+    let daemon = bench.start_with(&["--model-store", "store", "--workflows", "native.war"]);
     daemon.wait_for_ok("/ready");
     let file = picture(&data, "street_three_plates.png");
     let found = daemon.post("/wfpredict/native", &file).prediction();

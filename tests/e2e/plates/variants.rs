@@ -75,11 +75,7 @@ fn pictures_of_every_kind_are_taken() {
             None,
         ),
         ("grey", png(&car, ColorType::Grayscale, eight, &grey), None),
-        (
-            "CMYK",
-            STANDARD.decode(CMYK).expect("base64"),
-            None,
-        ),
+        ("CMYK", STANDARD.decode(CMYK).expect("base64"), None),
         ("a line", png(&line, rgb, eight, line.data()), None),
         ("a pixel", png(&pixel, rgb, eight, pixel.data()), None),
     ];
@@ -125,19 +121,12 @@ fn what_is_no_picture_is_refused_by_name() {
             message.contains("`image`") && message.contains(words),
             "{message}"
         );
-        let typed = daemon.send(&post("/wfpredict/plate_recognition_typed", body));
-        assert_eq!(
-            (typed.status, typed.message().contains(words)),
-            (400, true),
-            "{words}"
-        );
-        // TorchServe's sentence, and the reason beside it.
-        let classic = daemon.send(&post("/wfpredict/plate_recognition", body));
-        assert_eq!(
-            (classic.status, classic.message()),
-            (500, "Error executing yolo".to_owned())
-        );
-        assert_eq!(classic.json()["cause"], message, "{words}");
+        for form in FORMS {
+            let answer = daemon.send(&post(&format!("/wfpredict/{form}"), body));
+            let (status, message) = (answer.status, answer.message());
+            assert_eq!(status, 400, "{form}: {message}");
+            assert!(message.contains(words), "{form}: {message}");
+        }
     }
     let field = |path: &str, fields: &[(&str, Option<&str>, &[u8])]| {
         daemon.send(&Request::post(path, "").multipart(fields))

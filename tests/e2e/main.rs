@@ -21,6 +21,7 @@ mod listeners;
 mod load;
 mod logs;
 mod pictures;
+mod plates;
 mod queueing;
 mod restarts;
 mod shipped_workflows;

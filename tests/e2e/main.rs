@@ -19,6 +19,7 @@ mod harness;
 mod listeners;
 mod load;
 mod logs;
+mod max_front;
 mod pictures;
 mod queueing;
 mod restarts;

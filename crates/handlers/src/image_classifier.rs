@@ -49,6 +49,10 @@ impl Handler for ImageClassifier {
         self.preparation.bucketing()
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(picture::example())
     }

@@ -89,6 +89,10 @@ impl Handler for ImageSegmenter {
         self.preparation.bucketing()
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(picture::example())
     }

@@ -117,6 +117,10 @@ impl Handler for ObjectDetector {
             .collect())
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(picture::example())
     }

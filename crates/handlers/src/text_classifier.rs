@@ -122,6 +122,10 @@ impl Handler for TextClassifier {
             .collect()
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(Input::body(
             "text/plain",

@@ -36,6 +36,7 @@ pub struct TorchLoader {
     files: ModelFiles,
     weights: PathBuf,
     bucketing: Bucketing,
+    labels: Vec<String>,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
 
@@ -43,12 +44,14 @@ impl TorchLoader {
     /// Checks all that can be checked without reading the weights: the kind of file, the handler and its parameters.
     pub fn new(files: ModelFiles) -> Result<Self, LoadError> {
         // First, because a handler in Python explains whatever else is strange about an archive.
-        let bucketing = make_handler(&files)?.bucketing();
+        let handler = make_handler(&files)?;
+        let (bucketing, labels) = (handler.bucketing(), handler.labels());
         let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
             bucketing,
+            labels,
             modules: Mutex::default(),
         })
     }
@@ -84,6 +87,10 @@ impl Loader for TorchLoader {
 
     fn bucket(&self, input: &Input) -> u64 {
         self.bucketing.bucket(input)
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.clone()
     }
 }
 

@@ -25,14 +25,29 @@ pub struct BodyLimits {
     pub memory: Memory,
 }
 
+/// A part, and what it is called where it is a file of a form.
+pub(super) struct Field {
+    pub(super) part: Part,
+    pub(super) file_name: Option<String>,
+}
+
+impl From<Part> for Field {
+    fn from(part: Part) -> Self {
+        Field {
+            part,
+            file_name: None,
+        }
+    }
+}
+
 /// Reads a body into the parts that TorchServe makes of it: each form field is a part, and anything else is one part
 /// named `body`.
-pub(super) async fn read_parts(
+pub(super) async fn read_fields(
     headers: &HeaderMap,
     body: Body,
     limits: &BodyLimits,
     claim: &mut Claim,
-) -> Result<Vec<Part>, Failure> {
+) -> Result<Vec<Field>, Failure> {
     let bytes = read(headers, body, limits, claim).await?;
     let content_type = text_header(headers, header::CONTENT_TYPE);
     let mime = content_type.split(';').next().unwrap_or_default().trim();
@@ -41,11 +56,12 @@ pub(super) async fn read_parts(
     } else if mime.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         Ok(form(&bytes))
     } else {
-        Ok(vec![Part {
+        let part = Part {
             name: "body".into(),
             content_type: mime.to_owned(),
             value: Value::Bytes(bytes),
-        }])
+        };
+        Ok(vec![part.into()])
     }
 }
 
@@ -113,7 +129,7 @@ async fn next_frame(body: &mut Body, stall: Duration) -> Result<Option<Frame<Byt
     }
 }
 
-async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failure> {
+async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Field>, Failure> {
     let broken =
         |error: multer::Error| Failure::bad_request(format!("malformed multipart body: {error}"));
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
@@ -130,21 +146,20 @@ async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failur
             (Some(_), Some(mime)) => mime.essence_str().to_owned(),
             _ => String::new(),
         };
+        let file_name = field.file_name().map(str::to_owned);
         let value = Value::Bytes(field.bytes().await.map_err(broken)?);
-        put(
-            &mut parts,
-            Part {
-                name,
-                content_type,
-                value,
-            },
-        );
+        let part = Part {
+            name,
+            content_type,
+            value,
+        };
+        put(&mut parts, Field { part, file_name });
     }
     Ok(parts)
 }
 
 /// Fields without a `=` do not count, which is why a bare `curl -d x` reaches the handler as an empty row.
-fn form(bytes: &[u8]) -> Vec<Part> {
+fn form(bytes: &[u8]) -> Vec<Field> {
     let mut parts = Vec::new();
     for pair in bytes
         .split(|&byte| byte == b'&')
@@ -152,24 +167,23 @@ fn form(bytes: &[u8]) -> Vec<Part> {
     {
         for (name, value) in form_urlencoded::parse(pair) {
             let value = Value::Bytes(Bytes::from(value.into_owned()));
-            put(
-                &mut parts,
-                Part {
-                    name: name.into_owned(),
-                    content_type: String::new(),
-                    value,
-                },
-            );
+            let part = Part {
+                name: name.into_owned(),
+                content_type: String::new(),
+                value,
+            };
+            put(&mut parts, part.into());
         }
     }
     parts
 }
 
 /// Of two parts with one name the later counts.
-fn put(parts: &mut Vec<Part>, part: Part) {
-    match parts.iter_mut().find(|existing| existing.name == part.name) {
-        Some(existing) => *existing = part,
-        None => parts.push(part),
+fn put(fields: &mut Vec<Field>, field: Field) {
+    let same = |existing: &&mut Field| existing.part.name == field.part.name;
+    match fields.iter_mut().find(same) {
+        Some(existing) => *existing = field,
+        None => fields.push(field),
     }
 }
 
@@ -203,7 +217,8 @@ mod tests {
         }
         let limits = limits();
         let mut claim = limits.memory.claim();
-        read_parts(&headers, Body::from(body), &limits, &mut claim).await
+        let fields = read_fields(&headers, Body::from(body), &limits, &mut claim).await?;
+        Ok(fields.into_iter().map(|field| field.part).collect())
     }
 
     /// Parts as `name:type=value`.

@@ -22,12 +22,7 @@ use tokio::runtime::Runtime;
 struct ScriptedEngine;
 
 impl Engine for ScriptedEngine {
-    fn loader(
-        &self,
-        _: &str,
-        _: &Unpacked,
-        _: Option<&str>,
-    ) -> Result<Arc<dyn Loader>, LoadError> {
+    fn loader(&self, _: &str, _: &Unpacked, _: Option<&str>) -> Result<Arc<dyn Loader>, LoadError> {
         Ok(Arc::new(ScriptedLoader::default()))
     }
 

@@ -73,9 +73,11 @@ fn check_named_files(opened: &Unpacked) -> Result<Option<PathBuf>, ArchiveError>
 /// Makes the handler, as a worker of the daemon does: its settings and files are read by that.
 fn check_handler(opened: &Unpacked) -> Result<(), LoadError> {
     let name = opened.manifest().model.handler.as_deref();
+    let config_file = opened.config_file();
     let context = ModelContext {
         dir: opened.dir(),
         settings: opened.config().and_then(|config| config.handler()),
+        config_file: config_file.as_deref(),
         limit_max_image_pixels: true,
     };
     handlers::by_name(name.unwrap_or_default(), &context).map(drop)

@@ -175,6 +175,7 @@ impl Direct {
             weights: Some(subject.weights.clone()),
             handler: "base_handler".into(),
             handler_settings: None,
+            config_file: None,
             limit_max_image_pixels: true,
         })
         .unwrap();

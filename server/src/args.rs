@@ -1,9 +1,11 @@
-//! The command line: the flags of `torchserve`, and what they ask for; or a command for a server that runs, which is
-//! [`client`]'s business.
+//! The command line: the flags of `torchserve`, and what they ask for; or a command: for a server that runs, which is
+//! [`client`]'s business, or without any, which is [`workbench`]'s; or `dev`, a daemon of its own kind.
 //!
 //! It checks no files and knows no settings; [`crate::config`] does, with these flags as one of its sources.
 
-use clap::Parser;
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
 
 /// The TorchServe release whose behaviour this server keeps to.
 pub const TORCHSERVE_VERSION: &str = "0.12.0";
@@ -16,7 +18,8 @@ torchrelay --start [--foreground] --model-store DIR [--models MODEL...] [FLAGS]
 /// Serve PyTorch models: a native server for the archives, settings and clients of TorchServe.
 ///
 /// With flags it is the daemon, and takes those of torchserve. With a command it asks a daemon that runs: the one that is
-/// configured here, or the one at --address. `torchrelay help COMMAND` tells more.
+/// configured here, or the one at --address. `lint`, `graph`, `functions`, `schema` and `dev` are for whoever writes models
+/// and workflows, and need none. `torchrelay help COMMAND` tells more.
 // Python's argparse, which TorchServe uses, takes any unambiguous beginning of a flag; so must we.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Parser)]
 #[command(
@@ -25,12 +28,12 @@ torchrelay --start [--foreground] --model-store DIR [--models MODEL...] [FLAGS]
     disable_version_flag = true,
     args_conflicts_with_subcommands = true,
     override_usage = USAGE,
-    subcommand_help_heading = "Commands for a server that runs",
+    subcommand_help_heading = "Commands",
     next_help_heading = "Flags of the daemon"
 )]
 pub struct Args {
     #[command(subcommand)]
-    pub command: Option<client::Command>,
+    pub command: Option<Command>,
     /// Print the version and exit
     #[arg(short = 'v', long, conflicts_with_all = ["start", "stop"])]
     pub version: bool,
@@ -55,6 +58,10 @@ pub struct Args {
     /// Workflows to load at start: `all`, or any of `name=url` and `url`
     #[arg(long, value_name = "WORKFLOW", num_args = 1..)]
     pub workflows: Vec<String>,
+    /// Open the image segmenter of the Model Asset eXchange, at http://127.0.0.1:5000 if nothing else is said; in place of
+    /// the configuration's fronts
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub max_front: Option<String>,
     /// Log settings of TorchServe: log4j2 XML, of which levels and files count
     #[arg(long, value_name = "FILE")]
     pub log_config: Option<String>,
@@ -95,6 +102,66 @@ pub struct Args {
     /// This is the background process that `--start` makes.
     #[arg(long, hide = true)]
     pub detached: bool,
+    /// Read no configuration file but a named one, whatever lies in the working directory.
+    #[arg(skip)]
+    pub named_config_only: bool,
+}
+
+/// What the program does beside being the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    Ask(client::Command),
+    #[command(flatten)]
+    Write(workbench::Command),
+    /// Serve the models and workflows of a folder while they are being written
+    ///
+    /// Whatever is saved there is checked and takes over as soon as it is ready; what was there answers until then, and on
+    /// if it is not. It listens on this machine alone and wants no keys, unless a named configuration file or --token-auth
+    /// says otherwise. Ctrl-C ends it.
+    Dev(Dev),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Dev {
+    /// A model's folder, a workflow's folder, or a folder with several of them
+    pub folder: PathBuf,
+    /// Configuration file; none is read unless it is named here
+    #[arg(long, value_name = "FILE")]
+    pub ts_config: Option<String>,
+    /// Folder where workflows find models that are not in their own; FOLDER if left out
+    #[arg(long, value_name = "DIR")]
+    pub model_store: Option<String>,
+    /// Models to serve beside those of the folder, from the model store: `all`, or any of `name=url` and `url`
+    #[arg(long, value_name = "MODEL", num_args = 1..)]
+    pub models: Vec<String>,
+    /// Log settings of TorchServe: log4j2 XML, of which levels and files count
+    #[arg(long, value_name = "FILE")]
+    pub log_config: Option<String>,
+    /// Want keys, as the daemon does
+    #[arg(long)]
+    pub token_auth: bool,
+}
+
+impl Dev {
+    /// The daemon that serves the folder.
+    pub fn daemon(&self) -> Args {
+        let folder = self.folder.display().to_string();
+        Args {
+            start: true,
+            foreground: true,
+            no_config_snapshots: true,
+            named_config_only: true,
+            ts_config: self.ts_config.clone(),
+            model_store: Some(self.model_store.clone().unwrap_or_else(|| folder.clone())),
+            workflow_store: Some(folder),
+            models: self.models.clone(),
+            log_config: self.log_config.clone(),
+            disable_token_auth: !self.token_auth,
+            enable_model_api: true,
+            ..Args::default()
+        }
+    }
 }
 
 /// What a command line asks for.
@@ -218,7 +285,7 @@ mod tests {
         let command = |line: &str| parse(line).map(|args| args.command);
         let list = command("list --json").unwrap();
         assert!(
-            matches!(list, Some(client::Command::List { .. })),
+            matches!(list, Some(Command::Ask(client::Command::List { .. }))),
             "{list:?}"
         );
         assert_eq!(command("--start --models list").unwrap(), None);
@@ -230,6 +297,19 @@ mod tests {
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn dev_is_a_daemon_for_one_person() {
+        let args = parse("dev flow --model-store m").unwrap();
+        let Some(Command::Dev(dev)) = args.command else {
+            panic!("{args:?}");
+        };
+        let daemon = dev.daemon();
+        assert_eq!(daemon.model_store.as_deref(), Some("m"));
+        assert_eq!(daemon.workflow_store.as_deref(), Some("flow"));
+        assert!(daemon.disable_token_auth && daemon.named_config_only);
+        assert_eq!(daemon.task(), Task::Serve { detached: false });
     }
 
     #[test]

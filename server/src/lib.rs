@@ -10,7 +10,9 @@ pub mod auth;
 pub mod config;
 pub mod connection;
 pub mod daemonize;
+pub mod dev;
 pub mod error;
+pub mod front;
 pub mod http;
 pub mod listeners;
 pub mod log_location;
@@ -32,7 +34,7 @@ use anyhow::Context;
 use serving::{Engine, Serving};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use auth::{Auth, AuthError};
 use config::Config;
@@ -46,13 +48,13 @@ use unpacked::UnpackFolder;
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
 /// Registers the models of the snapshot, or else the start-up models (they load in the background), and then the workflows,
-/// whose models are waited for; writes the first snapshot, then accepts, then calls `ready`.
+/// whose models are waited for; writes the first snapshot, then accepts, then calls `ready` with what serves.
 pub async fn serve(
     config: &Config,
     engine: Arc<dyn Engine>,
     listeners: Listeners,
     stop: CancellationToken,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(&Arc<Serving>),
 ) -> anyhow::Result<()> {
     let auth = auth(config)?;
     let metrics = metrics_config::metrics(config, system_metrics::host_name());
@@ -122,7 +124,13 @@ pub async fn serve(
         }
     }
     if let Some(listener) = listeners.metrics {
-        accepting.push(accept(listener, http::metrics_router(app)));
+        accepting.push(accept(listener, http::metrics_router(app.clone())));
+    }
+    for (listener, front) in listeners.fronts.into_iter().zip(&config.fronts) {
+        for target in http::absent_targets(&app, front) {
+            warn!("front {}: there is no {target} yet", front.name);
+        }
+        accepting.push(accept(listener, http::front_router(&app, front)));
     }
     if !config.disable_system_metrics {
         let sampling = Sampling {
@@ -133,7 +141,7 @@ pub async fn serve(
         tokio::spawn(system_metrics::run(metrics, sampling, stop.clone()));
     }
     tokio::spawn(watch_cores(Arc::clone(&serving), stop.clone()));
-    ready();
+    ready(&serving);
 
     stop.cancelled().await;
     if !config.drain_delay.is_zero() {

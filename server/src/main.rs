@@ -1,17 +1,21 @@
-//! `torchrelay`: arguments, configuration, listeners, serve, exit code; or a command, which the crate `client` carries out.
+//! `torchrelay`: arguments, configuration, listeners, serve, exit code; or a command, which the crates `client` and
+//! `workbench` carry out.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{self, ExitCode};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
-use server::args::{Args, Task, version_line};
-use server::config::{Addresses, Config, Severity, process_env};
+use server::args::{Args, Command, Dev, Task, version_line};
+use server::config::{Addresses, Config, Notice, Severity, process_env};
 use server::daemonize::{self, PidFile};
 use server::{listeners, serve, shutdown, telemetry, wiring};
+use serving::Serving;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// A quarter of what an idle model's request costs was the system's allocator.
@@ -20,10 +24,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let mut args = Args::parse();
-    if let Some(command) = args.command.take() {
-        return ask(command);
-    }
-    match run(&args) {
+    let outcome = match args.command.take() {
+        Some(Command::Ask(command)) => return ask(command),
+        Some(Command::Write(command)) => return workbench::run(command, &process_env),
+        Some(Command::Dev(dev)) => develop(&dev),
+        None => run(&args),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // If anybody still reads it.
@@ -117,6 +124,59 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         print_lines(lines);
         pid_file
     };
+    run_daemon(&config, notices, |_| {})
+}
+
+/// Serves a folder while its models and workflows are being written.
+fn develop(dev: &Dev) -> anyhow::Result<()> {
+    let folder = &dev.folder;
+    if !folder.is_dir() {
+        bail!("{}: no such folder", folder.display());
+    }
+    let cwd = std::env::current_dir().context("the working directory")?;
+    // Whoever writes a model wants its folder, not the working directory, full of files of its own making.
+    let logs = tempfile::tempdir().context("a folder for log files")?;
+    let env = |name: &str| {
+        let value = process_env(name);
+        let is_place = ["LOG_LOCATION", "METRICS_LOCATION"].contains(&name);
+        value.or_else(|| is_place.then(|| logs.path().display().to_string()))
+    };
+    let (mut config, notices) = Config::load(&dev.daemon(), &env, &cwd)?;
+    set_wait_policy()?;
+    if dev.log_config.is_none() {
+        config.logs.levels = server::dev::LEVELS.to_owned();
+    }
+    let folder = folder
+        .canonicalize()
+        .with_context(|| folder.display().to_string())?;
+    let colour = workbench::wants_colour(std::io::stdout().is_terminal(), &process_env);
+    run_daemon(&config, notices, |started| {
+        let house = server::dev::House {
+            serving: Arc::clone(started.serving),
+            folder,
+            shown: dev.folder.clone(),
+            address: started.address,
+            colour,
+            say: Box::new(say),
+        };
+        tokio::spawn(house.run(started.stop));
+    })
+}
+
+/// A daemon that takes requests.
+struct Started<'a> {
+    serving: &'a Arc<Serving>,
+    /// Of the inference API.
+    address: String,
+    stop: CancellationToken,
+}
+
+/// Serves until a signal; calls `started` as soon as requests are taken.
+fn run_daemon(
+    config: &Config,
+    notices: Vec<Notice>,
+    started: impl FnOnce(Started<'_>),
+) -> anyhow::Result<()> {
     let telemetry = telemetry::init(&config.logs);
     info!("{}", version_line());
     for notice in notices {
@@ -131,13 +191,19 @@ fn serve_here(args: &Args, detached: bool) -> anyhow::Result<()> {
         .build()?;
     let outcome = runtime.block_on(async {
         let stop = shutdown::on_signal(telemetry.flush())?;
-        let listeners = listeners::bind(&config).await?;
-        let engine = wiring::engine(&config);
+        let listeners = listeners::bind(config).await?;
+        let address = listeners.inference.address();
+        let engine = wiring::engine(config);
         let flush = telemetry.flush();
         // Launchers wait for this very line; what was said before it, such as addresses, stands before it.
-        serve(&config, engine, listeners, stop, || {
+        serve(config, engine, listeners, stop.clone(), |serving| {
             flush();
             say("Model server started.");
+            started(Started {
+                serving,
+                address,
+                stop,
+            });
         })
         .await
     });
@@ -157,7 +223,7 @@ fn set_wait_policy() -> anyhow::Result<()> {
     if cfg!(feature = "torch-engine") && std::env::var_os(KEY).is_none() {
         let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
         let program = std::env::current_exe().context("the path of this program")?;
-        let error = Command::new(program)
+        let error = process::Command::new(program)
             .args(arguments)
             .env(KEY, "passive")
             .exec();

@@ -187,6 +187,7 @@ mod torch {
                 weights,
                 handler: handler.to_owned(),
                 handler_settings: files.config().and_then(|config| config.handler().cloned()),
+                config_file: files.config_file(),
                 limit_max_image_pixels: self.limit_max_image_pixels,
             })?;
             Ok(Arc::new(loader))

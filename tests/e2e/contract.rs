@@ -3,7 +3,8 @@
 //!
 //! Functions are named after their subject in this order: 1 HTTP (1 transport, 2 routing, 3 headers, 4 JSON, 5 statuses);
 //! 2 inference (1 health, 2 routes, 3 bodies, 4 answers, 5 failures); 3 management (1 register, 2 scale, 3 list,
-//! 4 describe, 5 unregister, 6 set default, 7 others); 4 tokens; 6 metrics (1 endpoint, 2 text, 3 names, 4 list of metrics,
+//! 4 describe, 5 unregister, 6 set default, 7 others); 4 tokens; 5 workflows (1 archives, 2 specs, 3 management,
+//! 4 inference); 6 metrics (1 endpoint, 2 text, 3 names, 4 list of metrics,
 //! 5 log); 8 configuration (1 sources, 2 keys, 3 `models`, 4 `load_models`); 11 `model-config.yaml`; 12 queueing;
 //! 15 workers; 18 descriptions of the API. Of 9, snapshots, and 16, logs, the functions stand in `snapshots.rs`, `restarts.rs`
 //! and `logs.rs` beside this.
@@ -18,6 +19,7 @@ mod queueing;
 mod registrations;
 mod token;
 mod workers;
+mod workflows;
 
 use std::net::SocketAddr;
 

@@ -4,17 +4,24 @@ use anyhow::Result;
 
 use crate::run::{cargo, run};
 
-/// Writes docs/configuration.md from the table of keys. The test that does so also fails, without being told to write,
-/// when the page is out of date.
+/// What a package makes and by which of its tests: docs/configuration.md from the table of keys, docs/functions.md from what
+/// the functions of workflows say of themselves, workflows/schema.json from the language and the functions. The tests also
+/// fail, without being told to write, when what is there is out of date.
+const MADE: [(&str, &str); 3] = [
+    ("server", "config"),
+    ("functions", "page"),
+    ("workbench", "schema"),
+];
+
+/// Has all of them written.
 pub fn docs() -> Result<()> {
-    let arguments = [
-        "test",
-        "--quiet",
-        "--package",
-        "server",
-        "--no-default-features",
-        "--lib",
-        "config",
-    ];
-    run(cargo(arguments).env("UPDATE_DOCS", "1"))
+    for (package, test) in MADE {
+        let mut arguments = vec!["test", "--quiet", "--package", package, "--lib", test];
+        if package == "server" {
+            // Compiles without libtorch.
+            arguments.push("--no-default-features");
+        }
+        run(cargo(arguments).env("UPDATE_DOCS", "1"))?;
+    }
+    Ok(())
 }

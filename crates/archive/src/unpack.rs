@@ -103,6 +103,12 @@ impl Unpacked {
         self.config.as_ref()
     }
 
+    /// The file that [`config`](Unpacked::config) was read from.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        let name = self.manifest().model.config_file.as_deref()?;
+        self.file(name).ok()
+    }
+
     /// The path that was opened.
     pub fn source(&self) -> &Path {
         &self.source

@@ -38,6 +38,9 @@ pub enum Command {
         #[command(flatten)]
         options: Options,
     },
+    /// List, describe, register and unregister workflows
+    #[command(subcommand)]
+    Workflows(WorkflowCommand),
     /// Ask a model for a prediction
     Predict(Predict),
     /// Say whether the server lives, is ready and is healthy
@@ -84,9 +87,69 @@ impl Command {
             Command::Register(args) => Some(&args.options),
             Command::Scale(args) => Some(&args.options),
             Command::Predict(args) => Some(&args.options),
+            Command::Workflows(command) => Some(command.options()),
             Command::Completions { .. } => None,
         }
     }
+}
+
+/// What can be asked of workflows.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum WorkflowCommand {
+    /// List the workflows
+    List {
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Describe a workflow: its nodes and what they have done so far
+    Describe {
+        /// The workflow's name
+        workflow: String,
+        /// The default version if left out
+        version: Option<String>,
+        #[command(flatten)]
+        options: Options,
+    },
+    /// Register a workflow of the workflow store, or one from a file here
+    Register(RegisterWorkflow),
+    /// Unregister a workflow and its models
+    Unregister {
+        /// The workflow's name
+        workflow: String,
+        /// The default version if left out
+        version: Option<String>,
+        #[command(flatten)]
+        options: Options,
+    },
+}
+
+impl WorkflowCommand {
+    fn options(&self) -> &Options {
+        match self {
+            WorkflowCommand::List { options }
+            | WorkflowCommand::Describe { options, .. }
+            | WorkflowCommand::Unregister { options, .. } => options,
+            WorkflowCommand::Register(args) => &args.options,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct RegisterWorkflow {
+    /// The archive or spec: a name in the workflow store
+    #[arg(required_unless_present = "spec", conflicts_with = "spec")]
+    pub url: Option<String>,
+    /// A spec on this machine, which is sent as it is
+    #[arg(long, value_name = "FILE")]
+    pub spec: Option<PathBuf>,
+    /// The workflow's name; its own if left out
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The workflow's version; its own if left out
+    #[arg(long)]
+    pub version: Option<String>,
+    #[command(flatten)]
+    pub options: Options,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]

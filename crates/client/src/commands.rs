@@ -6,6 +6,7 @@ mod health;
 mod list;
 mod manage;
 mod predict;
+mod workflows;
 
 pub(crate) use list::workers as workers_cell;
 
@@ -52,6 +53,7 @@ async fn ask(command: Command, session: Session<'_>) -> Result<(), Error> {
         Command::SetDefault { model, version, .. } => {
             manage::set_default(session, &model, &version).await
         }
+        Command::Workflows(command) => workflows::run(session, &command).await,
         Command::Predict(args) => predict::run(session, &args).await,
         Command::Health { .. } => health::run(session).await,
         Command::Top { once, .. } => top::run(session, once).await,

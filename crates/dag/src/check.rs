@@ -32,6 +32,10 @@ use names::Names;
 pub struct Options<'a> {
     /// What serves a function of the archive's handler file: the url of the model that runs it, if there is such a function.
     pub python: Option<Python<'a>>,
+    /// The keys that lead to the spec inside its document; none where it is all of that.
+    pub inside: &'a [&'a str],
+    /// The one model there is, where whoever runs the graph is that model: it needs no entry in `models` and has no `url`.
+    pub network: Option<&'a str>,
 }
 
 /// The url of the model that runs a function in Python, by the function's name; `None` where there is no such function.
@@ -65,7 +69,8 @@ pub fn check(text: &str, catalogue: &dyn Catalogue, options: Options<'_>) -> Che
     let mut report = Report::default();
     let mut summary = Summary::default();
     let graph = yaml::read(text, &mut report)
-        .and_then(|tree| Spec::read(&tree, &mut report))
+        .and_then(|tree| inside(tree, options.inside, &mut report))
+        .and_then(|tree| Spec::read(&tree, options.network, &mut report))
         .and_then(|spec| {
             let graph = graph(&spec, catalogue, options, &mut report);
             summary = summarise(spec);
@@ -77,6 +82,17 @@ pub fn check(text: &str, catalogue: &dyn Catalogue, options: Options<'_>) -> Che
         problems: report.into_problems(),
         summary,
     }
+}
+
+/// The part of a document that keys lead to.
+fn inside(tree: yaml::Tree, keys: &[&str], report: &mut Report) -> Option<yaml::Tree> {
+    keys.iter().try_fold(tree, |tree, key| {
+        let found = tree.get(key).cloned();
+        if found.is_none() {
+            report.error(About::at(tree.place).field(key), "there is no such key");
+        }
+        found
+    })
 }
 
 fn graph(

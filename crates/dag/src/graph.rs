@@ -232,6 +232,47 @@ pub enum Pick {
     Named(Vec<(String, Source)>),
 }
 
+impl Given {
+    /// Whether a value of the right type is within the bounds.
+    ///
+    /// # Errors
+    ///
+    /// What was expected and what was found, in one line.
+    pub fn check(&self, value: &Value) -> Result<(), String> {
+        let number = match value {
+            Value::Int(number) => *number as f64,
+            Value::Float(number) => *number,
+            Value::Text(text) => {
+                let known = &self.options;
+                if known.is_empty() || known.iter().any(|option| **option == **text) {
+                    return Ok(());
+                }
+                let known = known.join(", ");
+                return Err(format!("expected one of {known}, found `{text}`"));
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Bytes(_)
+            | Value::Image(_)
+            | Value::Tensor(_)
+            | Value::List(_)
+            | Value::Map(_) => return Ok(()),
+        };
+        // What is no number is within no bounds.
+        let within =
+            self.min.is_none_or(|min| number >= min) && self.max.is_none_or(|max| number <= max);
+        if within {
+            return Ok(());
+        }
+        let bounds = match (self.min, self.max) {
+            (Some(min), Some(max)) => format!("from {min} to {max}"),
+            (Some(min), None) => format!("of at least {min}"),
+            (None, max) => format!("of at most {}", max.unwrap_or_default()),
+        };
+        Err(format!("expected a number {bounds}, found {number}"))
+    }
+}
+
 impl Node {
     /// Everything it needs: its inputs, what its condition looks at, and what stands in for its output.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {

@@ -118,7 +118,7 @@ pub(crate) fn infer(graph: &mut Graph, facts: Option<&[Facts]>, report: &mut Rep
         }
         condition(graph, NodeId(index), report);
         let output = output(graph, NodeId(index), &offered, facts, right, report);
-        let output = instead(graph, NodeId(index), output);
+        let output = instead(graph, NodeId(index), output, report);
         // Objects of objects of the same objects grow with every node; what nobody could read is no use to anybody.
         let output = if weight(&output) > HEAVIEST {
             Type::Any
@@ -256,17 +256,26 @@ fn output(
     }
 }
 
-/// What stands in after an error may be of another type, and then nothing is certain.
-fn instead(graph: &Graph, id: NodeId, output: Type) -> Type {
-    match &graph.node(id).on_error {
-        OnError::Fail | OnError::Skip => output,
-        OnError::Use(source) => {
-            let of = type_of(graph, source).unwrap_or_default();
-            if of.fits(&output) == Fit::Yes {
-                output
-            } else {
-                Type::Any
-            }
+/// What stands in after an error may be of another type, and then nothing is certain. For a `foreach` it is a list.
+fn instead(graph: &Graph, id: NodeId, output: Type, report: &mut Report) -> Type {
+    let node = graph.node(id);
+    let source = match &node.on_error {
+        OnError::Fail | OnError::Skip => return output,
+        OnError::Use(source) => source,
+    };
+    let at = About::at(node.place).node(&node.name).field("on-error");
+    let of = type_of(graph, source).and_then(|of| match node.kind {
+        Kind::Foreach { .. } => of
+            .item()
+            .ok_or_else(|| format!("a `foreach` uses a list instead, and this is {of}")),
+        Kind::Model { .. } | Kind::Function { .. } | Kind::Gather(_) => Ok(of),
+    });
+    match of {
+        Ok(of) if of.fits(&output) == Fit::Yes => output,
+        Ok(_) => Type::Any,
+        Err(message) => {
+            report.error(at, message);
+            Type::Any
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::graph::{Graph, Kind, Node, NodeId, OnError, Pick, ScopeId, Source};
+use crate::graph::{Graph, Kind, Node, NodeId, ScopeId, Source};
 
 /// A graph made ready for running, for one of its answers.
 #[derive(Debug)]
@@ -66,10 +66,12 @@ impl Plan {
         for (index, node) in needed {
             plan.add(&graph, NodeId(index), node);
         }
-        for source in answer_sources(&graph.answers[answer].pick) {
-            if let Source::Node { node, .. } = source {
-                plan.nodes[node.0].uses += 1;
-            }
+        for from in graph.answers[answer]
+            .pick
+            .sources()
+            .filter_map(Source::node)
+        {
+            plan.nodes[from.0].uses += 1;
         }
         plan
     }
@@ -90,18 +92,14 @@ impl Plan {
         }
         if let Kind::Gather(gather) = &node.kind {
             self.scopes[gather.closes.0].gathers.push(id);
-            if let Some(Source::Node { node: from, .. }) =
-                node.inputs.first().map(|bind| &bind.from)
-            {
+            if let Some(from) = node.inputs.first().and_then(|bind| bind.from.node()) {
                 self.nodes[from.0].gathered_by.push(id);
             }
         }
-        let mut used: Vec<NodeId> = sources(node)
-            .filter_map(|source| match source {
-                Source::Node { node, .. } => Some(*node),
-                Source::Request | Source::Part(_) | Source::Literal(_) => None,
-            })
-            .collect();
+        // Everything that it looks at but what it gathers.
+        let gathers = usize::from(matches!(node.kind, Kind::Gather(_)));
+        let sources = node.sources().skip(gathers);
+        let mut used: Vec<NodeId> = sources.filter_map(Source::node).collect();
         used.sort_unstable();
         used.dedup();
         for from in used {
@@ -115,7 +113,7 @@ impl Plan {
 
     /// Counts a use of `from` by `user`: by the node itself, or by the scope that holds it.
     fn use_from(&mut self, graph: &Graph, from: NodeId, user: NodeId) {
-        let (home, scope) = (home(graph, from), graph.node(user).scope);
+        let (home, scope) = (graph.node(from).value_scope(), graph.node(user).scope);
         if scope == home {
             self.nodes[user.0].holds.push(from);
             self.nodes[from.0].uses += 1;
@@ -133,37 +131,5 @@ impl Plan {
             borrows.push(from);
             self.nodes[from.0].uses += 1;
         }
-    }
-}
-
-/// The scope in whose frames the value of a node is.
-fn home(graph: &Graph, id: NodeId) -> ScopeId {
-    let node = graph.node(id);
-    match node.kind {
-        Kind::Foreach { opens, .. } => opens,
-        Kind::Model { .. } | Kind::Function { .. } | Kind::Gather(_) => node.scope,
-    }
-}
-
-/// Everything that a node looks at but what a gather gathers.
-fn sources(node: &Node) -> impl Iterator<Item = &Source> {
-    let gathers = matches!(node.kind, Kind::Gather(_));
-    let inputs = node
-        .inputs
-        .iter()
-        .skip(usize::from(gathers))
-        .map(|bind| &bind.from);
-    let when = node.when.iter().flat_map(|when| when.sources());
-    let instead = match &node.on_error {
-        OnError::Use(source) => Some(source),
-        OnError::Fail | OnError::Skip => None,
-    };
-    inputs.chain(when).chain(instead)
-}
-
-fn answer_sources(pick: &Pick) -> Vec<&Source> {
-    match pick {
-        Pick::One(source) => vec![source],
-        Pick::Named(members) => members.iter().map(|(_, source)| source).collect(),
     }
 }

@@ -79,6 +79,22 @@ pub(crate) struct ModelSpec {
     pub(crate) output: Type,
 }
 
+impl ModelSpec {
+    /// One of which the spec says nothing but that it is there.
+    fn unknown(name: &str, place: Place) -> Self {
+        ModelSpec {
+            name: At {
+                place,
+                value: name.to_owned(),
+            },
+            settings: Settings::default(),
+            url: String::new(),
+            inputs: Vec::new(),
+            output: Type::Any,
+        }
+    }
+}
+
 /// A native function with parameters, under a name of one's own.
 #[derive(Debug)]
 pub(crate) struct FunctionSpec {
@@ -151,17 +167,22 @@ pub(crate) enum OutputSpec {
 }
 
 impl Spec {
-    /// Whatever can be read of the spec. `None` where there are no nodes at all.
-    pub(crate) fn read(tree: &Tree, report: &mut Report) -> Option<Spec> {
+    /// Whatever can be read of the spec. `None` where there are no nodes at all. With `network`, that is the only model.
+    pub(crate) fn read(tree: &Tree, network: Option<&str>, report: &mut Report) -> Option<Spec> {
         let top = Object::of(tree, "a spec", report)?;
         top.known(keys::SPEC, report);
         let functions = top
             .get("functions")
             .map_or_else(Vec::new, |tree| functions::read(tree, report));
-        let (defaults, models) = match top.get("models") {
-            Some(tree) => models::read(tree, report),
+        let (defaults, mut models) = match top.get("models") {
+            Some(tree) => models::read(tree, network, report),
             None => (Settings::default(), Vec::new()),
         };
+        if let Some(network) = network
+            && !models.iter().any(|model| model.name.value == network)
+        {
+            models.push(ModelSpec::unknown(network, tree.place));
+        }
         let inputs = top
             .get("inputs")
             .map_or_else(Vec::new, |tree| workflow_inputs::read(tree, report));

@@ -2,13 +2,16 @@
 
 use dag::{FunctionError, Inputs};
 use image_ops::{DecodeLimits, Image};
-use servable::{Tensor, Type, Value};
+use servable::{DType, Dim, Fit, Tensor, TensorType, Type, Value};
 use tensor_ops::{PictureError, image_of, pixels_of};
 
 use crate::path::whole;
 
 /// The most bytes that a function's output may take, unless it is its input: whatever asks for more is a mistake.
 pub(crate) const MAX_BYTES: usize = 512 << 20;
+
+/// The most items of a list that a function makes; more are a mistake, as of a tensor without elements but with many rows.
+pub(crate) const MAX_ITEMS: usize = 1 << 20;
 
 /// What a call brought.
 pub(crate) struct Given(Vec<(String, Value)>);
@@ -62,6 +65,27 @@ pub(crate) fn given(inputs: &Inputs<Type>, name: &str) -> Type {
         .unwrap_or_default()
 }
 
+/// What a picture of that name is: a picture, or grey samples, which are the tensor that is returned.
+pub(crate) fn picture_type(inputs: &Inputs<Type>, name: &str) -> Result<Type, String> {
+    let of = given(inputs, name);
+    if let Type::Tensor(TensorType { dtype, shape }) = &of {
+        let samples = dtype.is_none_or(|dtype| dtype == DType::U8);
+        return match shape.as_deref() {
+            Some([_, _, Dim::Fixed(3)]) if samples => Ok(Type::Image),
+            Some([_, _] | [_, _, Dim::Fixed(1)]) if samples => Ok(of),
+            Some([_, _, Dim::Any | Dim::Symbol(_)]) | None if samples => Ok(Type::Any),
+            Some(_) | None => Err(format!(
+                "input `{name}` must be a picture or uint8 samples [height, width, 1 or 3], not {of}"
+            )),
+        };
+    }
+    match of.fits(&Type::Image) {
+        Fit::No => Err(format!("input `{name}` must be a picture, not {of}")),
+        Fit::Maybe if of == Type::Any || of == Type::Json => Ok(Type::Any),
+        Fit::Maybe | Fit::Yes => Ok(Type::Image),
+    }
+}
+
 /// A request's mistake in one input: `input `name` reason`.
 pub(crate) fn wrong(name: &str, reason: impl std::fmt::Display) -> FunctionError {
     FunctionError::BadInput(format!("input `{name}` {reason}"))
@@ -98,8 +122,8 @@ pub(crate) fn made<T: servable::Element>(
 /// A picture to work on.
 pub(crate) struct Picture {
     pub(crate) image: Image,
-    /// Whether it came as a tensor of one channel, and is to leave as one.
-    grey: bool,
+    /// Whether it came as a tensor `[height, width]`, and is to leave as one.
+    flat: bool,
 }
 
 impl Picture {
@@ -121,17 +145,17 @@ impl Picture {
             | Value::List(_)
             | Value::Map(_)) => return Err(format!("is not a picture (found {})", other.kind())),
         };
-        let grey = image.channels() == 1;
-        Ok(Picture { image, grey })
+        let flat = matches!(value, Value::Tensor(tensor) if tensor.shape().len() == 2);
+        Ok(Picture { image, flat })
     }
 
     /// The value of a picture made of this one.
     pub(crate) fn made(&self, image: Image) -> Value {
-        picture_value(image, self.grey)
+        picture_value(image, self.flat)
     }
 }
 
-/// A colour picture, or the samples of a grey one, `[height, width]`.
+/// A colour picture, or the samples of a grey one, with a dimension for the channel unless `flat`.
 pub(crate) fn picture_value(image: Image, flat: bool) -> Value {
     match tensor_ops::image_value(&image) {
         Some(image) => Value::Image(image),

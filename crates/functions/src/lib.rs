@@ -8,11 +8,19 @@
 //! No graphs, no models and no requests here: specs are checked and run by `dag` and `serving`, which know functions only
 //! as [`dag::Function`].
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a function takes a few kinds of values and refuses all others, those to come included"
+)]
+
 mod detection;
+#[cfg(test)]
+mod every;
 mod given;
 mod json;
 mod masks;
 mod native;
+mod page;
 mod parameters;
 mod path;
 mod pictures;
@@ -26,6 +34,8 @@ mod values;
 use dag::{Catalogue, Function};
 
 use native::Native;
+
+pub use page::{detail, page, table};
 
 /// Every native function there is.
 #[derive(Debug, Clone, Copy, Default)]

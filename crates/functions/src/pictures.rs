@@ -6,6 +6,8 @@ mod letterbox;
 mod normalize;
 mod pad_to;
 mod resize;
+mod size_of;
+mod transforms;
 
 use dag::FunctionError;
 use image_ops::{Image, Normalize};
@@ -20,7 +22,9 @@ pub(crate) static ALL: &[&Native] = &[
     &pad_to::FUNCTION,
     &letterbox::FUNCTION,
     &normalize::FUNCTION,
+    &transforms::FUNCTION,
     &encode_png::FUNCTION,
+    &size_of::FUNCTION,
 ];
 
 /// A picture as `float32 [channels, height, width]`, or with a first dimension of 1 before that.

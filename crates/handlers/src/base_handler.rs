@@ -10,16 +10,19 @@ mod payload;
 
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, DType, Input, JobError, LoadError, Output, Tensor, Value};
+use servable::{
+    BatchError, DType, Field, Input, JobError, LoadError, Output, Signature, Tensor, Type, Value,
+};
 
 use crate::batch::{self, Layout, Stages};
 use crate::parameters::Parameters;
+use crate::signature::of_payload;
 use crate::{Bucketing, Handler, ModelContext, Network};
-use expected::Expected;
 
 pub(crate) use binary::{DTYPE_HEADER, SHAPE_HEADER, npy_header};
+pub(crate) use expected::Expected;
 pub(crate) use numbers::from_value;
-pub(crate) use payload::{json_tensor, part};
+pub(crate) use payload::{json_tensor, part, tensor_in};
 
 pub(crate) struct BaseHandler {
     expected: Expected,
@@ -66,6 +69,18 @@ impl Handler for BaseHandler {
         Bucketing::ByTensor {
             batched: self.batched,
         }
+    }
+
+    /// Requests come in many forms, and settings speak of what they become; what the network gives, nobody says.
+    fn signature(&self) -> Signature {
+        let output = match &self.answer_key {
+            None => Type::Any,
+            Some(key) => Type::Record(vec![Field {
+                name: key.clone(),
+                of: Type::Any,
+            }]),
+        };
+        of_payload(Type::Any, output)
     }
 
     fn example(&self) -> Option<Input> {

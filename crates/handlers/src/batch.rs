@@ -144,11 +144,23 @@ fn stack<S: Stages>(
     let layout = &bucket[0].layout;
     let mut shape = vec![total];
     shape.extend_from_slice(&layout.item);
+    let rows = bucket.iter().map(|placed| {
+        let write = |into: &mut [u8]| stages.write(&placed.row, into);
+        (placed.layout.bytes(), write)
+    });
+    side_by_side(layout.dtype, shape, rows)
+}
+
+/// One tensor of rows that are written one after the other; each says how many bytes it takes, and together they fill the
+/// shape.
+pub(crate) fn side_by_side<W: FnOnce(&mut [u8])>(
+    dtype: DType,
+    shape: Vec<usize>,
+    rows: impl Iterator<Item = (usize, W)>,
+) -> Result<Tensor, BatchError> {
     let mut buffer = shape
         .iter()
-        .try_fold(layout.dtype.size(), |product, side| {
-            product.checked_mul(*side)
-        })
+        .try_fold(dtype.size(), |product, side| product.checked_mul(*side))
         .and_then(Buffer::new)
         .ok_or_else(|| {
             BatchError::new(
@@ -157,12 +169,12 @@ fn stack<S: Stages>(
             )
         })?;
     let mut rest = buffer.bytes_mut();
-    for placed in bucket {
-        let (into, after) = rest.split_at_mut(placed.layout.bytes());
-        stages.write(&placed.row, into);
+    for (bytes, write) in rows {
+        let (into, after) = rest.split_at_mut(bytes);
+        write(into);
         rest = after;
     }
-    Tensor::from_storage(layout.dtype, shape, Arc::new(buffer))
+    Tensor::from_storage(dtype, shape, Arc::new(buffer))
         .map_err(|error| BatchError::new(Reason::Failed, error.to_string()))
 }
 

@@ -6,7 +6,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use servable::{Input, Value};
+use servable::{DType, Input, Tensor, Value};
 
 use crate::base_handler::{DTYPE_HEADER, SHAPE_HEADER, npy_header};
 
@@ -40,12 +40,31 @@ impl Bucketing {
                     None => hash(&(input.header(SHAPE_HEADER), input.header(DTYPE_HEADER))),
                 }
             }
-            (Bucketing::ByPicture, Value::Bytes(bytes)) => match image_ops::probe(bytes) {
-                Ok(header) => hash(&(header.width, header.height)),
-                Err(_) => 0,
+            (Bucketing::ByPicture, Value::Bytes(bytes)) => by_header(bytes),
+            (Bucketing::ByPicture, Value::Image(image)) => match (image.decoded(), image.file()) {
+                (Some(samples), _) => by_samples(&samples),
+                (None, Some(file)) => by_header(&file),
+                (None, None) => 0,
             },
+            (Bucketing::ByPicture, Value::Tensor(tensor)) => by_samples(tensor),
             _ => 0,
         }
+    }
+}
+
+/// By the size that a picture's file tells in its header.
+fn by_header(file: &[u8]) -> u64 {
+    match image_ops::probe(file) {
+        Ok(header) => hash(&(u64::from(header.width), u64::from(header.height))),
+        Err(_) => 0,
+    }
+}
+
+/// By the size of samples `[height, width, channels]`, which are prepared as files are; other numbers by their shape.
+fn by_samples(tensor: &Tensor) -> u64 {
+    match (tensor.dtype(), tensor.shape()) {
+        (DType::U8, &[height, width, ..]) => hash(&(width as u64, height as u64)),
+        (_, shape) => hash(&shape),
     }
 }
 
@@ -60,7 +79,6 @@ mod tests {
     use super::*;
     use bytes::Bytes;
     use image_ops::{Image, encode_png};
-    use servable::Tensor;
 
     /// Whether the two share a bucket.
     fn check(bucketing: Bucketing, one: &Input, other: &Input, together: bool) {
@@ -107,6 +125,31 @@ mod tests {
         };
         let picture = png(2);
         check(Bucketing::ByPicture, &png(3), &picture, false);
+        let samples = Tensor::new(vec![2, 2, 3], vec![0u8; 12]).expect("a picture");
+        let decoded = servable::Image::from_pixels(samples.clone()).expect("a picture");
+        check(
+            Bucketing::ByPicture,
+            &Input::body("", decoded),
+            &picture,
+            true,
+        );
+        check(
+            Bucketing::ByPicture,
+            &Input::body("", samples),
+            &picture,
+            true,
+        );
+        let file = picture.payload().map(|part| part.value.clone());
+        let Some(Value::Bytes(file)) = file else {
+            panic!("a file")
+        };
+        let image = servable::Image::from_file(file);
+        check(
+            Bucketing::ByPicture,
+            &Input::body("", image),
+            &picture,
+            true,
+        );
         let text = Input::body("", "no picture");
         check(Bucketing::ByPicture, &picture, &picture, true);
         check(Bucketing::ByPicture, &picture, &text, false);

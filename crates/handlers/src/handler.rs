@@ -1,12 +1,13 @@
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output};
+use servable::{BatchError, Input, JobError, LoadError, Output, Signature};
 
 use crate::base_handler::BaseHandler;
 use crate::image_classifier::ImageClassifier;
 use crate::image_segmenter::ImageSegmenter;
 use crate::object_detector::ObjectDetector;
 use crate::parameters::nearest;
+use crate::pipeline::Pipeline;
 use crate::text_classifier::TextClassifier;
 use crate::{Bucketing, ModelContext, Network};
 
@@ -27,6 +28,16 @@ pub trait Handler: Send {
         Bucketing::Together
     }
 
+    /// What it takes and gives, as far as its settings say; those of the model may say more.
+    fn signature(&self) -> Signature {
+        Signature::default()
+    }
+
+    /// The names of the classes, by their numbers; empty where there are none.
+    fn labels(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A request that this handler would take, for trying out a network when it is loaded. `None` where only clients
     /// know what the network takes.
     fn example(&self) -> Option<Input> {
@@ -35,11 +46,12 @@ pub trait Handler: Send {
 }
 
 /// The names that [`by_name`] knows.
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 6] = [
     "base_handler",
     "image_classifier",
     "image_segmenter",
     "object_detector",
+    "pipeline",
     "text_classifier",
 ];
 
@@ -52,6 +64,7 @@ pub fn by_name(name: &str, context: &ModelContext<'_>) -> Result<Box<dyn Handler
         "image_classifier" => Box::new(ImageClassifier::load(context)?),
         "image_segmenter" => Box::new(ImageSegmenter::load(context)?),
         "object_detector" => Box::new(ObjectDetector::load(context)?),
+        "pipeline" => Box::new(Pipeline::load(context)?),
         "text_classifier" => Box::new(TextClassifier::load(context)?),
         _ => return Err(unknown(name, context)),
     })

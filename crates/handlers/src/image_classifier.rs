@@ -5,7 +5,7 @@
 
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output, Value};
+use servable::{BatchError, Input, JobError, LoadError, Output, Signature, Type, Value};
 use tensor_ops::{best, softmax};
 
 use crate::batch::{self, Layout, Stages};
@@ -13,6 +13,7 @@ use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
 use crate::scores::class_scores;
+use crate::signature::of_payload;
 use crate::tensors::main_tensor;
 use crate::{Bucketing, Handler, ModelContext, Network, picture};
 
@@ -47,6 +48,14 @@ impl Handler for ImageClassifier {
 
     fn bucketing(&self) -> Bucketing {
         self.preparation.bucketing()
+    }
+
+    fn signature(&self) -> Signature {
+        of_payload(Type::Image, Type::Json)
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
     }
 
     fn example(&self) -> Option<Input> {

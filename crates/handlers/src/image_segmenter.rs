@@ -6,13 +6,14 @@
 
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output, Tensor, Value};
+use servable::{BatchError, Input, JobError, LoadError, Output, Signature, Tensor, Type, Value};
 use tensor_ops::{Mask, MaskError, Scores};
 
 use crate::batch::{self, Layout, Stages};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{IMAGENET, Preparation, Prepared};
+use crate::signature::of_payload;
 use crate::tensors::main_tensor;
 use crate::{Bucketing, Handler, ModelContext, Network, picture};
 
@@ -87,6 +88,20 @@ impl Handler for ImageSegmenter {
 
     fn bucketing(&self) -> Bucketing {
         self.preparation.bucketing()
+    }
+
+    fn signature(&self) -> Signature {
+        let output = match self.form {
+            Form::Probabilities => "tensor<float32>[?, ?, 2]",
+            Form::Map => {
+                "{image_size: list<int>, seg_map: tensor[?, ?], cover: list<{id: int, name: text, cover: float}>}"
+            }
+        };
+        of_payload(Type::Image, output.parse().unwrap_or_default())
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
     }
 
     fn example(&self) -> Option<Input> {

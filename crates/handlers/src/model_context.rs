@@ -7,6 +7,8 @@ pub struct ModelContext<'a> {
     pub dir: &'a Path,
     /// The `handler` section of the model's configuration file.
     pub settings: Option<&'a serde_yaml::Value>,
+    /// The configuration file itself, for handlers that tell lines and columns of it; `None` where there is none.
+    pub config_file: Option<&'a Path>,
     /// Whether a picture beyond the usual bound of pixels is refused (the server's `limit_max_image_pixels`).
     pub limit_max_image_pixels: bool,
 }
@@ -17,6 +19,7 @@ impl<'a> ModelContext<'a> {
         ModelContext {
             dir,
             settings: None,
+            config_file: None,
             limit_max_image_pixels: true,
         }
     }

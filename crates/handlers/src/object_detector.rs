@@ -6,13 +6,14 @@
 
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output, Tensor, Value};
+use servable::{BatchError, Input, JobError, LoadError, Output, Signature, Tensor, Type, Value};
 use tensor_ops::numbers;
 
 use crate::batch::{mismatched, refuse_explanation};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::preparation::{Preparation, TO_TENSOR};
+use crate::signature::of_payload;
 use crate::{Handler, ModelContext, Network, picture};
 
 pub(crate) struct ObjectDetector {
@@ -115,6 +116,14 @@ impl Handler for ObjectDetector {
                 self.postprocess(found, reduction)
             })
             .collect())
+    }
+
+    fn signature(&self) -> Signature {
+        of_payload(Type::Image, Type::list(Type::Json))
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
     }
 
     fn example(&self) -> Option<Input> {

@@ -26,6 +26,8 @@ impl<'a> Parameters<'a> {
         };
         // Python handlers' switch for their profiler; models that carry it need not drop it.
         parameters.find("profile");
+        // Read by `signature.rs`, for whatever handler.
+        parameters.find("signature");
         Ok(parameters)
     }
 
@@ -206,6 +208,11 @@ impl<'a> Parameters<'a> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// What stands there, whatever it is; nothing where that is `null`.
+    pub(crate) fn anything(&self, key: &'static str) -> Option<&'a Yaml> {
+        self.find(key).filter(|value| !value.is_null())
     }
 
     /// A file of the archive. Only names inside its folder are taken.

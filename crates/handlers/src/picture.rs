@@ -2,6 +2,7 @@
 
 use base64::engine::general_purpose::STANDARD;
 use base64::{DecodeError, Engine as _};
+use bytes::Bytes;
 use image_ops::{DecodeLimits, Image};
 use serde::de::IgnoredAny;
 use serde_json::Value as Json;
@@ -98,18 +99,61 @@ fn looks_like_json(bytes: &[u8]) -> bool {
 }
 
 fn decode_base64(text: &str, limits: &DecodeLimits) -> Result<Picture, String> {
+    decode_bytes(&from_base64(text)?, limits)
+}
+
+/// A picture in whichever form it came, not decoded yet: for who chooses how that is done.
+pub(crate) fn undecoded(part: &Part) -> Result<Value, String> {
+    let file = |bytes: Vec<u8>| Value::Image(servable::Image::from_file(bytes));
+    let as_sent = |bytes: &Bytes| Value::Image(servable::Image::from_file(bytes.clone()));
+    match &part.value {
+        Value::Bytes(bytes) if part.content_type == "application/json" => {
+            match serde_json::from_slice::<Json>(bytes) {
+                Ok(json) => match json.as_str().or_else(|| json.get("b64")?.as_str()) {
+                    Some(text) => from_base64(text).map(file),
+                    None => Err(NOT_JSON.into()),
+                },
+                Err(_) => Ok(as_sent(bytes)),
+            }
+        }
+        Value::Bytes(bytes) if part.content_type.starts_with("text") => {
+            match std::str::from_utf8(bytes) {
+                Ok(text) => from_base64(text).map(file),
+                Err(_) => Ok(as_sent(bytes)),
+            }
+        }
+        Value::Bytes(bytes) => Ok(as_sent(bytes)),
+        Value::Text(text) => from_base64(text).map(file),
+        Value::Image(_) => Ok(part.value.clone()),
+        Value::Tensor(tensor) => servable::Image::from_pixels(tensor.clone())
+            .map(Value::Image)
+            .ok_or_else(|| {
+                format!("is not a picture: expected uint8[height, width, 3], found {tensor:?}")
+            }),
+        Value::Map(_) => match part.value.get("b64") {
+            Some(Value::Text(text)) => from_base64(text).map(file),
+            Some(_) | None => Err(NOT_JSON.into()),
+        },
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::List(_)) => Err(format!("is not a picture (found {})", other.kind())),
+    }
+}
+
+fn from_base64(text: &str) -> Result<Vec<u8>, String> {
     // A data URL carries its type before the comma; base64 itself has none.
     let encoded = match text.split_once(',') {
         Some((prefix, rest)) if prefix.starts_with("data:") => rest,
         Some(_) | None => text,
     };
     let dense: String = encoded.split_ascii_whitespace().collect();
-    let bytes = STANDARD.decode(dense).map_err(|error| {
+    STANDARD.decode(dense).map_err(|error| {
         let start = text.len() - encoded.len();
         let reason = not_base64(error, encoded, start);
         format!("is text, but not base64 of a picture ({reason})")
-    })?;
-    decode_bytes(&bytes, limits)
+    })
 }
 
 /// What is wrong with `encoded`, which stands at `start` in the text that the client sent. The decoder has seen it

@@ -12,7 +12,9 @@ mod vocabulary;
 
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output, Reason, Tensor, Value};
+use servable::{
+    BatchError, Input, JobError, LoadError, Output, Reason, Signature, Tensor, Type, Value,
+};
 use tensor_ops::softmax;
 
 use crate::base_handler::part;
@@ -20,6 +22,7 @@ use crate::batch::{check_rows, mismatched, refuse_explanation};
 use crate::labels::Labels;
 use crate::parameters::Parameters;
 use crate::scores::class_scores;
+use crate::signature::of_payload;
 use crate::tensors::{main_tensor, rows};
 use crate::{Handler, ModelContext, Network};
 use subwords::Subwords;
@@ -120,6 +123,14 @@ impl Handler for TextClassifier {
                 Ok(self.postprocess(&part))
             })
             .collect()
+    }
+
+    fn signature(&self) -> Signature {
+        of_payload(Type::Any, Type::Json)
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
     }
 
     fn example(&self) -> Option<Input> {

@@ -18,6 +18,7 @@ pub mod decode;
 pub mod detection;
 pub mod encode;
 mod error;
+mod float;
 mod image;
 pub mod letterbox;
 pub mod normalize;
@@ -31,6 +32,7 @@ pub use crate::decode::{
 };
 pub use crate::encode::{EncodeError, encode_jpeg, encode_palette_png, encode_png};
 pub use crate::error::ImageError;
+pub use crate::float::FloatImage;
 pub use crate::image::Image;
 pub use crate::letterbox::letterbox;
 pub use crate::normalize::{ChannelOrder, Normalize};

@@ -5,6 +5,7 @@
 //! Pillow the results differ by at most one grey level on the reference pictures; `pil_*` round between
 //! their two passes, so two are possible there in rare cases.
 
+mod float;
 mod opencv;
 mod pillow;
 mod taps;
@@ -15,7 +16,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::image::check_size;
-use crate::{Image, ImageError};
+use crate::{FloatImage, Image, ImageError};
 
 /// A resampling rule. Names as in configuration: `cv_linear`, `cv_area`, `cv_cubic`, `pil_bilinear`,
 /// `pil_bicubic`, `pil_lanczos`.
@@ -84,6 +85,16 @@ impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// Floats at exactly `width` x `height`, which the caller has checked; kernels other than OpenCV's are taken for `cv_linear`.
+pub(crate) fn resize_floats(
+    image: &FloatImage,
+    width: u32,
+    height: u32,
+    kernel: Kernel,
+) -> Vec<f32> {
+    float::resize(image, width, height, kernel)
 }
 
 /// The picture at exactly `width` x `height`; its own size gives back the same samples, whatever the kernel.

@@ -138,10 +138,7 @@ impl Tensor {
         shape: Vec<usize>,
         storage: Arc<dyn Storage>,
     ) -> Result<Self, TensorError> {
-        let expected = shape
-            .iter()
-            .try_fold(dtype.size(), |product, &side| product.checked_mul(side))
-            .ok_or_else(|| TensorError::Overflow(shape.clone()))?;
+        let expected = bytes_of(dtype, &shape)?;
         let found = storage.bytes().len();
         if expected != found {
             return Err(TensorError::Length {
@@ -218,12 +215,7 @@ impl Tensor {
 
     /// The same elements under another shape of the same size.
     pub fn reshape(&self, shape: Vec<usize>) -> Result<Tensor, TensorError> {
-        let expected = shape
-            .iter()
-            .try_fold(self.dtype.size(), |product, &side| {
-                product.checked_mul(side)
-            })
-            .ok_or_else(|| TensorError::Overflow(shape.clone()))?;
+        let expected = bytes_of(self.dtype, &shape)?;
         let found = self.bytes().len();
         if expected != found {
             return Err(TensorError::Length {
@@ -237,6 +229,18 @@ impl Tensor {
             shape,
             ..self.clone()
         })
+    }
+}
+
+/// How many bytes the elements take. Sides beside one of 0 are counted too, so that the product of any of them fits.
+fn bytes_of(dtype: DType, shape: &[usize]) -> Result<usize, TensorError> {
+    let product = |least: usize| {
+        let mut sides = shape.iter().map(|side| (*side).max(least));
+        sides.try_fold(dtype.size(), usize::checked_mul)
+    };
+    match (product(1), product(0)) {
+        (Some(_), Some(bytes)) => Ok(bytes),
+        _ => Err(TensorError::Overflow(shape.to_vec())),
     }
 }
 
@@ -282,6 +286,9 @@ mod tests {
         );
         let error = Tensor::new::<u8>(vec![usize::MAX, 2], vec![]).expect_err("too many");
         assert!(matches!(error, TensorError::Overflow(_)));
+        let error = Tensor::new::<u8>(vec![0, usize::MAX, 2], vec![]).expect_err("too long a side");
+        assert!(matches!(error, TensorError::Overflow(_)));
+        assert!(Tensor::new::<u8>(vec![0, 1 << 40], vec![]).is_ok());
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub mod workflow;
 pub mod testing;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,6 +109,8 @@ pub struct Registration {
     pub part: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
+    /// Where the archive lies, in place of what the store has under the url.
+    pub place: Option<PathBuf>,
 }
 
 /// What the configuration file wishes for a name and version. It weighs least.
@@ -372,6 +375,36 @@ impl Serving {
         Ok(Some(self.source.bring(&registration.url, options).await?))
     }
 
+    /// Registers a model in place of the version of its name that is there, which answers until the new one's workers have
+    /// loaded; then it finishes what is inside it, within `limit`, and is gone. If anything fails, it stays. Where there is
+    /// no such version, it is registered as any other.
+    pub async fn replace(
+        self: &Arc<Self>,
+        registration: Registration,
+        limit: Duration,
+    ) -> Result<Arc<Model>, Error> {
+        let this = Arc::clone(self);
+        let url = registration.url.clone();
+        let opened = tokio::task::spawn_blocking(move || this.open(&registration, None, None));
+        let prepared = opened
+            .await
+            .map_err(|_| Error::InvalidModel(format!("{url}: opening it panicked")))??;
+        let model = self.build(prepared);
+        if let Err(error) = self.wait_for_workers(&model).await {
+            model.pool.drain().await;
+            return Err(error);
+        }
+        let replaced = self.registry.replace(Arc::clone(&model));
+        info!(model = model.name, version = model.version, "replaced");
+        let written = self.changed();
+        if let Some(replaced) = replaced {
+            // It is out already; what is left of it goes when its requests do.
+            let _ = self.unload(&replaced, limit).await;
+        }
+        written.await;
+        Ok(model)
+    }
+
     /// The blocking half of a registration.
     fn prepare(
         &self,
@@ -379,10 +412,26 @@ impl Serving {
         restored: Option<&str>,
         brought: Option<Brought>,
     ) -> Result<Prepared, Error> {
-        let place = brought
+        let prepared = self.open(registration, restored, brought)?;
+        self.registry
+            .check_free(&prepared.name, &prepared.version)?;
+        Ok(prepared)
+    }
+
+    /// Everything about an archive that can be checked without loading it.
+    fn open(
+        &self,
+        registration: &Registration,
+        restored: Option<&str>,
+        brought: Option<Brought>,
+    ) -> Result<Prepared, Error> {
+        let url = brought
             .as_ref()
             .map_or(&registration.url[..], Brought::name);
-        let files = self.store.fetch(place)?;
+        let files = match &registration.place {
+            Some(place) => self.store.open_at(place, url)?,
+            None => self.store.fetch(url)?,
+        };
         let manifest = &files.manifest().model;
         let given = registration.name.clone().filter(|name| !name.is_empty());
         let name = given.unwrap_or_else(|| manifest.model_name.clone());
@@ -394,7 +443,6 @@ impl Serving {
                 registration.url
             )));
         }
-        self.registry.check_free(&name, &version)?;
         for warning in files
             .config()
             .map(|config| config.warnings.as_slice())
@@ -447,6 +495,21 @@ impl Serving {
     }
 
     fn start(&self, prepared: Prepared) -> Result<Arc<Model>, Error> {
+        let model = self.build(prepared);
+        // Another registration may have come first since the check; then this pool ends with its last handle.
+        self.registry.insert(Arc::clone(&model))?;
+        info!(
+            model = model.name,
+            version = model.version,
+            url = %model.place(),
+            workers = model.settings.workers,
+            "registered"
+        );
+        Ok(model)
+    }
+
+    /// A model whose workers begin to load, and which nobody can find yet.
+    fn build(&self, prepared: Prepared) -> Arc<Model> {
         let Prepared {
             name,
             version,
@@ -489,9 +552,10 @@ impl Serving {
             max: settings.most_workers(),
         };
         let signature = loader.signature();
+        let labels = loader.labels();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
-        let model = Arc::new(Model {
+        Arc::new(Model {
             runtime,
             part,
             loaded_at_startup: at_startup,
@@ -503,21 +567,12 @@ impl Serving {
             scale: Mutex::new(scale),
             pool,
             signature,
+            labels,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),
             files: Arc::new(files),
-        });
-        // Another registration may have come first since the check; then this pool ends with its last handle.
-        self.registry.insert(Arc::clone(&model))?;
-        info!(
-            model = model.name,
-            version = model.version,
-            url = %model.place(),
-            workers = settings.workers,
-            "registered"
-        );
-        Ok(model)
+        })
     }
 
     /// Waits until a model's workers have loaded, within its start-up time limit.

@@ -37,6 +37,8 @@ pub struct Model {
     pub pool: Pool,
     /// What it takes and gives, as far as its archive says.
     pub signature: Signature,
+    /// The names of the classes that it tells apart, by their numbers; empty where it has none.
+    pub labels: Vec<String>,
     /// For requests that name this version, and for those that name none.
     pub metrics: ModelMetrics,
     pub default_metrics: ModelMetrics,
@@ -108,6 +110,18 @@ impl Registry {
             }
         }
         Ok(())
+    }
+
+    /// Puts a version in place of the one of its name that is there, and gives that one back.
+    pub fn replace(&self, model: Arc<Model>) -> Option<Arc<Model>> {
+        let mut versions = self
+            .models
+            .entry(model.name.clone())
+            .or_insert_with(|| Versions {
+                default: model.version.clone(),
+                by_version: BTreeMap::new(),
+            });
+        versions.by_version.insert(model.version.clone(), model)
     }
 
     /// Says so if this name and version are taken; a cheap question before the costly work of loading.

@@ -43,8 +43,12 @@ impl ModelStore {
 
     /// Opens the archive or the folder of that name. Blocks while it unpacks.
     pub fn fetch(&self, url: &str) -> Result<Unpacked, Error> {
-        let path = self.locate(url)?;
-        archive::open(&path, &self.unpacked, &self.limits).map_err(|error| {
+        self.open_at(&self.locate(url)?, url)
+    }
+
+    /// Opens an archive or folder that lies elsewhere, by the leave of whoever calls; `url` is what it is called.
+    pub(crate) fn open_at(&self, path: &Path, url: &str) -> Result<Unpacked, Error> {
+        archive::open(path, &self.unpacked, &self.limits).map_err(|error| {
             if matches!(error, ArchiveError::NotFound { .. }) {
                 not_found(url)
             } else {

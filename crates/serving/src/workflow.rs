@@ -9,6 +9,7 @@ mod call;
 mod driver;
 mod failure;
 mod live;
+mod own;
 mod present;
 mod registered;
 mod registering;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use handlers::{Bucketing, Handler, ModelContext, weights};
-use servable::{Device, Input, LoadError, Loader, Servable};
+use servable::{Device, Input, LoadError, Loader, Servable, Signature};
 
 use tracing::warn;
 
@@ -27,6 +27,8 @@ pub struct ModelFiles {
     pub handler: String,
     /// The `handler` section of the model's configuration file.
     pub handler_settings: Option<serde_yaml::Value>,
+    /// That file itself, if there is one.
+    pub config_file: Option<PathBuf>,
     pub limit_max_image_pixels: bool,
 }
 
@@ -36,6 +38,8 @@ pub struct TorchLoader {
     files: ModelFiles,
     weights: PathBuf,
     bucketing: Bucketing,
+    signature: Signature,
+    labels: Vec<String>,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
 
@@ -43,12 +47,16 @@ impl TorchLoader {
     /// Checks all that can be checked without reading the weights: the kind of file, the handler and its parameters.
     pub fn new(files: ModelFiles) -> Result<Self, LoadError> {
         // First, because a handler in Python explains whatever else is strange about an archive.
-        let bucketing = make_handler(&files)?.bucketing();
+        let handler = make_handler(&files)?;
+        let signature = handlers::signature(handler.as_ref(), &context(&files))?;
+        let (bucketing, labels) = (handler.bucketing(), handler.labels());
         let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
             bucketing,
+            labels,
+            signature,
             modules: Mutex::default(),
         })
     }
@@ -85,13 +93,25 @@ impl Loader for TorchLoader {
     fn bucket(&self, input: &Input) -> u64 {
         self.bucketing.bucket(input)
     }
+
+    fn signature(&self) -> Signature {
+        self.signature.clone()
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.clone()
+    }
 }
 
 fn make_handler(files: &ModelFiles) -> Result<Box<dyn Handler>, LoadError> {
-    let context = ModelContext {
+    handlers::by_name(&files.handler, &context(files))
+}
+
+fn context(files: &ModelFiles) -> ModelContext<'_> {
+    ModelContext {
         dir: &files.dir,
         settings: files.handler_settings.as_ref(),
+        config_file: files.config_file.as_deref(),
         limit_max_image_pixels: files.limit_max_image_pixels,
-    };
-    handlers::by_name(&files.handler, &context)
+    }
 }

@@ -20,6 +20,7 @@ fn files(weights: PathBuf, handler: &str, settings: &str) -> ModelFiles {
         weights: Some(weights),
         handler: handler.into(),
         handler_settings: Some(serde_yaml::from_str(settings).expect("YAML")),
+        config_file: None,
         limit_max_image_pixels: true,
     }
 }

@@ -28,7 +28,8 @@ impl SourceFile {
         report: &mut Report,
     ) -> Option<Self> {
         let file = |path: PathBuf, is_plain| SourceFile { path, is_plain };
-        let named = env("TS_CONFIG_FILE").filter(|name| !name.is_empty());
+        let of_env = env("TS_CONFIG_FILE").filter(|name| !name.is_empty());
+        let named = of_env.filter(|_| !args.named_config_only);
         if let Some(name) = named.or_else(|| args.ts_config.clone()) {
             if !cwd.join(&name).is_file() {
                 let message = format!("--ts-config file not found: {name}");
@@ -36,6 +37,9 @@ impl SourceFile {
                 return None;
             }
             return Some(file(name.into(), false));
+        }
+        if args.named_config_only {
+            return None;
         }
         let implicit = PathBuf::from("config.properties");
         let implicit = cwd.join(&implicit).is_file().then_some(implicit);

@@ -146,6 +146,7 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
     }
     let registration = Registration {
         url: url.to_owned(),
+        place: None,
         name: parameters.text("model_name").map(str::to_owned),
         version: None,
         handler: parameters.text("handler").map(str::to_owned),

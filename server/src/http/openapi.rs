@@ -19,6 +19,8 @@ pub(super) async fn inference() -> Response {
         "/explanations/{model_name}": predict_item(&["model_name"]),
         "/invocations": { "post": operation("invocations", "Predictions by the model that model_name names.", &[], "200") },
         "/models/{model_name}/invoke": { "post": operation("invoke", "Predictions by a model.", &["model_name"], "200") },
+        "/wfpredict/{workflow_name}": { "post": operation("workflow_predictions", "Get inference from a workflow.", &["workflow_name"], "200") },
+        "/wfpredict/{workflow_name}/{workflow_version}": { "post": operation("workflow_version_predictions", "Get inference from a version of a workflow.", &["workflow_name", "workflow_version"], "200") },
         "/api-description": { "get": operation("api-description", "Get openapi description.", &[], "200") },
     });
     json_response(StatusCode::OK, &document("TorchServe APIs", VERSION, paths))
@@ -39,6 +41,15 @@ pub(super) async fn management() -> Response {
         "/models/{model_name}/{model_version}/set-default": {
             "put": operation("setDefault", "Set the default version of a model.", version, "200"),
         },
+        "/workflows": {
+            "get": operation("listWorkflows", "List registered workflows.", &[], "200"),
+            "post": operation("registerWorkflow", "Register a workflow: its archive by url, or its spec as the body.", &[], "200"),
+        },
+        "/workflows/{workflow_name}": workflow_item(&["workflow_name"], ""),
+        "/workflows/{workflow_name}/{workflow_version}": workflow_item(&["workflow_name", "workflow_version"], "version_"),
+        "/workflows/{workflow_name}/{workflow_version}/set-default": {
+            "put": operation("setDefaultWorkflow", "Set the default version of a workflow.", &["workflow_name", "workflow_version"], "200"),
+        },
         "/api-description": { "get": operation("api-description", "Get openapi description.", &[], "200") },
     });
     json_response(StatusCode::OK, &document("TorchServe APIs", VERSION, paths))
@@ -50,6 +61,14 @@ fn model_item(parameters: &[&str], prefix: &str) -> Value {
         "get": operation(&id("describeModel"), "Describe a model and its workers.", parameters, "200"),
         "put": operation(&id("setAutoScale"), "Choose the number of a model's workers.", parameters, "202"),
         "delete": operation(&id("unregisterModel"), "Unregister a model and free what it holds.", parameters, "200"),
+    })
+}
+
+fn workflow_item(parameters: &[&str], prefix: &str) -> Value {
+    let id = |name: &str| format!("{prefix}{name}");
+    json!({
+        "get": operation(&id("describeWorkflow"), "Describe a workflow: its numbers, its graph, or a picture of it.", parameters, "200"),
+        "delete": operation(&id("unregisterWorkflow"), "Unregister a workflow and its models.", parameters, "200"),
     })
 }
 

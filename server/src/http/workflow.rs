@@ -19,7 +19,6 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::Response;
 use axum::routing::any;
 use serde_json::{Value, json};
-use serving::workflow::Workflow;
 use serving::{Error, SourceError};
 
 use super::App;
@@ -139,10 +138,14 @@ async fn register(app: &App, query: HashMap<String, String>, request: Request) -
 
 /// What a source says is of workflows here, and not of models.
 fn registration_failure(error: Error) -> Failure {
-    let kind = match &error {
-        Error::Source(SourceError::Refused(_)) => Some("WorkflowNotFoundException"),
-        Error::Source(SourceError::Exists(_)) => Some("FileAlreadyExistsException"),
-        _ => None,
+    let kind = if let Error::Source(source) = &error {
+        match source {
+            SourceError::Refused(_) => Some("WorkflowNotFoundException"),
+            SourceError::Exists(_) => Some("FileAlreadyExistsException"),
+            SourceError::Failed(_) => None,
+        }
+    } else {
+        None
     };
     let failure = Failure::from(error);
     Failure {
@@ -231,11 +234,6 @@ async fn set_default(
     let text =
         format!("Default version successfully updated for workflow \"{name}\" to \"{version}\"");
     Ok(status_response(StatusCode::OK, &text))
-}
-
-/// The name of a node, by its place in the graph.
-fn node_name(workflow: &Workflow, node: dag::NodeId) -> &str {
-    &workflow.graph.node(node).name
 }
 
 #[cfg(test)]

@@ -76,13 +76,21 @@ pub(super) async fn renew_key(mut session: Session<'_>, key: KeyName) -> Result<
 }
 
 async fn change(
-    mut session: Session<'_>,
+    session: Session<'_>,
     method: Method,
     path: String,
     patience: Duration,
 ) -> Result<(), Error> {
+    send(session, Call::new(Api::Management, method, path), patience).await
+}
+
+/// Sends a call and prints the server's sentence.
+pub(super) async fn send(
+    mut session: Session<'_>,
+    call: Call,
+    patience: Duration,
+) -> Result<(), Error> {
     let mut server = session.server(Api::Management, patience)?;
-    let call = Call::new(Api::Management, method, path);
     let answer = session.ask(&mut server, &call).await?;
     let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     let done = document["status"].as_str().unwrap_or("Done.");
@@ -96,20 +104,20 @@ fn model_path(model: &str, version: Option<&str>) -> String {
 }
 
 /// Parameters that were given.
-struct Query(form_urlencoded::Serializer<'static, String>);
+pub(super) struct Query(form_urlencoded::Serializer<'static, String>);
 
 impl Query {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Query(form_urlencoded::Serializer::new(String::new()))
     }
 
-    fn put(&mut self, name: &str, value: Option<impl ToString>) {
+    pub(super) fn put(&mut self, name: &str, value: Option<impl ToString>) {
         if let Some(value) = value {
             self.0.append_pair(name, &value.to_string());
         }
     }
 
-    fn after(mut self, path: &str) -> String {
+    pub(super) fn after(mut self, path: &str) -> String {
         format!("{path}?{}", self.0.finish())
     }
 }

@@ -8,6 +8,8 @@
 pub(super) struct Laid {
     /// Left upper corner of each item.
     pub(super) at: Vec<(f64, f64)>,
+    /// Where the layer of each item begins and ends; a low item stands in its middle.
+    pub(super) layer: Vec<(f64, f64)>,
     /// Points that each line goes through between its ends, from top to bottom.
     pub(super) bends: Vec<Vec<(f64, f64)>>,
     pub(super) width: f64,
@@ -31,9 +33,17 @@ struct Cell {
     below: Vec<usize>,
 }
 
+/// Where an item must stand, whatever points at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pin {
+    Free,
+    Top,
+    Bottom,
+}
+
 /// Lays out items of these sizes. Lines go from items to later ones; others are left out of account.
-pub(super) fn lay(sizes: &[(f64, f64)], lines: &[(usize, usize)]) -> Laid {
-    let layers = layers(sizes.len(), lines);
+pub(super) fn lay(sizes: &[(f64, f64)], pins: &[Pin], lines: &[(usize, usize)]) -> Laid {
+    let layers = layers(pins, lines);
     let mut cells: Vec<Cell> = sizes
         .iter()
         .zip(&layers)
@@ -54,11 +64,20 @@ pub(super) fn lay(sizes: &[(f64, f64)], lines: &[(usize, usize)]) -> Laid {
         let heights = sizes.iter().zip(&layers).filter(|(_, at)| **at == layer);
         heights.map(|(size, _)| size.1).fold(0.0, f64::max)
     };
+    let heights: Vec<f64> = (0..rows.len()).map(height_of).collect();
     let mut tops = Vec::new();
-    let mut y = 0.0;
-    for layer in 0..rows.len() {
-        tops.push((y, height_of(layer)));
-        y += height_of(layer) + GAP_Y;
+    let (mut y, mut bottom) = (0.0, 0.0);
+    for (layer, &height) in heights.iter().enumerate() {
+        tops.push((y, height));
+        bottom = y + height;
+        // Where lines only come in or leave, nothing stands and little room is needed.
+        let next = heights.get(layer + 1).copied().unwrap_or_default();
+        y = bottom
+            + if height.min(next) > 0.0 {
+                GAP_Y
+            } else {
+                GAP_Y / 3.0
+            };
     }
     let left = cells
         .iter()
@@ -78,6 +97,11 @@ pub(super) fn lay(sizes: &[(f64, f64)], lines: &[(usize, usize)]) -> Laid {
                 (cell.x - left - size.0 / 2.0, top + (height - size.1) / 2.0)
             })
             .collect(),
+        layer: cells
+            .iter()
+            .take(sizes.len())
+            .map(|cell| (tops[cell.layer].0, tops[cell.layer].0 + tops[cell.layer].1))
+            .collect(),
         bends: trails
             .iter()
             .map(|trail| {
@@ -92,12 +116,13 @@ pub(super) fn lay(sizes: &[(f64, f64)], lines: &[(usize, usize)]) -> Laid {
             })
             .collect(),
         width: right - left,
-        height: (y - GAP_Y).max(0.0),
+        height: bottom,
     }
 }
 
 /// The longest path to each item; what nothing points at stands just above what it points at.
-fn layers(items: usize, lines: &[(usize, usize)]) -> Vec<usize> {
+fn layers(pins: &[Pin], lines: &[(usize, usize)]) -> Vec<usize> {
+    let items = pins.len();
     let mut layers = vec![0; items];
     let mut sorted: Vec<(usize, usize)> = lines
         .iter()
@@ -115,8 +140,14 @@ fn layers(items: usize, lines: &[(usize, usize)]) -> Vec<usize> {
             .filter(|line| line.0 == item)
             .map(|line| layers[line.1])
             .min();
-        if let (false, Some(next)) = (entered, next) {
+        if let (Pin::Free, false, Some(next)) = (pins[item], entered, next) {
             layers[item] = next - 1;
+        }
+    }
+    let last = layers.iter().copied().max().unwrap_or_default();
+    for (layer, pin) in layers.iter_mut().zip(pins) {
+        if *pin == Pin::Bottom {
+            *layer = last;
         }
     }
     layers

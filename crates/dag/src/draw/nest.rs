@@ -1,6 +1,8 @@
 //! Frames inside frames: each is laid out by itself and then stands in the one around it like any box.
 
-use super::layers::{Laid, lay};
+use std::collections::{HashMap, HashSet};
+
+use super::layers::{Laid, Pin, lay};
 use super::picture::{Block, Picture};
 
 /// Where everything stands, in pixels from the left upper corner.
@@ -25,16 +27,20 @@ const TOP: f64 = 34.0;
 const SIDE: f64 = 20.0;
 
 /// A thing in a frame, in the order of its first box.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Item {
     Block(usize),
     Frame(usize),
+    /// Where a line, by its index, comes into the frame from outside, or leaves it.
+    Enter(usize),
+    Leave(usize),
 }
 
 struct Inside {
     items: Vec<Item>,
-    /// Lines between items, each pair once.
-    pairs: Vec<(usize, usize)>,
+    positions: HashMap<Item, usize>,
+    /// Which line of the layout joins two items.
+    pairs: HashMap<(usize, usize), usize>,
     laid: Laid,
 }
 
@@ -60,15 +66,14 @@ pub(super) fn place(picture: &Picture) -> Places {
             let rect = match item {
                 Item::Block(index) => &mut places.boxes[*index],
                 Item::Frame(index) => &mut places.frames[*index],
+                Item::Enter(_) | Item::Leave(_) => continue,
             };
             rect.x = x + at.0;
             rect.y = y + at.1;
         }
     }
-    places.lines = picture
-        .lines
-        .iter()
-        .map(|line| route(picture, &insides, &places, line.from, line.to))
+    places.lines = (0..picture.lines.len())
+        .map(|line| route(picture, &insides, &places, line))
         .collect();
     part_ends(picture, &mut places);
     places
@@ -100,24 +105,33 @@ fn size(block: &Block) -> Rect {
 
 fn arrange(picture: &Picture, frame: usize, places: &Places) -> Inside {
     let mut items: Vec<Item> = Vec::new();
-    for index in 0..picture.boxes.len() {
-        if let Some(item) = lift(picture, index, frame)
-            && !items.contains(&item)
-        {
-            items.push(item);
+    let mut leaving: Vec<Item> = Vec::new();
+    for (index, line) in picture.lines.iter().enumerate() {
+        let ends = [line.from, line.to].map(|end| lift(picture, end, frame));
+        match ends {
+            [None, Some(_)] => items.push(Item::Enter(index)),
+            [Some(_), None] => leaving.push(Item::Leave(index)),
+            [None, None] | [Some(_), Some(_)] => {}
         }
     }
-    let position = |index: usize| {
-        let item = lift(picture, index, frame)?;
-        items.iter().position(|known| *known == item)
-    };
+    // Whose lines come in stands after the places where they do.
+    let mut found = HashSet::new();
+    for index in 0..picture.boxes.len() {
+        items.extend(lift(picture, index, frame).filter(|item| found.insert(*item)));
+    }
+    items.extend(leaving);
+    let positions: HashMap<Item, usize> = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| (*item, index))
+        .collect();
     let mut pairs = Vec::new();
-    for line in &picture.lines {
-        if let (Some(from), Some(to)) = (position(line.from), position(line.to))
-            && from != to
-            && !pairs.contains(&(from, to))
+    let mut known = HashSet::new();
+    for index in 0..picture.lines.len() {
+        if let Some(pair) = pair(picture, index, frame, &positions)
+            && known.insert(pair)
         {
-            pairs.push((from, to));
+            pairs.push(pair);
         }
     }
     let sizes: Vec<(f64, f64)> = items
@@ -125,10 +139,50 @@ fn arrange(picture: &Picture, frame: usize, places: &Places) -> Inside {
         .map(|item| match item {
             Item::Block(index) => (places.boxes[*index].width, places.boxes[*index].height),
             Item::Frame(index) => (places.frames[*index].width, places.frames[*index].height),
+            Item::Enter(_) | Item::Leave(_) => (6.0, 0.0),
         })
         .collect();
-    let laid = lay(&sizes, &pairs);
-    Inside { items, pairs, laid }
+    let pins: Vec<Pin> = items
+        .iter()
+        .map(|item| match item {
+            Item::Block(_) | Item::Frame(_) => Pin::Free,
+            Item::Enter(_) => Pin::Top,
+            Item::Leave(_) => Pin::Bottom,
+        })
+        .collect();
+    let laid = lay(&sizes, &pins, &pairs);
+    let pairs = pairs
+        .into_iter()
+        .enumerate()
+        .map(|(line, pair)| (pair, line))
+        .collect();
+    Inside {
+        items,
+        positions,
+        pairs,
+        laid,
+    }
+}
+
+/// The items of a frame between which a line goes, if it goes there at all.
+fn pair(
+    picture: &Picture,
+    index: usize,
+    frame: usize,
+    positions: &HashMap<Item, usize>,
+) -> Option<(usize, usize)> {
+    let line = &picture.lines[index];
+    let (from, to) = match (
+        lift(picture, line.from, frame),
+        lift(picture, line.to, frame),
+    ) {
+        (Some(from), Some(to)) => (from, to),
+        (Some(from), None) => (from, Item::Leave(index)),
+        (None, Some(to)) => (Item::Enter(index), to),
+        (None, None) => return None,
+    };
+    let pair = (*positions.get(&from)?, *positions.get(&to)?);
+    (pair.0 != pair.1).then_some(pair)
 }
 
 /// What of a frame a box is in: itself, a frame, or nothing.
@@ -142,42 +196,60 @@ fn lift(picture: &Picture, index: usize, frame: usize) -> Option<Item> {
     Some(item)
 }
 
-/// From the lower side of one box to the upper side of the other, with the bends of the frame that holds both.
-fn route(
-    picture: &Picture,
-    insides: &[Inside],
-    places: &Places,
-    from: usize,
-    to: usize,
-) -> Vec<(f64, f64)> {
-    let (start, end) = (&places.boxes[from], &places.boxes[to]);
-    let mut points = vec![(start.x + start.width / 2.0, start.y + start.height)];
+/// From the lower side of one box to the upper side of the other, through all frames between them.
+fn route(picture: &Picture, insides: &[Inside], places: &Places, index: usize) -> Vec<(f64, f64)> {
+    let line = &picture.lines[index];
+    let (start, end) = (&places.boxes[line.from], &places.boxes[line.to]);
     let around = |index: usize| {
         std::iter::successors(Some(picture.boxes[index].frame), |frame| {
             picture.frames[*frame].parent
         })
     };
-    let common = around(from).find(|frame| around(to).any(|other| other == *frame));
-    if let Some(frame) = common
-        && let (Some(one), Some(other)) = (lift(picture, from, frame), lift(picture, to, frame))
-    {
+    let out: Vec<usize> = around(line.from).collect();
+    let into: Vec<usize> = around(line.to).collect();
+    let common = out
+        .iter()
+        .find(|frame| into.contains(frame))
+        .copied()
+        .unwrap_or_default();
+    let outwards = out.iter().take_while(|frame| **frame != common);
+    let inwards = into.iter().take_while(|frame| **frame != common);
+    let mut points = vec![(start.x + start.width / 2.0, start.y + start.height)];
+    let frames = outwards
+        .chain([&common])
+        .chain(inwards.collect::<Vec<_>>().into_iter().rev());
+    for &frame in frames {
         let inside = &insides[frame];
-        let position = |item: Item| inside.items.iter().position(|known| *known == item);
-        let pair = position(one).zip(position(other));
-        let line = inside.pairs.iter().position(|known| Some(*known) == pair);
-        let (x, y) = corner(&places.frames[frame]);
-        // Out of an inner frame straight down, and into one straight from above.
-        if let Item::Frame(inner) = one {
-            points.push((
-                points[0].0,
-                places.frames[inner].y + places.frames[inner].height,
-            ));
+        let rect = &places.frames[frame];
+        let (x, y) = corner(rect);
+        let place = |item: Item| {
+            let position = inside.positions.get(&item)?;
+            Some(x + inside.laid.at[*position].0 + 3.0)
+        };
+        if let Some(x) = place(Item::Enter(index)) {
+            points.push((x, rect.y));
+            points.push((x, y));
         }
-        for bend in line.map_or(&[][..], |line| &inside.laid.bends[line]) {
-            points.push((x + bend.0, y + bend.1));
+        if let Some(pair) = pair(picture, index, frame, &inside.positions) {
+            // Past what is taller beside it straight down.
+            let bottom = y + inside.laid.layer[pair.0].1;
+            if let Some(&(x, above)) = points.last()
+                && bottom > above + 4.0
+            {
+                points.push((x, bottom));
+            }
+            let bends = inside
+                .pairs
+                .get(&pair)
+                .map_or(&[][..], |line| &inside.laid.bends[*line]);
+            points.extend(bends.iter().map(|bend| (x + bend.0, y + bend.1)));
+            let top = y + inside.laid.layer[pair.1].0;
+            if inside.items[pair.1] == Item::Block(line.to) && top + 4.0 < end.y {
+                points.push((end.x + end.width / 2.0, top));
+            }
         }
-        if let Item::Frame(inner) = other {
-            points.push((end.x + end.width / 2.0, places.frames[inner].y));
+        if let Some(x) = place(Item::Leave(index)) {
+            points.push((x, rect.y + rect.height));
         }
     }
     points.push((end.x + end.width / 2.0, end.y));
@@ -194,13 +266,20 @@ fn part_ends(picture: &Picture, places: &mut Places) {
                     index == if leaving { line.from } else { line.to }
                 })
                 .collect();
+            // Where it turns aside for the first time.
             let next = |line: usize| {
                 let points = &places.lines[line];
+                let own = end_of(points, leaving);
+                let mut others = points
+                    .iter()
+                    .map(|point| point.0)
+                    .filter(|x| (x - own).abs() > 0.5);
                 if leaving {
-                    points[1].0
+                    others.next()
                 } else {
-                    points[points.len() - 2].0
+                    others.next_back()
                 }
+                .unwrap_or(own)
             };
             lines.sort_by(|one, other| next(*one).total_cmp(&next(*other)));
             let rect = places.boxes[index];
@@ -209,9 +288,31 @@ fn part_ends(picture: &Picture, places: &mut Places) {
                 let position = position as f64;
                 let x = rect.x + rect.width * (0.2 + 0.6 * (position + 0.5) / count);
                 let points = &mut places.lines[line];
-                let last = points.len() - 1;
-                points[if leaving { 0 } else { last }].0 = x;
+                let own = end_of(points, leaving);
+                let all = points.len() - 1;
+                let straight = |point: &&mut (f64, f64)| (point.0 - own).abs() <= 0.5;
+                if leaving {
+                    points[..all]
+                        .iter_mut()
+                        .take_while(straight)
+                        .for_each(|point| point.0 = x);
+                } else {
+                    points[1..]
+                        .iter_mut()
+                        .rev()
+                        .take_while(straight)
+                        .for_each(|point| point.0 = x);
+                }
             }
         }
     }
+}
+
+fn end_of(points: &[(f64, f64)], leaving: bool) -> f64 {
+    let end = if leaving {
+        points.first()
+    } else {
+        points.last()
+    };
+    end.map_or(0.0, |point| point.0)
 }

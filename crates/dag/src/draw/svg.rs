@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::nest::{Places, Rect};
-use super::picture::{Block, Look, Picture};
+use super::picture::{Block, Frame, Look, Picture};
 
 const FONT: &str = "system-ui, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif";
 
@@ -116,31 +116,33 @@ fn draw(block: &Block, rect: &Rect, svg: &mut String) {
 /// What flows, written on the lines just above where they end, and how far to the right that reaches.
 fn labels(picture: &Picture, places: &Places, width: f64) -> (String, f64) {
     let mut svg = String::new();
-    let mut taken: Vec<Rect> = Vec::new();
+    // The titles of frames are there before.
+    let title = |(frame, rect): (&Frame, &Rect)| Rect {
+        x: rect.x + 12.0,
+        y: rect.y + 8.0,
+        width: frame.title.chars().count() as f64 * 6.0,
+        height: 14.0,
+    };
+    let frames = picture.frames.iter().zip(&places.frames);
+    let mut taken: Vec<Rect> = frames.skip(1).map(title).collect();
     let mut reach: f64 = width;
     for (line, points) in picture.lines.iter().zip(&places.lines) {
-        let [.., (x0, y0), (x1, y1)] = points[..] else {
-            continue;
-        };
         if line.label.is_empty() {
             continue;
         }
         let width = line.label.chars().count() as f64 * 5.7;
-        // Where on the line: the first place at which no other label stands.
-        let at = |part: f64| {
-            let x = bezier(part, x0, x1);
-            let y = y0 + (y1 - y0) * part;
-            Rect {
-                x: x.max(width / 2.0 + 4.0) - width / 2.0,
-                y: y - 9.0,
-                width,
-                height: 12.0,
-            }
-        };
-        let mut places = [0.55, 0.75, 0.35, 0.2].map(at).into_iter();
-        let rect = places
+        // From the end backwards, on pieces that have room for it: the first place at which no other label stands.
+        let places = points
+            .windows(2)
+            .rev()
+            .filter_map(|piece| piece.first_chunk::<2>())
+            .filter(|[one, other]| other.1 - one.1 > 24.0)
+            .flat_map(|piece| [0.55, 0.75, 0.35, 0.2].map(|part| label_at(piece, part, width)));
+        let mut all = places.take(MOST_TRIES).peekable();
+        let Some(&last) = all.peek() else { continue };
+        let rect = all
             .find(|rect| !taken.iter().any(|other| overlap(rect, other)))
-            .unwrap_or_else(|| at(0.55));
+            .unwrap_or(last);
         taken.push(rect);
         reach = reach.max(rect.x + width + 8.0);
         let _ = writeln!(
@@ -155,10 +157,20 @@ fn labels(picture: &Picture, places: &Places, width: f64) -> (String, f64) {
     (svg, reach)
 }
 
-/// The horizontal place on such a curve.
-fn bezier(part: f64, from: f64, to: f64) -> f64 {
+/// As often as anybody would look for another place.
+const MOST_TRIES: usize = 24;
+
+/// Where a label stands at a part of a piece of a line.
+fn label_at([(x0, y0), (x1, y1)]: &[(f64, f64); 2], part: f64, width: f64) -> Rect {
+    // The curve's own way from side to side.
     let weight = part * part * (3.0 - 2.0 * part);
-    from + (to - from) * weight
+    let x = x0 + (x1 - x0) * weight;
+    Rect {
+        x: x.max(width / 2.0 + 4.0) - width / 2.0,
+        y: y0 + (y1 - y0) * part - 9.0,
+        width,
+        height: 12.0,
+    }
 }
 
 fn overlap(one: &Rect, other: &Rect) -> bool {

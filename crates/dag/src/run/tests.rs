@@ -4,6 +4,7 @@ use super::*;
 
 mod build;
 mod cases;
+mod items;
 mod naive;
 mod properties;
 mod values;

@@ -8,7 +8,12 @@ use super::{At, ModelSpec, Settings};
 use crate::problem::{About, Report, list};
 use crate::yaml::{Content, Key, Tree};
 
-pub(super) fn read(tree: &Tree, report: &mut Report) -> (Settings, Vec<ModelSpec>) {
+/// With `network`, that is the only model, and it has no `url`.
+pub(super) fn read(
+    tree: &Tree,
+    network: Option<&str>,
+    report: &mut Report,
+) -> (Settings, Vec<ModelSpec>) {
     let mut defaults = Settings::default();
     let mut models: Vec<ModelSpec> = Vec::new();
     let at = About::at(tree.place).field("models");
@@ -22,7 +27,7 @@ pub(super) fn read(tree: &Tree, report: &mut Report) -> (Settings, Vec<ModelSpec
                     late(key, &models, report);
                 }
             }
-            Content::Map(_) => models.extend(model(key, value, defaults, report)),
+            Content::Map(_) => models.extend(model(key, value, defaults, network, report)),
             Content::Null
             | Content::Bool(_)
             | Content::Int(_)
@@ -34,7 +39,13 @@ pub(super) fn read(tree: &Tree, report: &mut Report) -> (Settings, Vec<ModelSpec
     (defaults, models)
 }
 
-fn model(key: &Key, tree: &Tree, defaults: Settings, report: &mut Report) -> Option<ModelSpec> {
+fn model(
+    key: &Key,
+    tree: &Tree,
+    defaults: Settings,
+    network: Option<&str>,
+    report: &mut Report,
+) -> Option<ModelSpec> {
     let object = Object::entry(key, tree, report)?;
     let keys: Vec<&KeyOf> = MODEL.iter().chain(SETTINGS).collect();
     for (key, _) in tree.members() {
@@ -51,9 +62,17 @@ fn model(key: &Key, tree: &Tree, defaults: Settings, report: &mut Report) -> Opt
             setting(&mut settings, known.name, value, at, report);
         }
     }
-    if object.get("url").is_none() {
-        let at = object.about().place(key.place).field("url");
-        report.error(at, "a model needs the `url` of its archive");
+    let at = object.about().place(key.place);
+    match (network, object.get("url")) {
+        (Some(network), _) if network != key.name => {
+            report.error(at, format!("the only model here is `{network}`"));
+        }
+        (Some(_), Some(url)) => report.error(
+            object.at(url, "url"),
+            "it is the network of the archive that this stands in, and has no `url`",
+        ),
+        (None, None) => report.error(at.field("url"), "a model needs the `url` of its archive"),
+        (Some(_), None) | (None, Some(_)) => {}
     }
     Some(ModelSpec {
         name: At {

@@ -1,7 +1,7 @@
 use dag::{About, Bound, FunctionError, Inputs};
 use servable::{Type, Value};
 
-use crate::given::{Given, failed};
+use crate::given::{Given, failed, picture_type};
 use crate::native::{Native, required};
 use crate::parameters::Parameters;
 
@@ -13,7 +13,7 @@ pub(crate) static FUNCTION: Native = Native {
 `output: {image/png: drawing}`.",
         inputs: &[required(
             "image",
-            "image",
+            "any",
             "the picture, or `uint8` samples `[height, width]`",
         )],
         open: false,
@@ -31,8 +31,8 @@ fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
 }
 
 impl Bound for EncodePng {
-    fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
-        Ok(Type::Bytes)
+    fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
+        picture_type(inputs, "image").map(|_| Type::Bytes)
     }
 
     fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
@@ -44,7 +44,6 @@ impl Bound for EncodePng {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{call, tensor, text};
 
     #[test]

@@ -158,7 +158,6 @@ impl Bound for Letterbox {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::testing::{call, output, tensor, text};
 
     #[test]

@@ -2,7 +2,7 @@ use dag::{About, Bound, FunctionError, Inputs};
 use image_ops::{Kernel, size};
 use servable::{Dim, TensorType, Type, Value};
 
-use crate::given::{Given, given, wrong};
+use crate::given::{Given, Picture, picture_type, wrong};
 use crate::native::{Native, required, setting};
 use crate::parameters::Parameters;
 
@@ -21,7 +21,7 @@ the mean of the covered area where both sides shrink, and a blend of its own whe
 (Keys, a = -0.5) and `pil_lanczos` (radius 3) widen with the reduction, so that nothing flickers.",
         inputs: &[required(
             "image",
-            "image",
+            "any",
             "the picture, or `uint8` samples `[height, width]`",
         )],
         open: false,
@@ -117,35 +117,26 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
 
 impl Bound for Resize {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
-        let Type::Tensor(tensor) = given(inputs, "image") else {
-            return Ok(Type::Image);
-        };
-        let Some(shape) = tensor.shape else {
-            return Ok(Type::Any);
+        let tensor = match picture_type(inputs, "image")? {
+            Type::Tensor(tensor) => tensor,
+            other => return Ok(other),
         };
         let sides = match self.rule {
             Rule::Exact(width, height) => [height, width].map(|side| Dim::Fixed(side as usize)),
             Rule::LongestSide(_) | Rule::ShortestSide(_) | Rule::Pixels(_) => [Dim::Any, Dim::Any],
         };
-        match shape.as_slice() {
-            [_, _, Dim::Fixed(3)] => Ok(Type::Image),
-            [_, _] | [_, _, Dim::Fixed(1)] => Ok(Type::Tensor(TensorType {
-                dtype: tensor.dtype,
-                shape: Some(
-                    sides
-                        .into_iter()
-                        .chain(shape[2..].iter().cloned())
-                        .collect(),
-                ),
-            })),
-            _ => Ok(Type::Any),
-        }
+        // One channel, whose dimension stays if there is one.
+        let channel = tensor.shape.into_iter().flatten().skip(2);
+        Ok(Type::Tensor(TensorType {
+            dtype: tensor.dtype,
+            shape: Some(sides.into_iter().chain(channel).collect()),
+        }))
     }
 
     fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
         let mut inputs = Given::new(inputs);
         let value = inputs.value("image")?;
-        let picture = crate::given::Picture::of(&value).map_err(|error| wrong("image", error))?;
+        let picture = Picture::of(&value).map_err(|error| wrong("image", error))?;
         let (width, height) = (picture.image.width(), picture.image.height());
         let (wanted_width, wanted_height) = self.rule.size(width, height);
         if (wanted_width, wanted_height) == (width, height) && !matches!(value, Value::Bytes(_)) {
@@ -235,6 +226,10 @@ mod tests {
         assert_eq!(
             output("resize", "{size: [4, 2]}", &[("image", "tensor<u8>[h, w]")]),
             "tensor<uint8>[2, 4]"
+        );
+        assert_eq!(
+            output("resize", "{size: [4, 2]}", &[("image", "boxes")]),
+            "error: input `image` must be a picture, not boxes"
         );
         let image = tensor(&[2, 2, 3], &[7u8; 12]);
         let late = |pixels| {

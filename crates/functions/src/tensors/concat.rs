@@ -105,15 +105,19 @@ impl Concat {
         }
         let element = first.dtype().size();
         let total = check_size(&shape, element)? * element;
-        let outer: usize = shape[..axis].iter().product();
         let mut bytes = Vec::with_capacity(total);
+        // Without elements the sides can be of any length, and there is nothing to copy.
+        let outer: usize = if total == 0 {
+            0
+        } else {
+            shape[..axis].iter().product()
+        };
         for block in 0..outer {
             for (tensor, _) in tensors {
                 let size = tensor.shape()[axis..].iter().product::<usize>() * element;
                 bytes.extend_from_slice(&tensor.bytes()[block * size..(block + 1) * size]);
             }
         }
-        // No rows outside the axis leave nothing to copy, whatever stands inside.
         of_bytes(first.dtype(), shape, bytes.into())
     }
 }

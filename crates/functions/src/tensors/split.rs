@@ -2,7 +2,7 @@ use dag::{About, Bound, FunctionError, Inputs};
 use servable::{Dim, TensorType, Type, Value};
 
 use super::of_bytes;
-use crate::given::{Given, given, wrong};
+use crate::given::{Given, MAX_ITEMS, given, wrong};
 use crate::native::{Native, required, setting};
 use crate::parameters::Parameters;
 
@@ -57,12 +57,12 @@ impl Bound for Split {
         let Some((&rows, inner)) = tensor.shape().split_first() else {
             return Err(wrong("tensor", "is a single number, which has no rows"));
         };
-        let row = inner.iter().product::<usize>() * tensor.dtype().size();
+        let row = tensor.bytes().len().checked_div(rows).unwrap_or(0);
         let pieces = rows.div_ceil(self.rows);
-        if pieces > MAX_PIECES {
+        if pieces > MAX_ITEMS {
             return Err(wrong(
                 "tensor",
-                format!("would become {pieces} pieces, more than {MAX_PIECES}"),
+                format!("would become {pieces} pieces, more than {MAX_ITEMS}"),
             ));
         }
         let bytes = tensor.shared_bytes();
@@ -74,9 +74,6 @@ impl Bound for Split {
         Ok(Value::list(pieces.collect::<Result<Vec<_>, _>>()?))
     }
 }
-
-/// A list of more is a mistake.
-const MAX_PIECES: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -1,9 +1,9 @@
 use dag::{About, Bound, FunctionError, Inputs};
 use serde_json::Value as Json;
-use servable::{Tensor, TensorType, Type, Value};
+use servable::{Dim, Tensor, TensorType, Type, Value};
 use tensor_ops::numbers;
 
-use crate::given::{Given, given, wrong};
+use crate::given::{Given, MAX_ITEMS, given, wrong};
 use crate::native::{Native, needed, optional, required, setting};
 use crate::parameters::Parameters;
 
@@ -144,10 +144,12 @@ impl Bound for CtcGreedy {
         else {
             return Ok(Type::Any);
         };
-        let of = match shape.len() {
-            2 => "{text: text, score: float}",
-            3 => "{texts: list<text>, scores: list<float>}",
-            sides => {
+        let of = match shape.as_slice() {
+            [_, _] => "{text: text, score: float}",
+            // No items, as a model answers an empty list.
+            [_, _, _] | [Dim::Fixed(0)] => "{texts: list<text>, scores: list<float>}",
+            other => {
+                let sides = other.len();
                 return Err(format!(
                     "input `scores` must be of shape [n, classes, steps] or [classes, steps], not of {sides} dimensions"
                 ));
@@ -172,6 +174,12 @@ impl Bound for CtcGreedy {
             }
         };
         let count = items.unwrap_or(1);
+        if count > MAX_ITEMS {
+            return Err(wrong(
+                "scores",
+                format!("has {count} items, more than {MAX_ITEMS}"),
+            ));
+        }
         if count > 0 {
             self.check_classes(classes)
                 .map_err(|reason| wrong("scores", reason))?;
@@ -184,7 +192,7 @@ impl Bound for CtcGreedy {
             None => None,
         };
         let numbers = numbers(&scores);
-        let length = classes * steps;
+        let length = numbers.len().checked_div(count).unwrap_or(0);
         let mut read = (0..count).map(|item| {
             let seen = crops.as_ref().is_none_or(|seen| seen[item]);
             self.read(

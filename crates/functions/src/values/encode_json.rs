@@ -1,7 +1,7 @@
 use dag::{About, Bound, FunctionError, Inputs};
 use servable::{Type, Value};
 
-use crate::given::Given;
+use crate::given::{Given, MAX_ITEMS, wrong};
 use crate::native::{Native, required};
 use crate::parameters::Parameters;
 
@@ -33,8 +33,36 @@ impl Bound for EncodeJson {
 
     fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
         let value = Given::new(inputs).value("value")?;
+        if !is_bounded(&value) {
+            let reason = format!("holds a tensor of more than {MAX_ITEMS} rows without elements");
+            return Err(wrong("value", reason));
+        }
         let text = value.to_json();
         Ok(String::from_utf8_lossy(&text).into_owned().into())
+    }
+}
+
+/// Whether its text is about as long as its numbers are many, which rows without any are not.
+fn is_bounded(value: &Value) -> bool {
+    match value {
+        Value::Tensor(tensor) if tensor.is_empty() => {
+            tensor
+                .shape()
+                .iter()
+                .map(|side| (*side).max(1))
+                .product::<usize>()
+                <= MAX_ITEMS
+        }
+        Value::List(items) => items.iter().all(is_bounded),
+        Value::Map(members) => members.iter().all(|(_, member)| is_bounded(member)),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Image(_)
+        | Value::Tensor(_) => true,
     }
 }
 
@@ -47,5 +75,12 @@ mod tests {
     fn values_become_text() {
         let found = call("encode_json", "{}", &[("value", tensor(&[2], &[1i64, 2]))]);
         assert!(matches!(found, Ok(Value::Text(text)) if text.as_ref() == "[1, 2]"));
+        let long = Value::list([tensor::<u8>(&[1 << 40, 0], &[])]);
+        assert_eq!(
+            call("encode_json", "{}", &[("value", long)])
+                .err()
+                .as_deref(),
+            Some("input `value` holds a tensor of more than 1048576 rows without elements")
+        );
     }
 }

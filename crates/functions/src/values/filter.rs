@@ -2,7 +2,7 @@ use dag::{About, Bound, FunctionError, Inputs};
 use servable::{Dim, Field, Tensor, TensorType, Type, Value};
 use std::sync::Arc;
 
-use crate::given::{failed, tensor, wrong};
+use crate::given::{MAX_ITEMS, failed, tensor, wrong};
 use crate::native::{Native, optional, setting};
 use crate::parameters::Parameters;
 use crate::path::whole;
@@ -81,6 +81,10 @@ impl Bound for Filter {
             (Some((rows, _)), _) => rows.len(),
             (None, _) => return Ok(Value::map::<String>([])),
         };
+        if length > MAX_ITEMS {
+            let reason = format!("has {length} items, more than {MAX_ITEMS}");
+            return Err(wrong(&lists[0].1, reason));
+        }
         for (rows, name) in &lists {
             if rows.len() != length {
                 let first = &lists[0].1;

@@ -286,7 +286,7 @@ impl Collector {
     }
 }
 
-/// The tensor that a value holds: a tensor, a list of equal tensors, or nested lists of numbers.
+/// The tensor that a value holds: a tensor, the samples `[height, width, 3]` of a picture, a list of equal tensors, or nested lists of numbers.
 pub(crate) fn from_value(
     root: &str,
     value: &Value,
@@ -294,6 +294,10 @@ pub(crate) fn from_value(
 ) -> Result<Tensor, String> {
     if let Value::Tensor(tensor) = value {
         return Ok(tensor.clone());
+    }
+    if let Value::Image(image) = value {
+        let samples = tensor_ops::decoded(image, &image_ops::DecodeLimits::default());
+        return samples.map_err(|error| format!("{root}: the picture {error}"));
     }
     if let Value::List(items) = value
         && let Some(Value::Tensor(_)) = items.first()

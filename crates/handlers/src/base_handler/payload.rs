@@ -18,9 +18,17 @@ pub(crate) fn tensor<'i>(
     expected: &Expected,
 ) -> Result<(Tensor, &'i str), JobError> {
     let part = part(input)?;
+    Ok((tensor_in(input, part, expected)?, &part.name))
+}
+
+/// The tensor of one part in the expected element type.
+pub(crate) fn tensor_in(
+    input: &Input,
+    part: &Part,
+    expected: &Expected,
+) -> Result<Tensor, JobError> {
     let tensor = decode(input, part, expected).map_err(JobError::bad_input)?;
-    let tensor = expected.cast(&part.name, tensor)?;
-    Ok((tensor, &part.name))
+    expected.cast(&part.name, tensor)
 }
 
 /// The part a handler works on, or the error that names what the request has instead.
@@ -29,7 +37,11 @@ pub(crate) fn part(input: &Input) -> Result<&Part, JobError> {
         let names: Vec<_> = input
             .parts
             .iter()
-            .map(|part| format!("`{}`", part.name))
+            .take(FEW)
+            .map(|part| {
+                let name: String = part.name.chars().take(LONG).collect();
+                format!("`{}`", name.escape_default())
+            })
             .collect();
         let found = match names.is_empty() {
             true if is_form(input) => format!("none {EMPTY_FORM}"),
@@ -41,6 +53,10 @@ pub(crate) fn part(input: &Input) -> Result<&Part, JobError> {
         ))
     })
 }
+
+/// How many parts a message names, and how much of their names: a client may call them anything.
+const FEW: usize = 8;
+const LONG: usize = 40;
 
 /// curl's `-d` says that whatever it sends is a form.
 const EMPTY_FORM: &str =

@@ -17,7 +17,7 @@ use crate::registry::Model;
 use crate::settings::Wishes;
 use crate::source::{Brought, SourceOptions, has_scheme};
 use crate::workflow::live::Live;
-use crate::workflow::{Workflow, WorkflowRegistration, model_name};
+use crate::workflow::{Workflow, WorkflowRegistration, model_name, own};
 use crate::{Registration, Serving};
 
 /// The version of a workflow that names none.
@@ -59,7 +59,7 @@ impl Serving {
                 .unwrap_or_else(PoisonError::into_inner)
                 .take();
             let _ = tokio::task::spawn_blocking(move || drop(brought)).await;
-            this.take_back(&workflow.name, &workflow.version, &workflow.graph)
+            this.take_back(&workflow.name, &workflow.version, names(&workflow.graph))
                 .await;
             this.changed().await;
         });
@@ -123,12 +123,13 @@ impl Serving {
             return Err(refused(&problems));
         };
         let models = match self
-            .register_models(&name, &version, &graph, &registration)
+            .register_models(&name, &version, &graph, &files, &registration)
             .await
         {
             Ok(models) => models,
             Err(error) => {
-                self.take_back(&name, &version, &graph).await;
+                // Whoever registers the same at the same time may have come first.
+                self.workflows.check_free(&name, &version)?;
                 return Err(error);
             }
         };
@@ -140,7 +141,7 @@ impl Serving {
             })
         }));
         if problems.iter().any(Problem::is_error) {
-            self.take_back(&name, &version, &graph).await;
+            self.take_back(&name, &version, names(&graph)).await;
             return Err(refused(&problems));
         }
         for warning in &problems {
@@ -149,13 +150,13 @@ impl Serving {
         let graph = Arc::new(graph);
         let answers = 0..graph.answers.len();
         let plans = answers.map(|answer| Arc::new(Plan::new(Arc::clone(&graph), answer)));
-        let names = graph.nodes.iter().map(|node| node.name.as_str());
+        let node_names = graph.nodes.iter().map(|node| node.name.as_str());
         let workflow = Arc::new(Workflow {
             url: registration.url.clone().unwrap_or_default(),
             spec: files.spec.clone(),
             plans: plans.collect(),
             live: Live::new(&graph),
-            metrics: self.metrics.for_workflow(&name, names),
+            metrics: self.metrics.for_workflow(&name, node_names),
             functions: self.functions.clone(),
             warnings: problems,
             summary,
@@ -167,7 +168,7 @@ impl Serving {
             _files: files,
         });
         if let Err(error) = self.workflows.insert(Arc::clone(&workflow)) {
-            self.take_back(&workflow.name, &workflow.version, &graph)
+            self.take_back(&workflow.name, &workflow.version, names(&graph))
                 .await;
             return Err(error);
         }
@@ -223,6 +224,7 @@ impl Serving {
         workflow: &str,
         version: &str,
         graph: &Graph,
+        files: &WorkflowFiles,
         registration: &WorkflowRegistration,
     ) -> Result<Vec<(String, Arc<Model>)>, Error> {
         let used = graph.models.iter().enumerate().filter(|(index, _)| {
@@ -240,7 +242,12 @@ impl Serving {
                 startup_timeout: registration.startup_timeout,
                 ..Wishes::default()
             };
+            let place = match own::find(files, &model.url) {
+                Ok(place) => place,
+                Err(error) => return (model.name.clone(), None, Err(error)),
+            };
             let asked = Registration {
+                place,
                 url: model.url.clone(),
                 name: Some(model_name(workflow, &model.name)),
                 version: Some(version.to_owned()),
@@ -250,34 +257,39 @@ impl Serving {
                 at_startup: registration.at_startup,
                 ..Registration::default()
             };
-            let registered = self.register_part(asked, None).await;
-            let outcome = match registered {
-                Ok(part) => self.wait_for_workers(&part).await.map(|()| part),
-                Err(error) => Err(error),
+            let (part, outcome) = match self.register_part(asked, None).await {
+                Ok(part) => {
+                    let outcome = self.wait_for_workers(&part).await;
+                    (Some(part), outcome)
+                }
+                Err(error) => (None, Err(error)),
             };
-            (model.name.clone(), outcome)
+            (model.name.clone(), part, outcome)
         });
         let mut models = Vec::new();
         let mut failures = Vec::new();
-        for (node, outcome) in join_all(register).await {
-            match outcome {
-                Ok(model) => models.push((node, model)),
-                Err(error) => failures.push((model_name(workflow, &node), error)),
+        for (node, part, outcome) in join_all(register).await {
+            if let Err(error) = outcome {
+                failures.push((model_name(workflow, &node), error));
             }
+            models.extend(part.map(|part| (node, part)));
         }
         if failures.is_empty() {
             return Ok(models);
         }
+        // None but these: a model of that name that was there before is somebody else's.
+        let names = models.iter().map(|(node, _)| node.as_str());
+        self.take_back(workflow, version, names).await;
         Err(Error::WorkflowFailed {
             workflow: workflow.to_owned(),
             failures,
         })
     }
 
-    /// Takes out whatever models of a workflow are there.
-    async fn take_back(&self, workflow: &str, version: &str, graph: &Graph) {
-        let parts = graph.models.iter().map(|model| async move {
-            let name = model_name(workflow, &model.name);
+    /// Takes out these models of a workflow, as far as they are there.
+    async fn take_back(&self, workflow: &str, version: &str, models: impl Iterator<Item = &str>) {
+        let parts = models.map(|model| async move {
+            let name = model_name(workflow, model);
             // Somebody may have taken it out through the management API, or it never came in.
             if let Ok(model) = self.registry.remove(&name, Some(version)) {
                 let _ = self.unload(&model, UNLOAD).await;
@@ -285,4 +297,9 @@ impl Serving {
         });
         join_all(parts).await;
     }
+}
+
+/// Of its models.
+fn names(graph: &Graph) -> impl Iterator<Item = &str> {
+    graph.models.iter().map(|model| model.name.as_str())
 }

@@ -85,54 +85,9 @@ fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
     };
     let checked = entry.of.check(&value, &mut Symbols::default());
     checked.map_err(|mismatch| refuse(entry, mismatch.to_string()))?;
-    bounded(entry, &value)?;
+    let bounded = entry.given.check(&value);
+    bounded.map_err(|why| refuse(entry, why))?;
     Ok(value)
-}
-
-fn bounded(entry: &Entry, value: &Value) -> Result<(), JobError> {
-    let given = &entry.given;
-    match value {
-        Value::Int(_) | Value::Float(_) => {
-            let number = match value {
-                Value::Int(number) => *number as f64,
-                Value::Float(number) => *number,
-                _ => return Ok(()),
-            };
-            // Also refuses what is not a number.
-            if given.min.is_some_and(|min| !(number >= min))
-                || given.max.is_some_and(|max| !(number <= max))
-            {
-                let bounds = match (given.min, given.max) {
-                    (Some(min), Some(max)) => format!("from {min} to {max}"),
-                    (Some(min), None) => format!("of at least {min}"),
-                    (None, max) => format!("of at most {}", max.unwrap_or_default()),
-                };
-                return Err(refuse(
-                    entry,
-                    format!("expected a number {bounds}, found {number}"),
-                ));
-            }
-        }
-        Value::Text(text)
-            if !given.options.is_empty()
-                && !given.options.iter().any(|option| **option == **text) =>
-        {
-            let options = given.options.join(", ");
-            return Err(refuse(
-                entry,
-                format!("expected one of {options}, found `{text}`"),
-            ));
-        }
-        Value::Null
-        | Value::Bool(_)
-        | Value::Text(_)
-        | Value::Bytes(_)
-        | Value::Image(_)
-        | Value::Tensor(_)
-        | Value::List(_)
-        | Value::Map(_) => {}
-    }
-    Ok(())
 }
 
 fn refuse(entry: &Entry, why: String) -> JobError {

@@ -378,3 +378,71 @@ async fn a_client_that_leaves_takes_its_waiting_items_along() {
     assert_eq!(text(reply.output.value), r#"["x"]"#);
     drop(house.folder);
 }
+
+/// A folder in the store with a manifest of that model.
+fn write_model(house: &House, folder: &str, model: &str) {
+    let inside = house.folder.path().join(folder).join("MAR-INF");
+    fs::create_dir_all(&inside).expect("made");
+    let manifest = format!(r#"{{"model": {{"modelName": "{model}", "modelVersion": "7.0"}}}}"#);
+    fs::write(inside.join("MANIFEST.json"), manifest).expect("written");
+}
+
+#[tokio::test]
+async fn the_models_in_a_workflows_folder_go_before_those_of_the_store() {
+    let house = House::new();
+    let spec = "models: {a: {url: m}, b: {url: apart}}\ndag: {a: [b]}";
+    // The store has a sound one of that name.
+    write_model(&house, "flow/m", "broken");
+    fs::write(house.folder.path().join("flow/flow.yaml"), spec).expect("written");
+    let register = async || {
+        let registration = WorkflowRegistration {
+            url: Some("flow".into()),
+            ..WorkflowRegistration::default()
+        };
+        house
+            .serving
+            .register_workflow(registration)
+            .await
+            .map(drop)
+    };
+    let error = register().await.expect_err("its own model is broken");
+    assert_eq!(error.code(), Code::WorkflowFailed, "{error}");
+    write_model(&house, "flow/m", "m");
+    register().await.expect("registered");
+    let place = |name: &str| {
+        let model = house.serving.registry.resolve(name, None).expect(name);
+        let store = house.folder.path().canonicalize().expect("there");
+        let place = model.files.dir().strip_prefix(store);
+        place.expect("in the store").display().to_string()
+    };
+    assert_eq!(place("flow__a"), "flow/m");
+    assert_eq!(place("flow__b"), "apart");
+}
+
+#[tokio::test]
+async fn a_model_is_replaced_when_the_new_one_has_loaded_and_not_before() {
+    let house = House::new();
+    let replace = async |url: &str| {
+        let registration = crate::Registration {
+            url: url.into(),
+            name: Some("it".into()),
+            ..crate::Registration::default()
+        };
+        let limit = Duration::from_secs(30);
+        house.serving.replace(registration, limit).await.map(drop)
+    };
+    let serves = async || {
+        let input = Input::body("", "x");
+        let reply = house.serving.predict("it", Some("7.0"), input, None).await;
+        reply.expect("answered");
+        let model = house.serving.registry.resolve("it", None).expect("there");
+        model.url.clone()
+    };
+    replace("m").await.expect("registered");
+    assert_eq!(serves().await, "m");
+    let error = replace("broken").await.expect_err("it does not load");
+    assert!(error.to_string().contains("as scripted"), "{error}");
+    assert_eq!(serves().await, "m");
+    replace("apart").await.expect("replaced");
+    assert_eq!(serves().await, "apart");
+}

@@ -24,6 +24,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
     });
     let expected = Config {
         file: None,
+        fronts: Vec::new(),
         inference_address: tcp(8080),
         management_address: tcp(8081),
         metrics_address: tcp(8082),

@@ -1,27 +1,27 @@
 //! A workflow as TorchServe describes it, and what there is to say beyond that.
 
+use dag::Form;
 use serde_json::{Value, json};
-use serde_yaml::Value as Yaml;
 use serving::workflow::Workflow;
 
-use super::{graph, node_name};
+use super::graph;
 
 /// TorchServe's members first. Its numbers are those at the top of `models:`, for models that say nothing of their own.
 pub(super) fn of(workflow: &Workflow) -> Value {
-    let spec: Yaml = serde_yaml::from_str(&workflow.spec).unwrap_or_default();
-    let number = |key: &str, default: u64| {
-        let set = spec.get("models").and_then(|models| models.get(key));
-        set.and_then(Yaml::as_u64).unwrap_or(default)
+    let defaults = workflow.summary.defaults;
+    let dag = match workflow.graph.form {
+        Form::Classic => java(&workflow.summary.dag),
+        Form::Typed => java(&followers(workflow)),
     };
-    let dag = spec.get("dag").map(java);
     json!({
         "workflowName": workflow.name,
         "workflowUrl": workflow.url,
-        "minWorkers": number("min-workers", 1),
-        "maxWorkers": number("max-workers", 1),
-        "batchSize": number("batch-size", 1),
-        "maxBatchDelay": number("max-batch-delay", 50),
-        "workflowDag": dag.unwrap_or_else(|| java_of_graph(workflow)),
+        "minWorkers": defaults.min_workers,
+        "maxWorkers": defaults.max_workers,
+        "batchSize": defaults.batch_size,
+        "maxBatchDelay": defaults.max_batch_delay,
+        "workflowDag": dag,
+        "description": workflow.summary.description,
         "workflowVersion": workflow.version,
         "loadedAtStartup": workflow.registration.at_startup,
         "warnings": warnings(workflow),
@@ -37,36 +37,23 @@ pub(super) fn warnings(workflow: &Workflow) -> Vec<Value> {
         .collect()
 }
 
-/// A value as Java's collections print themselves: `{pre=[m1, fa], m1=[post]}`.
-fn java(value: &Yaml) -> String {
-    match value {
-        Yaml::Null => "null".into(),
-        Yaml::Bool(flag) => flag.to_string(),
-        Yaml::Number(number) => number.to_string(),
-        Yaml::String(text) => text.clone(),
-        Yaml::Sequence(items) => {
-            let items: Vec<String> = items.iter().map(java).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Yaml::Mapping(members) => {
-            let members = members.iter();
-            let members = members.map(|(key, value)| format!("{}={}", java(key), java(value)));
-            format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
-        }
-        Yaml::Tagged(tagged) => java(&tagged.value),
-    }
+/// The `dag` of a spec as Java's collections print themselves: `{pre=[m1, fa], m1=[post]}`.
+fn java(dag: &[(String, Vec<String>)]) -> String {
+    let members = dag.iter();
+    let members = members.map(|(node, next)| format!("{node}=[{}]", next.join(", ")));
+    format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
 }
 
 /// The same of a typed graph, which is not written that way round.
-fn java_of_graph(workflow: &Workflow) -> String {
+fn followers(workflow: &Workflow) -> Vec<(String, Vec<String>)> {
     let edges = graph::edges(&workflow.graph);
     let nodes = workflow.graph.nodes.iter().enumerate();
-    let members = nodes.filter_map(|(index, node)| {
-        let followers = edges.iter().filter(|(from, _)| from.0 == index);
-        let followers: Vec<&str> = followers.map(|(_, to)| node_name(workflow, *to)).collect();
-        (!followers.is_empty()).then(|| format!("{}=[{}]", node.name, followers.join(", ")))
+    let followers = nodes.map(|(index, node)| {
+        let after = edges.iter().filter(|(from, _)| from.0 == index);
+        let after = after.map(|(_, to)| workflow.graph.node(*to).name.clone());
+        (node.name.clone(), after.collect::<Vec<_>>())
     });
-    format!("{{{}}}", members.collect::<Vec<_>>().join(", "))
+    followers.filter(|(_, after)| !after.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -75,14 +62,16 @@ mod tests {
 
     #[test]
     fn a_dag_is_told_as_java_prints_it() {
-        let check = |yaml: &str, expected: &str| {
-            let value: Yaml = serde_yaml::from_str(yaml).expect("YAML");
-            assert_eq!(java(&value), expected, "{yaml}");
+        let node = |name: &str, next: &[&str]| {
+            let next = next.iter().map(|name| (*name).to_owned());
+            (name.to_owned(), next.collect())
         };
-        check(
-            "pre: [m1, fa]\nm1: [post]\nfa: [post]\n",
-            "{pre=[m1, fa], m1=[post], fa=[post]}",
-        );
-        check("a: [b, '']\nb:\nc: []\n", "{a=[b, ], b=null, c=[]}");
+        let dag = [
+            node("pre", &["m1", "fa"]),
+            node("m1", &["post"]),
+            node("post", &[]),
+        ];
+        assert_eq!(java(&dag), "{pre=[m1, fa], m1=[post], post=[]}");
+        assert_eq!(java(&[]), "{}");
     }
 }

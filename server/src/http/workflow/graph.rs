@@ -1,6 +1,6 @@
 //! The checked graph of a workflow as a document, with what each node has done so far, and as a picture.
 
-use dag::{Form, Graph, Kind, Node, NodeId, OnError, Overflow, Pick, Source};
+use dag::{Form, Graph, Kind, Node, NodeId, Notes, OnError, Overflow, Pick, Source};
 use serde_json::{Map, Value, json};
 use serving::workflow::{NodeNumbers, Workflow};
 
@@ -187,12 +187,57 @@ fn millis(duration: std::time::Duration) -> Value {
     json!(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// A picture of the graph, with the same numbers.
 pub(super) fn svg(workflow: &Workflow) -> String {
-    let _ = workflow;
-    String::new()
+    workflow.graph.to_svg(&notes(workflow))
 }
 
+/// The same as the text of a Mermaid flowchart.
 pub(super) fn mermaid(workflow: &Workflow) -> String {
-    let _ = workflow;
-    String::new()
+    workflow.graph.to_mermaid(&notes(workflow))
+}
+
+/// A line for each node that has been called.
+fn notes(workflow: &Workflow) -> Notes {
+    let numbers = workflow.live();
+    let nodes = workflow.graph.nodes.iter().zip(numbers);
+    let called = nodes.filter(|(_, numbers)| numbers.calls > 0);
+    called
+        .map(|(node, numbers)| (node.name.clone(), note(&numbers)))
+        .collect()
+}
+
+fn note(numbers: &NodeNumbers) -> String {
+    let calls = if numbers.calls == 1 { "call" } else { "calls" };
+    let millis = numbers.mean_time.as_micros() as f64 / 1e3;
+    let mut note = format!("{} {calls}, {millis:.1} ms", numbers.calls);
+    if numbers.mean_batch > 1.05 {
+        note.push_str(&format!(", batch {:.1}", numbers.mean_batch));
+    }
+    if numbers.failures > 0 {
+        note.push_str(&format!(", {} failed", numbers.failures));
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_note_says_what_a_node_has_done() {
+        let check = |calls, failures, mean_batch, expected: &str| {
+            let numbers = NodeNumbers {
+                calls,
+                failures,
+                mean_time: Duration::from_micros(12_340),
+                mean_batch,
+            };
+            assert_eq!(note(&numbers), expected);
+        };
+        check(1, 0, 1.0, "1 call, 12.3 ms");
+        check(70, 2, 3.25, "70 calls, 12.3 ms, batch 3.2, 2 failed");
+    }
 }

@@ -120,6 +120,7 @@ fn functions_of_the_handler_file_are_models() {
     let python = |name: &str| (name == "aggregate").then(|| format!("handler.py:{name}"));
     let options = Options {
         python: Some(&python),
+        ..Options::default()
     };
     let text = "models: {a: {url: a.mar}, timeout-ms: 5}\ndag: {a: [aggregate]}";
     let checked = check(text, &Few, options);
@@ -129,6 +130,46 @@ fn functions_of_the_handler_file_are_models() {
         Some("aggregate: model aggregate in 0 <- body=a:any -> any 1+1x5ms")
     );
     assert_eq!(graph.models[1].url, "handler.py:aggregate");
+}
+
+#[test]
+fn a_graph_around_one_network_may_stand_inside_another_document() {
+    let check = |text: &str, expected: &str| {
+        let options = Options {
+            inside: &["handler", "pipeline"],
+            network: Some("network"),
+            ..Options::default()
+        };
+        let checked = check(text, &Few, options);
+        let graph = checked.graph.as_ref().map_or(String::new(), show);
+        let problems: Vec<String> = checked.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            format!("{graph}{}", problems.join("\n")),
+            expected,
+            "{text}"
+        );
+    };
+    check(
+        "merge: false\nhandler:\n  pipeline:\n    nodes: {network: {}}\n",
+        "network: model network in 0 <- body=request:any -> any 1+1x10000ms\nanswer: network of 1\n",
+    );
+    check(
+        "handler:\n  pipeline:\n    models: {network: {output: text}}\n    nodes: {a: {model: network}}\n",
+        "a: model network in 0 <- body=request:any -> text 1+1x10000ms\nanswer: a of 1\n",
+    );
+    check(
+        "handler:\n  pipeline:\n    nodes:\n      network: {in: pictrue}\n",
+        "4:21: error: `network`, field `in`: no node or input is called `pictrue`; known are `network`",
+    );
+    check(
+        "handler:\n  pipeline:\n    models:\n      other: {}\n      network: {url: n.mar}\n    nodes: {network: {}}\n",
+        "4:7: error: `other`: the only model here is `network`\n\
+         5:22: error: `network`, field `url`: it is the network of the archive that this stands in, and has no `url`",
+    );
+    check(
+        "handler: {}\n",
+        "1:10: error: field `pipeline`: there is no such key",
+    );
 }
 
 #[test]

@@ -83,19 +83,14 @@ pub(super) fn empty() -> Graph {
     }
 }
 
-/// The scope whose frames hold the value of a node.
-pub(super) fn home(graph: &Graph, id: NodeId) -> ScopeId {
-    match graph.node(id).kind {
-        Kind::Foreach { opens, .. } => opens,
-        Kind::Model { .. } | Kind::Function { .. } | Kind::Gather(_) => graph.node(id).scope,
-    }
-}
-
 /// Adds a node that is in the innermost scope of what it uses, and opens or closes one if it is of that kind.
 pub(super) fn add(graph: &mut Graph, mut node: Node) {
     let id = NodeId(graph.nodes.len());
     let depth = |scope: &ScopeId| graph.around(*scope).count();
-    let homes = uses(&node).map(|from| home(graph, from));
+    let homes = node
+        .sources()
+        .filter_map(Source::node)
+        .map(|from| graph.node(from).value_scope());
     node.scope = homes.max_by_key(depth).unwrap_or(ScopeId::REQUEST);
     match &mut node.kind {
         Kind::Foreach { opens, .. } => {
@@ -114,36 +109,14 @@ pub(super) fn add(graph: &mut Graph, mut node: Node) {
     graph.nodes.push(node);
 }
 
-/// The nodes that a node looks at.
-pub(super) fn uses(node: &Node) -> impl Iterator<Item = NodeId> {
-    let instead = match &node.on_error {
-        OnError::Use(source) => Some(source),
-        OnError::Fail | OnError::Skip => None,
-    };
-    let inputs = node.inputs.iter().map(|bind| &bind.from);
-    let when = node.when.iter().flat_map(|when| when.sources());
-    inputs.chain(when).chain(instead).filter_map(of_node)
-}
-
-fn of_node(source: &Source) -> Option<NodeId> {
-    match source {
-        Source::Node { node, .. } => Some(*node),
-        Source::Request | Source::Part(_) | Source::Literal(_) => None,
-    }
-}
-
 /// Adds an answer, with what it needs.
 pub(super) fn answer(graph: &mut Graph, pick: Pick) {
     let mut needs = vec![false; graph.nodes.len()];
-    let sources = match &pick {
-        Pick::One(source) => vec![source],
-        Pick::Named(members) => members.iter().map(|(_, source)| source).collect(),
-    };
-    let mut open: Vec<NodeId> = sources.into_iter().filter_map(of_node).collect();
+    let mut open: Vec<NodeId> = pick.sources().filter_map(Source::node).collect();
     while let Some(id) = open.pop() {
         if !std::mem::replace(&mut needs[id.0], true) {
             let node = graph.node(id);
-            open.extend(uses(node));
+            open.extend(node.sources().filter_map(Source::node));
             open.extend(graph.scopes[node.scope.0].opened_by);
         }
     }

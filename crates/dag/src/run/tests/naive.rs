@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use servable::{Symbols, Value};
 
-use super::build::{text, uses};
-use crate::graph::{Bind, Graph, Kind, Node, NodeId, OnError, Overflow, Pick, ScopeId, Source};
+use super::build::text;
+use crate::graph::{Graph, Kind, Node, NodeId, OnError, Overflow, Pick, ScopeId, Source};
 use crate::run::Request;
 
 /// A node for one item.
@@ -145,8 +145,10 @@ impl<'a, F: FnMut(NodeId, &[usize]) -> Result<Value, String>> Naive<'a, F> {
             gathered = Some(self.node(foreach.expect("an inner scope"), &at.1));
         }
         let mut failed = matches!(gathered, Some(Came::Failed));
-        let inner = matches!(node.kind, Kind::Gather(_)).then(|| of_node(&node.inputs[0]));
-        let looked_at: Vec<_> = uses(node)
+        let inner = matches!(node.kind, Kind::Gather(_)).then(|| node.inputs[0].from.node());
+        let looked_at: Vec<_> = node
+            .sources()
+            .filter_map(Source::node)
             .filter(|from| Some(Some(*from)) != inner)
             .collect();
         for from in looked_at {
@@ -168,7 +170,7 @@ impl<'a, F: FnMut(NodeId, &[usize]) -> Result<Value, String>> Naive<'a, F> {
         let mut skipped = matches!(gathered, Some(Came::Skipped));
         if gathered.is_none() {
             for bind in node.inputs.iter().filter(|bind| bind.required) {
-                let from = of_node(bind).filter(|&from| !self.is_item(from));
+                let from = bind.from.node().filter(|&from| !self.is_item(from));
                 skipped |= from.is_some_and(|from| matches!(self.node(from, &at.1), Came::Skipped));
             }
         }
@@ -262,12 +264,5 @@ impl<'a, F: FnMut(NodeId, &[usize]) -> Result<Value, String>> Naive<'a, F> {
 
     fn is_item(&self, id: NodeId) -> bool {
         matches!(self.graph.node(id).kind, Kind::Foreach { .. })
-    }
-}
-
-fn of_node(bind: &Bind) -> Option<NodeId> {
-    match &bind.from {
-        Source::Node { node, .. } => Some(*node),
-        Source::Request | Source::Part(_) | Source::Literal(_) => None,
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use servable::{Type, Value};
 
-use super::build::{Name, add, answer, bind, blank, empty, function, home, text};
+use super::build::{Name, add, answer, bind, blank, empty, function, text};
 use super::naive::Naive;
 use super::values::Living;
 use super::*;
 use crate::expression::Parsed;
 use crate::graph::Place;
-use crate::graph::{Gather, Graph, Node};
+use crate::graph::{Gather, Graph, Node, Overflow, ScopeId};
 
 /// Numbers that look like random ones and are always the same.
 #[derive(Clone)]
@@ -61,7 +61,7 @@ fn graph(seeds: &[u64]) -> Graph {
     // So that much of what is in scopes is needed: gathers for the last nodes in them, inner scopes first.
     for scope in (1..graph.scopes.len()).rev().map(ScopeId) {
         let nodes = (0..graph.nodes.len()).rev().map(NodeId);
-        let inside = nodes.filter(|&id| home(&graph, id) == scope);
+        let inside = nodes.filter(|&id| graph.node(id).value_scope() == scope);
         for id in inside.take(1 + dice.below(2)).collect::<Vec<_>>() {
             let closes = ScopeId::REQUEST;
             let mut node = blank(
@@ -73,7 +73,7 @@ fn graph(seeds: &[u64]) -> Graph {
         }
     }
     let outside: Vec<_> = (0..graph.nodes.len())
-        .filter(|&index| home(&graph, NodeId(index)) == ScopeId::REQUEST)
+        .filter(|&index| graph.node(NodeId(index)).value_scope() == ScopeId::REQUEST)
         .collect();
     let mut picked = vec![("x".to_owned(), Source::Part("x".into()))];
     for &index in &outside {
@@ -93,7 +93,7 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
     // Gathers are only possible inside a scope, and every scope wants one.
     let inside: Vec<_> = (0..graph.nodes.len())
         .map(NodeId)
-        .filter(|&id| home(graph, id) != ScopeId::REQUEST)
+        .filter(|&id| graph.node(id).value_scope() != ScopeId::REQUEST)
         .collect();
     let kind = match dice.below(if inside.is_empty() { 9 } else { 10 }) {
         0 | 1 => Kind::Foreach {
@@ -132,7 +132,7 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
         Kind::Gather(_) => {
             let id = inside[dice.below(inside.len())];
             node.inputs.push(bind("in", of_node(graph, id, dice)));
-            let closes = home(graph, id);
+            let closes = graph.node(id).value_scope();
             scope = graph.scopes[closes.0].parent.expect("an inner scope");
         }
         Kind::Model { .. } | Kind::Function { .. } => {
@@ -177,7 +177,7 @@ fn near(graph: &Graph, scope: &mut ScopeId, dice: &mut Dice) -> Option<NodeId> {
     let fits: Vec<_> = (0..graph.nodes.len())
         .map(NodeId)
         .filter(|&id| {
-            let home = home(graph, id);
+            let home = graph.node(id).value_scope();
             graph.around(*scope).any(|around| around == home)
                 || graph.around(home).any(|around| around == *scope)
         })
@@ -187,7 +187,7 @@ fn near(graph: &Graph, scope: &mut ScopeId, dice: &mut Dice) -> Option<NodeId> {
         .below(fits.len().max(1))
         .min(dice.below(fits.len().max(1)));
     let id = *fits.get(fits.len().checked_sub(back + 1)?)?;
-    let home = home(graph, id);
+    let home = graph.node(id).value_scope();
     if graph.around(home).any(|around| around == *scope) {
         *scope = home;
     }
@@ -198,7 +198,11 @@ fn near(graph: &Graph, scope: &mut ScopeId, dice: &mut Dice) -> Option<NodeId> {
 fn visible(graph: &Graph, scope: ScopeId) -> Vec<NodeId> {
     (0..graph.nodes.len())
         .map(NodeId)
-        .filter(|&id| graph.around(scope).any(|around| around == home(graph, id)))
+        .filter(|&id| {
+            graph
+                .around(scope)
+                .any(|around| around == graph.node(id).value_scope())
+        })
         .collect()
 }
 

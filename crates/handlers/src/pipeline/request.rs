@@ -1,0 +1,231 @@
+//! What a request gives to a pipeline's graph: its parts, read as the types that the graph declares.
+//!
+//! Pictures and tensors come in all the forms in which the other handlers take them.
+
+use dag::{Entry, Graph, Request};
+use servable::{
+    DType, Dim, Field, Input, JobError, Part, Symbols, Tensor, TensorType, Type, Value,
+};
+
+use crate::base_handler::{Expected, from_value, part, tensor_in};
+use crate::picture;
+
+/// The values of the graph's inputs.
+///
+/// # Errors
+///
+/// Names the input, what was expected and what was found.
+pub(super) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError> {
+    if graph.inputs.is_empty() {
+        return undeclared(input);
+    }
+    let only = only_required(graph);
+    let mut parts = Vec::with_capacity(graph.inputs.len());
+    for entry in &graph.inputs {
+        let named = input
+            .part(&entry.name)
+            .filter(|part| !part.value.is_empty());
+        let found = match (named, only) {
+            (Some(part), _) => Some(part),
+            // Whoever needs but one thing need not name it.
+            (None, Some(only)) if only.name == entry.name => Some(part(input)?),
+            (None, _) => None,
+        };
+        let value = match (found, &entry.default) {
+            (Some(part), _) => read(entry, input, part)?,
+            (None, Some(default)) => default.clone(),
+            (None, None) => return Err(refuse(entry, "it is missing")),
+        };
+        parts.push((entry.name.clone(), value));
+    }
+    let payload = only.and_then(|only| parts.iter().find(|(name, _)| *name == only.name));
+    Ok(Request {
+        payload: payload.map(|(_, value)| value.clone()),
+        parts,
+    })
+}
+
+/// A request that the network can be tried out with, where the graph needs but one thing and says what that looks like.
+pub(super) fn example(graph: &Graph) -> Option<Input> {
+    let only = only_required(graph)?;
+    match &only.of {
+        Type::Image => Some(picture::example()),
+        of => example_of(of).map(|value| Input::body("", value)),
+    }
+}
+
+fn example_of(of: &Type) -> Option<Value> {
+    match of {
+        Type::Tensor(tensor) => expected(tensor).example().map(Value::Tensor),
+        Type::Record(fields) => {
+            let fields = fields
+                .iter()
+                .map(|field| Some((field.name.as_str(), example_of(&field.of)?)));
+            fields.collect::<Option<Vec<_>>>().map(Value::map)
+        }
+        Type::Any
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Text
+        | Type::Bytes
+        | Type::Json
+        | Type::Image
+        | Type::Boxes
+        | Type::List(_) => None,
+    }
+}
+
+fn only_required(graph: &Graph) -> Option<&Entry> {
+    let mut required = graph.inputs.iter().filter(|entry| entry.default.is_none());
+    match (required.next(), required.next()) {
+        (Some(only), None) => Some(only),
+        (_, _) => None,
+    }
+}
+
+/// A graph that declares nothing takes whatever comes, as it comes.
+fn undeclared(input: &Input) -> Result<Request, JobError> {
+    Ok(Request {
+        payload: Some(part(input)?.value.clone()),
+        parts: input
+            .parts
+            .iter()
+            .map(|part| (part.name.clone(), part.value.clone()))
+            .collect(),
+    })
+}
+
+/// A part as a value of the type that the entry declares.
+fn read(entry: &Entry, input: &Input, part: &Part) -> Result<Value, JobError> {
+    let value = match (&entry.of, &part.value) {
+        (Type::Tensor(of), _) => {
+            let tensor = tensor_in(input, part, &element_type(of))?;
+            Value::Tensor(widened(tensor, of))
+        }
+        (Type::Boxes, _) => Value::Tensor(tensor_in(input, part, &element_type(&boxes()))?),
+        (Type::Image, _) => picture::undecoded(part)
+            .map_err(|why| JobError::bad_input(format!("request part `{}` {why}", part.name)))?,
+        (Type::Any | Type::Bytes, value) => value.clone(),
+        (of, Value::Bytes(bytes)) => {
+            let text = std::str::from_utf8(bytes)
+                .map_err(|_| refuse(entry, &format!("expected {of}, found bytes")))?;
+            written(of, text).map_err(|why| refuse(entry, &why))?
+        }
+        (of, Value::Text(text)) => written(of, text).map_err(|why| refuse(entry, &why))?,
+        (of, value) => typed(of, &entry.name, value).map_err(|why| refuse(entry, &why))?,
+    };
+    let checked = entry.of.check(&value, &mut Symbols::default());
+    checked.map_err(|mismatch| refuse(entry, &mismatch.to_string()))?;
+    let bounded = entry.given.check(&value);
+    bounded.map_err(|why| refuse(entry, &why))?;
+    Ok(value)
+}
+
+/// What a text says where that type is wanted.
+fn written(of: &Type, text: &str) -> Result<Value, String> {
+    let trimmed = text.trim();
+    let wrong = || match trimmed {
+        short if short.len() <= 40 => format!("expected {of}, found `{short}`"),
+        _ => format!("expected {of}, found a text of {} bytes", text.len()),
+    };
+    match of {
+        Type::Text => Ok(text.into()),
+        Type::Int => trimmed.parse().map(Value::Int).map_err(|_| wrong()),
+        Type::Float => trimmed.parse().map(Value::Float).map_err(|_| wrong()),
+        Type::Bool => match trimmed {
+            "true" | "1" => Ok(Value::Bool(true)),
+            "false" | "0" => Ok(Value::Bool(false)),
+            _ => Err(wrong()),
+        },
+        Type::Any
+        | Type::Bytes
+        | Type::Json
+        | Type::Image
+        | Type::Boxes
+        | Type::Tensor(_)
+        | Type::List(_)
+        | Type::Record(_) => {
+            let json: serde_json::Value = serde_json::from_str(trimmed)
+                .map_err(|error| format!("expected {of}, and it is not JSON: {error}"))?;
+            typed(of, "", &dag::value_of(&json))
+        }
+    }
+}
+
+/// A value with its tensors made tensors, wherever in it they are.
+fn typed(of: &Type, name: &str, value: &Value) -> Result<Value, String> {
+    match (of, value) {
+        (Type::Tensor(of), _) => {
+            let tensor = from_value(name, value, of.dtype)?;
+            let tensor = element_type(of).cast(name, tensor);
+            let tensor = tensor.map_err(|error| error.message)?;
+            Ok(Value::Tensor(widened(tensor, of)))
+        }
+        (Type::Boxes, _) => typed(&Type::Tensor(boxes()), name, value),
+        (Type::Record(fields), Value::Map(members)) => {
+            let of = |name: &str| fields.iter().find(|field: &&Field| field.name == name);
+            let members = members.iter().map(|(name, value)| {
+                let value = match of(name) {
+                    Some(field) => typed(&field.of, name, value)?,
+                    None => value.clone(),
+                };
+                Ok((name.clone(), value))
+            });
+            members.collect::<Result<Vec<_>, String>>().map(Value::map)
+        }
+        (Type::List(of), Value::List(items)) => {
+            let items = items.iter().enumerate();
+            let items = items.map(|(index, item)| typed(of, &format!("{name}[{index}]"), item));
+            items.collect::<Result<Vec<_>, String>>().map(Value::list)
+        }
+        (_, value) => Ok(value.clone()),
+    }
+}
+
+/// An empty list says nothing of the sides inside it, which the type does.
+fn widened(tensor: Tensor, of: &TensorType) -> Tensor {
+    let Some(shape) = &of.shape else {
+        return tensor;
+    };
+    let may_be_empty = !matches!(shape.first(), None | Some(Dim::Fixed(1..)));
+    if tensor.shape() != [0] || !may_be_empty {
+        return tensor;
+    }
+    let side = |side: &Dim| match side {
+        Dim::Fixed(side) => *side,
+        Dim::Symbol(_) | Dim::Any => 0,
+    };
+    let wide = tensor.reshape(shape.iter().map(side).collect());
+    wide.unwrap_or(tensor)
+}
+
+fn element_type(of: &TensorType) -> Expected {
+    Expected {
+        dtype: of.dtype,
+        shape: None,
+    }
+}
+
+fn expected(of: &TensorType) -> Expected {
+    let side = |side: &Dim| match side {
+        Dim::Fixed(side) => Some(*side),
+        Dim::Symbol(_) | Dim::Any => None,
+    };
+    let shape = of.shape.as_ref();
+    Expected {
+        dtype: of.dtype,
+        shape: shape.map(|shape| shape.iter().map(side).collect()),
+    }
+}
+
+fn boxes() -> TensorType {
+    TensorType {
+        dtype: Some(DType::F32),
+        shape: None,
+    }
+}
+
+fn refuse(entry: &Entry, why: &str) -> JobError {
+    JobError::bad_input(format!("input `{}`: {why}", entry.name))
+}

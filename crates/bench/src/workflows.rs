@@ -1,6 +1,8 @@
 //! What workflows cost and what batches across requests bring them: one daemon with a few graphs, measured pairwise in turn,
 //! so that a machine that is slower for a while is slower for both of a pair.
 
+mod forms;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -47,10 +49,14 @@ pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Res
     progress("items of several requests together, and apart");
     let merging = merging(&daemon, plan)?;
     daemon.check_alive()?;
+    drop(daemon);
+    progress("number plates in two forms, where the weights are there");
+    let forms = forms::measure(folder, plan)?;
     Ok(Workflows {
         demo,
         chain,
         merging,
+        forms,
     })
 }
 

@@ -61,7 +61,7 @@ fn own_bench() -> Bench {
     );
     Bench::new().config("fronts=max=http://127.0.0.1:0").with(
         &quadrat
-            .configured(CONFIG)
+            .configured(include_str!("../fixtures/quadrat_max_front.yaml"))
             .labelled(own("quadrat_index_to_name.json")),
     )
 }

@@ -48,11 +48,11 @@ impl Settings {
         env: &Env<'_>,
         unfit: &mut Vec<Unfit>,
     ) -> Result<Self, (String, String)> {
+        if section.is_null() {
+            return Ok(Settings(BTreeMap::new()));
+        }
         let Yaml::Mapping(section) = section else {
-            return match section {
-                Yaml::Null => Ok(Settings(BTreeMap::new())),
-                _ => Err((String::new(), "expected settings by name".to_owned())),
-            };
+            return Err((String::new(), "expected settings by name".to_owned()));
         };
         let mut values = BTreeMap::new();
         for (name, written) in section {

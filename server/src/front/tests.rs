@@ -95,7 +95,7 @@ fn the_environment_sets_the_segmenter_up_and_nonsense_does_not() {
         "mobile",
         "513",
         false,
-        &["CORS_ENABLE", "IMAGE_SIZE", "MODEL_TYPE"],
+        &["MODEL_TYPE", "IMAGE_SIZE", "CORS_ENABLE"],
     );
 }
 

@@ -283,11 +283,15 @@ async fn ask(app: &App, target: &Target, received: Received) -> Result<Output, E
 
 /// The address exists whether or not the model behind it does: that it is missing is for the operator to mend.
 fn not_ready(error: Error) -> Refusal {
-    match error.code() {
-        Code::ModelNotFound | Code::VersionNotFound | Code::WorkflowNotFound => {
-            Failure::unavailable(error.to_string()).into()
-        }
-        _ => error.into(),
+    let absent = [
+        Code::ModelNotFound,
+        Code::VersionNotFound,
+        Code::WorkflowNotFound,
+    ];
+    if absent.contains(&error.code()) {
+        Failure::unavailable(error.to_string()).into()
+    } else {
+        error.into()
     }
 }
 

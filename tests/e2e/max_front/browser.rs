@@ -112,6 +112,6 @@ fn a_page_from_elsewhere_posts_a_picture_and_draws_the_mask() {
         let seen = visit(browser, &format!("http://{address}/"));
         assert!(seen.contains(expected), "CORS_ENABLE={cors}: {seen}");
     };
-    check("true", "drew 513 x 513, 263169 pixels, 3 classes, 0 wrong");
+    check("true", "drew 513 x 384, 196992 pixels, 3 classes, 0 wrong");
     check("false", "failed: Failed to fetch");
 }

@@ -54,7 +54,13 @@ impl AskedSide {
                 (format!("{text:?}"), number(&text))
             }
             Value::Int(side) => (side.to_string(), u32::try_from(*side).ok()),
-            other => (other.kind().to_owned(), None),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Float(_)
+            | Value::Image(_)
+            | Value::Tensor(_)
+            | Value::List(_)
+            | Value::Map(_)) => (other.kind().to_owned(), None),
         };
         match side.filter(|side| (self.least..=self.most).contains(side)) {
             Some(side) => Ok(Some(side)),

@@ -187,20 +187,20 @@ pub(super) async fn workflow(
         ..WorkflowRegistration::default()
     };
     let registered = serving.register_workflow(registration).await;
-    registered.map_err(|error| match &error {
-        Error::InvalidGraph { problems, .. } => {
+    registered.map_err(|error| {
+        if let Error::InvalidGraph { problems, .. } = &error {
             let is_new = |problem: &&Problem| !spec.problems.contains(problem);
             let news: Vec<Problem> = problems.iter().filter(is_new).cloned().collect();
-            tell(house, &spec.file, &spec.files.spec, &news)
+            return tell(house, &spec.file, &spec.files.spec, &news);
         }
+        let Error::WorkflowFailed { failures, .. } = &error else {
+            return refused(house, &error);
+        };
         // One line for each model.
-        Error::WorkflowFailed { failures, .. } => {
-            for (model, error) in failures {
-                house.say(Tone::Bad, &format!("{model}: {error}"));
-            }
-            Failure::Refused
+        for (model, error) in failures {
+            house.say(Tone::Bad, &format!("{model}: {error}"));
         }
-        other => refused(house, other),
+        Failure::Refused
     })?;
     if before.is_some() {
         let chosen = serving.set_default_workflow(name, &version).await;

@@ -23,8 +23,9 @@ use find::{Item, Kind};
 use swap::{Failure, Live};
 use watch::Watch;
 
-/// The log's levels: requests and what goes wrong. Registrations are told in other words.
-pub const LEVELS: &str = "warn,access_log=info";
+/// The log's levels: requests and what goes wrong. Registrations are told in other words, and whoever writes models need not
+/// be warned of whoever may register some.
+pub const LEVELS: &str = "warn,server::wiring=error,access_log=info";
 
 /// A folder that is served while it changes.
 pub struct House {
@@ -60,6 +61,8 @@ impl House {
 
     async fn follow(&self) {
         let mut entries: BTreeMap<Item, Entry> = BTreeMap::new();
+        let shown = self.shown.display();
+        self.say(Tone::Dim, &format!("{shown} is watched; Ctrl-C ends"));
         let mut watch = Watch::new(&self.folder);
         if let Some(why) = watch.complaint() {
             self.say(
@@ -71,10 +74,7 @@ impl House {
         loop {
             let items = self.look().await;
             if items.is_empty() && entries.is_empty() && !was_empty {
-                self.say(
-                    Tone::Warn,
-                    &format!("{}: {}", self.shown.display(), find::NOTHING),
-                );
+                self.say(Tone::Warn, &format!("{shown}: {}", find::NOTHING));
             }
             was_empty = items.is_empty();
             self.tell_gone(&items, &mut entries);
@@ -131,7 +131,7 @@ impl House {
             }
             (Ok(live), Some(_)) => {
                 let seconds = begun.elapsed().as_secs_f64();
-                let text = format!("{kind} {}: the change serves ({seconds:.1} s)", live.name);
+                let text = format!("{kind} {}: the change serves ({seconds:.2} s)", live.name);
                 self.say(Tone::Good, &text);
                 entry.live = Some(live);
             }

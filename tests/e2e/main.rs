@@ -20,6 +20,7 @@ mod harness;
 mod listeners;
 mod load;
 mod logs;
+mod max_front;
 mod pictures;
 mod plates;
 mod queueing;

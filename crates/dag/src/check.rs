@@ -61,6 +61,8 @@ pub struct Summary {
     pub defaults: Settings,
     /// The classic form's `dag`, as written: each node and who comes after it.
     pub dag: Vec<(String, Vec<String>)>,
+    /// By content type, how the name of a file ends that holds such an answer.
+    pub files: Vec<(String, String)>,
 }
 
 /// Checks the text of a spec. Types of models are those that the spec declares; once their archives are known,
@@ -172,6 +174,7 @@ fn summarise(spec: Spec) -> Summary {
         version: spec.version,
         description: spec.description,
         defaults: spec.defaults,
+        files: spec.files,
         dag: match spec.body {
             Body::Classic(dag) => dag
                 .into_iter()

@@ -64,6 +64,24 @@ pub struct Entry {
     /// In place of what the request does not bring. Without one it must.
     pub default: Option<Value>,
     pub given: Given,
+    pub from: Giver,
+}
+
+/// Who gives an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Giver {
+    /// The client, with the request.
+    #[default]
+    Request,
+    /// Whoever runs the graph, with what it knows of the run; a part of that name in the request counts for nothing.
+    Server,
+}
+
+impl Entry {
+    /// Whether a request must bring it.
+    pub fn is_required(&self) -> bool {
+        self.default.is_none() && self.from == Giver::Request
+    }
 }
 
 /// The bounds of an input beyond its type.

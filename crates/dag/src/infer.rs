@@ -295,7 +295,7 @@ pub(crate) fn type_of(graph: &Graph, source: &Source) -> Result<Type, String> {
 
 /// The payload is the only required input, where there is one.
 fn payload(graph: &Graph) -> Type {
-    let mut required = graph.inputs.iter().filter(|entry| entry.default.is_none());
+    let mut required = graph.inputs.iter().filter(|entry| entry.is_required());
     match (required.next(), required.next()) {
         (Some(entry), None) => entry.of.clone(),
         (_, _) => Type::Any,

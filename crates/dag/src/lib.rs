@@ -30,8 +30,8 @@ pub use function::{
     Port,
 };
 pub use graph::{
-    Answer, Bind, Entry, Form, Gather, Given, Graph, Kind, Model, Node, NodeId, OnError, Overflow,
-    Pick, Place, Scope, ScopeId, Source,
+    Answer, Bind, Entry, Form, Gather, Given, Giver, Graph, Kind, Model, Node, NodeId, OnError,
+    Overflow, Pick, Place, Scope, ScopeId, Source,
 };
 pub use infer::Facts;
 pub use json::{from_json, value_of};

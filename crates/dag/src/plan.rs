@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use crate::graph::{Graph, Kind, Node, NodeId, ScopeId, Source};
 
-/// A graph made ready for running, for one of its answers.
+/// A graph made ready for running, for one of its answers or for all of them.
 #[derive(Debug)]
 pub struct Plan {
     pub(crate) graph: Arc<Graph>,
-    pub(crate) answer: usize,
+    pub(crate) answers: Vec<usize>,
     pub(crate) nodes: Vec<NodePlan>,
     pub(crate) scopes: Vec<ScopePlan>,
 }
@@ -51,27 +51,38 @@ impl Plan {
     ///
     /// If the graph has no such answer.
     pub fn new(graph: Arc<Graph>, answer: usize) -> Plan {
-        let needs = &graph.answers[answer].needs;
+        Plan::of(graph, vec![answer])
+    }
+
+    /// The plan for all of the graph's answers at once: what several of them need is called once.
+    pub fn whole(graph: Arc<Graph>) -> Plan {
+        let answers = (0..graph.answers.len()).collect();
+        Plan::of(graph, answers)
+    }
+
+    fn of(graph: Arc<Graph>, answers: Vec<usize>) -> Plan {
+        let needs = |index: usize| {
+            answers
+                .iter()
+                .any(|&answer| graph.answers[answer].needs[index])
+        };
+        let needed: Vec<usize> = (0..graph.nodes.len())
+            .filter(|&index| needs(index))
+            .collect();
         let mut plan = Plan {
             nodes: graph.nodes.iter().map(|_| NodePlan::default()).collect(),
             scopes: graph.scopes.iter().map(|_| ScopePlan::default()).collect(),
-            answer,
+            answers,
             graph: Arc::clone(&graph),
         };
-        let needed = graph
-            .nodes
-            .iter()
-            .enumerate()
-            .filter(|(index, _)| needs[*index]);
-        for (index, node) in needed {
-            plan.add(&graph, NodeId(index), node);
+        for index in needed {
+            plan.add(&graph, NodeId(index), &graph.nodes[index]);
         }
-        for from in graph.answers[answer]
-            .pick
-            .sources()
-            .filter_map(Source::node)
-        {
-            plan.nodes[from.0].uses += 1;
+        for answer in &plan.answers {
+            let sources = graph.answers[*answer].pick.sources();
+            for from in sources.filter_map(Source::node) {
+                plan.nodes[from.0].uses += 1;
+            }
         }
         plan
     }

@@ -95,7 +95,10 @@ pub enum Fault<E> {
 /// What a run that has ended gave.
 #[derive(Debug, Clone)]
 pub struct Outcome {
+    /// The answer, or the first of all of them.
     pub value: Value,
+    /// Those after it, of a plan for all answers.
+    pub others: Vec<Value>,
     /// Nodes that failed or were cut short without failing the run, in the order in which that happened.
     pub degraded: Vec<NodeId>,
 }
@@ -204,7 +207,7 @@ impl<E> Run<E> {
             let found = self.frames.resolve(&self.request, ROOT, source);
             found.ok().flatten().unwrap_or_default()
         };
-        let value = match &plan.graph.answers[plan.answer].pick {
+        let answer = |answer: &usize| match &plan.graph.answers[*answer].pick {
             Pick::One(source) => pick(source),
             Pick::Named(members) => Value::map(
                 members
@@ -212,8 +215,10 @@ impl<E> Run<E> {
                     .map(|(name, source)| (name.as_str(), pick(source))),
             ),
         };
+        let mut values = plan.answers.iter().map(answer);
         Ok(Outcome {
-            value,
+            value: values.next().unwrap_or_default(),
+            others: values.collect(),
             degraded: self.degraded,
         })
     }

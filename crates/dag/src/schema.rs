@@ -149,6 +149,9 @@ fn shape(shape: Shape) -> Json {
             "anyOf": [reference("given"), { "type": "object", "additionalProperties": reference("given") }]
         }),
         Shape::Types => json!({ "type": "object", "additionalProperties": reference("type") }),
+        Shape::Suffixes => {
+            json!({ "type": "object", "additionalProperties": { "type": "string" } })
+        }
         Shape::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Shape::OneOf(words) => json!({ "enum": words }),
         Shape::OnError => json!({

@@ -4,6 +4,7 @@
 //! something and things fit together is for `check`.
 
 mod fields;
+mod files;
 mod functions;
 pub(crate) mod keys;
 mod models;
@@ -37,6 +38,8 @@ pub(crate) struct Spec {
     pub(crate) functions: Vec<FunctionSpec>,
     pub(crate) body: Body,
     pub(crate) output: Option<At<OutputSpec>>,
+    /// Content types and the ends of their files' names.
+    pub(crate) files: Vec<(String, String)>,
 }
 
 /// The two forms.
@@ -189,6 +192,9 @@ impl Spec {
         let output = top
             .get("output")
             .and_then(|tree| output::read(tree, report));
+        let files = top
+            .get("files")
+            .map_or_else(Vec::new, |tree| files::read(tree, output.as_ref(), report));
         let body = match (top.get("dag"), top.get("nodes")) {
             (Some(_), Some(nodes)) => {
                 let at = About::at(nodes.place).field("nodes");
@@ -215,6 +221,7 @@ impl Spec {
             functions,
             body: body?,
             output,
+            files,
         })
     }
 }

@@ -96,7 +96,8 @@ fn parameters(name: &str) -> &'static [&'static str] {
             "{names: [a, b, c, d, e, f], labels: [x], whole: false}",
         ],
         "argmax_map" => &["{}", "{cut: [1, 2]}"],
-        "cover" => &["{}", "{labels: [a, b]}"],
+        "class_map" => &["{}", "{argmax: true}", "{argmax: false}"],
+        "cover" => &["{}", "{labels: [a, b]}", "{labels: [{}, {a: 1}]}"],
         "softmax" => &["{}", "{axis: 0}", "{axis: 1}"],
         "top_k" => &["{}", "{labels: [a, b], softmax: true, k: 1}"],
         "ctc_greedy" => &[

@@ -1,6 +1,7 @@
 //! Functions on what segmenters say: scores to masks, masks to shares and pictures.
 
 mod argmax_map;
+mod class_map;
 mod cover;
 mod pseudo_color_png;
 
@@ -13,6 +14,7 @@ use crate::native::Native;
 
 pub(crate) static ALL: &[&Native] = &[
     &argmax_map::FUNCTION,
+    &class_map::FUNCTION,
     &cover::FUNCTION,
     &pseudo_color_png::FUNCTION,
 ];

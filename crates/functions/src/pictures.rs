@@ -6,6 +6,7 @@ mod letterbox;
 mod normalize;
 mod pad_to;
 mod resize;
+mod size_of;
 mod transforms;
 
 use dag::FunctionError;
@@ -23,6 +24,7 @@ pub(crate) static ALL: &[&Native] = &[
     &normalize::FUNCTION,
     &transforms::FUNCTION,
     &encode_png::FUNCTION,
+    &size_of::FUNCTION,
 ];
 
 /// A picture as `float32 [channels, height, width]`, or with a first dimension of 1 before that.

@@ -5,6 +5,7 @@ mod filter;
 mod merge;
 mod passthrough;
 mod select;
+mod sha256;
 
 use crate::native::Native;
 
@@ -15,4 +16,5 @@ pub(crate) static ALL: &[&Native] = &[
     &filter::FUNCTION,
     &encode_json::FUNCTION,
     &passthrough::FUNCTION,
+    &sha256::FUNCTION,
 ];

@@ -11,6 +11,7 @@ mod failure;
 mod live;
 mod own;
 mod present;
+mod provenance;
 mod registered;
 mod registering;
 mod request;
@@ -72,6 +73,8 @@ pub struct Workflow {
     pub registration: WorkflowRegistration,
     /// One for each answer of the graph.
     plans: Vec<Arc<Plan>>,
+    /// For all of them at once.
+    whole: Arc<Plan>,
     live: Live,
     metrics: WorkflowMetrics,
     functions: Functions,
@@ -100,12 +103,16 @@ pub struct RunOptions {
     pub explain: bool,
     /// Nodes whose inputs and outputs are to be given back.
     pub save: Vec<String>,
+    /// Whether to give every answer that there is, rather than the one that `accept` chooses.
+    pub every: bool,
 }
 
 /// The answer of a workflow.
 #[derive(Debug, Clone)]
 pub struct WorkflowReply {
     pub output: Output,
+    /// The answers after the first, if the client wished for every one.
+    pub others: Vec<Output>,
     /// Nodes that failed or were cut short although there is an answer.
     pub degraded: Vec<String>,
     /// If the client wished for it.

@@ -382,7 +382,9 @@ fn c_5_4_a_node_that_fails_is_named() {
         (
             &json!(400),
             &json!(BAD),
-            &json!("Error executing first: body is no JSON: expected value at line 1 column 1")
+            &json!(
+                "Error executing first: request part `body` is not JSON: expected ident at line 1 column 2"
+            )
         )
     );
     assert_eq!(

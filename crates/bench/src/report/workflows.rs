@@ -106,8 +106,8 @@ impl Workflows {
         );
         let _ = write!(
             text,
-            "\nWhat batches across requests bring. {} connections, each with requests of {} items for a network of 75 MB that has little \
-             to do\nwith each weight (`batch-size: 32`, one worker); with `merge: false` a batch is what one request brings.\n\n\
+            "\nWhat batches across requests bring. {} connections, each with requests of {} items for a network of \
+             128 small layers\n(`batch-size: 32`, one worker); with `merge: false` a batch is what one request brings.\n\n\
              | items of different requests | requests/s | items in a batch |\n|---|---:|---:|\n\
              | together | {} | {} |\n| apart (`merge: false`) | {} | {} |\n\n",
             merging.connections,

@@ -40,6 +40,8 @@ pub(crate) enum Shape {
     Nodes,
     Declared,
     Output,
+    /// An object of texts by content type.
+    Suffixes,
 }
 
 const fn key(name: &'static str, shape: Shape, about: &'static str) -> KeyOf {
@@ -71,6 +73,11 @@ pub(crate) const SPEC: &[KeyOf] = &[
         "output",
         Shape::Output,
         "What is answered: a reference, an object of them, or one of these by content type",
+    ),
+    key(
+        "files",
+        Shape::Suffixes,
+        "What files of answers are called, by content type: `.pseudo.png` makes `cow.pseudo.png` of `cow.jpg`",
     ),
 ];
 
@@ -147,6 +154,11 @@ pub(crate) const INPUT: &[KeyOf] = &[
     key("max", Shape::Number, "The greatest number allowed"),
     key("options", Shape::Texts, "The only texts allowed"),
     key("about", Shape::Text, "What it means"),
+    key(
+        "from",
+        Shape::OneOf(&["request", "server"]),
+        "Who gives it: with `server`, it is what the server knows of the run",
+    ),
 ];
 
 /// Of every node.

@@ -6,7 +6,7 @@ use super::At;
 use super::fields::{Object, expected, members, text};
 use super::keys::INPUT;
 use super::models::type_of;
-use crate::graph::{Entry, Given};
+use crate::graph::{Entry, Given, Giver};
 use crate::problem::{About, Report};
 use crate::yaml::{Content, Key, Tree};
 
@@ -29,6 +29,7 @@ fn entry(key: &Key, tree: &Tree, report: &mut Report) -> Entry {
         of: Type::Any,
         default: None,
         given: Given::default(),
+        from: Giver::default(),
     };
     let at = About::at(tree.place).node(&key.name);
     if !matches!(tree.content, Content::Map(_)) {
@@ -53,6 +54,7 @@ fn entry(key: &Key, tree: &Tree, report: &mut Report) -> Entry {
             .map_or_else(String::new, |about| about.value),
     };
     bounds(object, &entry, report);
+    entry.from = giver(object, report);
     if let Some(tree) = object.get("default") {
         let value = tree.to_value();
         if let Err(message) = fits(&value, &entry) {
@@ -61,6 +63,32 @@ fn entry(key: &Key, tree: &Tree, report: &mut Report) -> Entry {
         entry.default = Some(value);
     }
     entry
+}
+
+fn giver(object: Object<'_>, report: &mut Report) -> Giver {
+    let Some(from) = object.text("from", report) else {
+        return Giver::default();
+    };
+    match from.value.as_str() {
+        "request" => Giver::Request,
+        "server" => {
+            for name in ["default", "min", "max", "options"] {
+                if let Some(tree) = object.get(name) {
+                    let at = object.at(tree, name);
+                    report.error(
+                        at,
+                        "the server gives this input, so nothing bounds it or stands in for it",
+                    );
+                }
+            }
+            Giver::Server
+        }
+        other => {
+            let at = object.about().place(from.place).field("from");
+            report.error(at, format!("`{other}` is neither `request` nor `server`"));
+            Giver::default()
+        }
+    }
 }
 
 fn options(tree: &Tree, at: About<'_>, report: &mut Report) -> Vec<String> {

@@ -1,8 +1,10 @@
 use dag::{About, Bound, FunctionError, Inputs};
+use serde_json::Value as Json;
 use servable::{Type, Value};
 
 use super::mask_of;
 use crate::given::{Given, wrong};
+use crate::json;
 use crate::native::{Native, required, setting};
 use crate::parameters::Parameters;
 
@@ -27,9 +29,10 @@ occur are listed with 0, up to `classes` or to the length of `labels`, else up t
             ),
             setting(
                 "labels",
-                "a list of names",
+                "a list of names or of objects",
                 "none",
-                "names of the classes, in their order; each share is then `{id, name, cover}`",
+                "the classes in their order: with names, each share is `{id, name, cover}`; objects are answered as they are, with \
+`cover` added",
             ),
         ],
         output: "list<any>",
@@ -43,12 +46,28 @@ const MAX_CLASSES: usize = 1 << 16;
 
 struct Cover {
     classes: Option<usize>,
-    labels: Option<Vec<String>>,
+    labels: Option<Labels>,
+}
+
+/// What the shares are called.
+enum Labels {
+    Names(Vec<String>),
+    /// The members that stand before each share.
+    Objects(Vec<Vec<(String, Value)>>),
+}
+
+impl Labels {
+    fn len(&self) -> usize {
+        match self {
+            Labels::Names(names) => names.len(),
+            Labels::Objects(objects) => objects.len(),
+        }
+    }
 }
 
 fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
     let classes = parameters.count("classes", MAX_CLASSES);
-    let labels = parameters.texts("labels");
+    let labels = labels(parameters);
     if let (Some(classes), Some(labels)) = (classes, &labels)
         && classes != labels.len()
     {
@@ -60,11 +79,36 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
     Box::new(Cover { classes, labels })
 }
 
+fn labels(parameters: &mut Parameters<'_>) -> Option<Labels> {
+    let is_object = |item: &Json| item.is_object();
+    let written = parameters.find("labels").and_then(Json::as_array);
+    if !written.is_some_and(|items| items.iter().any(is_object)) {
+        return parameters.texts("labels").map(Labels::Names);
+    }
+    let objects = parameters.typed("labels", "objects alone, without `cover`", |value| {
+        let objects = value.as_array()?.iter();
+        let members = objects.map(|object| {
+            let object = object
+                .as_object()
+                .filter(|object| !object.contains_key("cover"))?;
+            let members = object.iter();
+            Some(
+                members
+                    .map(|(name, value)| (name.clone(), json::value(value.clone())))
+                    .collect(),
+            )
+        });
+        members.collect()
+    });
+    objects.map(Labels::Objects)
+}
+
 impl Bound for Cover {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let of = match self.labels {
             None => "list<float>",
-            Some(_) => "list<{id: int, name: text, cover: float}>",
+            Some(Labels::Names(_)) => "list<{id: int, name: text, cover: float}>",
+            Some(Labels::Objects(_)) => "list<{cover: float}>",
         };
         of.parse()
             .map_err(|error: servable::TypeError| error.to_string())
@@ -73,7 +117,7 @@ impl Bound for Cover {
     fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
         let tensor = Given::new(inputs).tensor("mask")?;
         let mask = mask_of("mask", &tensor)?;
-        let limit = self.labels.as_ref().map(Vec::len).or(self.classes);
+        let limit = self.labels.as_ref().map(Labels::len).or(self.classes);
         let shares = mask.cover(limit.unwrap_or(0));
         if let Some(limit) = limit.filter(|limit| shares.len() > *limit) {
             let last = shares.len() - 1;
@@ -85,7 +129,13 @@ impl Bound for Cover {
         let shares = shares.into_iter().map(Value::Float);
         Ok(match &self.labels {
             None => Value::list(shares),
-            Some(labels) => {
+            Some(Labels::Objects(objects)) => {
+                Value::list(shares.zip(objects).map(|(share, object)| {
+                    let share = ("cover".to_owned(), share);
+                    Value::map(object.iter().cloned().chain([share]))
+                }))
+            }
+            Some(Labels::Names(labels)) => {
                 Value::list(shares.zip(labels).enumerate().map(|(id, (share, name))| {
                     Value::map([
                         ("id", Value::Int(id as i64)),
@@ -120,6 +170,11 @@ mod tests {
             r#"[{"id":0,"name":"a","cover":0.25},{"id":1,"name":"b","cover":0.0},{"id":2,"name":"c","cover":0.75}]"#,
         );
         check(
+            "{labels: [{id: sand, color: [1, 2, 3]}, {}, {id: rock}]}",
+            mask.clone(),
+            r#"[{"id":"sand","color":[1,2,3],"cover":0.25},{"cover":0.0},{"id":"rock","cover":0.75}]"#,
+        );
+        check(
             "{classes: 2}",
             mask,
             "input `mask` holds class 2, but there are 2 classes",
@@ -149,6 +204,12 @@ mod tests {
                 .err()
                 .as_deref(),
             Some("labels: names 1 classes, but `classes` is 3")
+        );
+        let mixed = try_bound("cover", "{labels: [{cover: 1}, a]}").err();
+        let mixed = mixed.unwrap_or_default();
+        assert!(
+            mixed.starts_with("labels: expected objects alone, without `cover`"),
+            "{mixed}"
         );
     }
 

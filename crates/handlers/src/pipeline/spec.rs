@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use dag::{Form, Graph, Kind, Options, Problem, check};
+use dag::{Form, Giver, Graph, Kind, Options, Problem, check};
 use functions::Functions;
 use serde_yaml::Value as Yaml;
 use servable::LoadError;
@@ -44,6 +44,14 @@ pub(super) fn read(
         return Err(
             text.refuse("`output` names several content types, and a handler has one answer")
         );
+    }
+    if let Some(entry) = graph
+        .inputs
+        .iter()
+        .find(|entry| entry.from == Giver::Server)
+    {
+        let why = format!("input `{}`: `from: server` is for workflows", entry.name);
+        return Err(text.refuse(&why));
     }
     let calls = |node: &dag::Node| matches!(node.kind, Kind::Model { .. });
     if !graph.nodes.iter().any(calls) {

@@ -18,7 +18,9 @@ use crate::job::Travel;
 use crate::workflow::call::{CallError, Called, call, is_light};
 use crate::workflow::failure::NodeFailure;
 use crate::workflow::timeline::{Happening, Timeline};
-use crate::workflow::{RunOptions, Saved, Workflow, WorkflowReply, model_name, present, request};
+use crate::workflow::{
+    RunOptions, Saved, Workflow, WorkflowReply, model_name, present, provenance, request,
+};
 
 /// The longest that a request takes whose nodes have no time limits.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -70,9 +72,15 @@ impl Serving {
 
 impl Drive<'_> {
     async fn run(&self) -> Result<WorkflowReply, Error> {
-        let answer = self.workflow.choose(&self.options.accept);
-        let request = request::request(self.graph(), self.input)?;
-        let mut run: Run<CallError> = Run::new(Arc::clone(&self.workflow.plans[answer]), request);
+        let (first, plan) = if self.options.every {
+            (0, &self.workflow.whole)
+        } else {
+            let answer = self.workflow.choose(&self.options.accept);
+            (answer, &self.workflow.plans[answer])
+        };
+        let known = |parts: &[(String, Value)]| provenance::of(self.serving, self.workflow, parts);
+        let request = request::request(self.graph(), self.input, known)?;
+        let mut run: Run<CallError> = Run::new(Arc::clone(plan), request);
         let mut calling: FuturesUnordered<Calling<'_>> = FuturesUnordered::new();
         let mut windows = Windows::new(self);
         let mut record = Record::default();
@@ -114,10 +122,15 @@ impl Drive<'_> {
             .into_outcome()
             .map_err(|failure| self.failure(failure))?;
         let catalogue = &self.workflow.functions.catalogue;
-        let output = present::output(self.graph(), answer, outcome.value, catalogue)?;
+        let output = |answer, value| present::output(self.graph(), answer, value, catalogue);
+        let others = outcome.others.into_iter().enumerate();
+        let others = others.map(|(index, value)| output(first + 1 + index, value));
+        let others = others.collect::<Result<_, _>>()?;
+        let output = output(first, outcome.value)?;
         let name = |node: NodeId| self.graph().node(node).name.clone();
         Ok(WorkflowReply {
             output,
+            others,
             degraded: outcome.degraded.into_iter().map(name).collect(),
             timeline: self.options.explain.then(|| Timeline {
                 total: self.start.elapsed(),

@@ -155,6 +155,7 @@ impl Serving {
             url: registration.url.clone().unwrap_or_default(),
             spec: files.spec.clone(),
             plans: plans.collect(),
+            whole: Arc::new(Plan::whole(Arc::clone(&graph))),
             live: Live::new(&graph),
             metrics: self.metrics.for_workflow(&name, node_names),
             functions: self.functions.clone(),

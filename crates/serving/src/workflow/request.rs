@@ -1,14 +1,19 @@
 //! What a client sent, as the values of a graph's inputs.
 
-use dag::{Entry, Graph, Request};
+use dag::{Entry, Giver, Graph, Request};
 use servable::{Image, Input, JobError, Part, Symbols, Type, Value};
 
-/// The request as the graph sees it: its payload, and its parts and declared inputs by name.
+/// The request as the graph sees it: its payload, and its parts and declared inputs by name. `known` is what the server gives
+/// to inputs that are its own.
 ///
 /// # Errors
 ///
 /// Names the input, what was expected and what was found.
-pub(crate) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError> {
+pub(crate) fn request(
+    graph: &Graph,
+    input: &Input,
+    known: impl Fn(&[(String, Value)]) -> Value,
+) -> Result<Request, JobError> {
     let payload = input.payload().or(match &input.parts[..] {
         [only] => Some(only),
         _ => None,
@@ -17,9 +22,10 @@ pub(crate) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError>
     let required: Vec<&Entry> = graph
         .inputs
         .iter()
-        .filter(|entry| entry.default.is_none())
+        .filter(|entry| entry.is_required())
         .collect();
-    for entry in &graph.inputs {
+    let of_client = |entry: &&Entry| entry.from == Giver::Request;
+    for entry in graph.inputs.iter().filter(of_client) {
         let part = input.part(&entry.name).or(match &required[..] {
             // Whoever needs but one thing need not name it.
             [only] if only.name == entry.name => payload,
@@ -30,6 +36,13 @@ pub(crate) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError>
             (None, Some(default)) => default.clone(),
             (None, None) => return Err(refuse(entry, "it is missing".into())),
         };
+        parts.push((entry.name.clone(), value));
+    }
+    for entry in graph.inputs.iter().filter(|entry| !of_client(entry)) {
+        let value = known(&parts);
+        let checked = entry.of.check(&value, &mut Symbols::default());
+        checked
+            .map_err(|mismatch| JobError::failed(format!("input `{}`: {mismatch}", entry.name)))?;
         parts.push((entry.name.clone(), value));
     }
     for part in &input.parts {

@@ -1,0 +1,162 @@
+use dag::{About, Arguments, Bound, Function, FunctionError, Inputs};
+use servable::{DType, Tensor, TensorType, Type, Value};
+
+use super::argmax_map;
+use crate::given::{Given, failed, given, wrong};
+use crate::native::{Native, required, setting};
+use crate::parameters::Parameters;
+
+pub(crate) static FUNCTION: Native = Native {
+    about: About {
+        name: "class_map",
+        summary: "The class of each pixel, from a segmenter that says it or gives scores",
+        details: "Whole numbers are class numbers and pass as they are; other numbers are scores per class, of which the best is \
+taken as `argmax_map` does. `argmax` says which of the two the network is to give, and refuses the other. One first dimension of \
+1 is dropped, so that the answer is a mask.",
+        inputs: &[required(
+            "given",
+            "any",
+            "class numbers `[n, height, width]`, or scores `[n, classes, height, width]`; of several tensors the first",
+        )],
+        open: false,
+        parameters: &[setting(
+            "argmax",
+            "`true` or `false`",
+            "by what is given",
+            "whether scores are expected, and the best of them taken here",
+        )],
+        output: "tensor",
+        example: "mask: {function: class_map, in: segmenter}",
+    },
+    bind,
+};
+
+struct ClassMap {
+    argmax: Option<bool>,
+    best: Option<Box<dyn Bound>>,
+}
+
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+    Box::new(ClassMap {
+        argmax: parameters.flag("argmax"),
+        best: (&argmax_map::FUNCTION).bind(&Arguments::new()).ok(),
+    })
+}
+
+/// Whether numbers of this type are scores; truth values are neither.
+fn are_scores(dtype: DType) -> bool {
+    matches!(dtype, DType::F16 | DType::BF16 | DType::F32 | DType::F64)
+}
+
+impl ClassMap {
+    fn best_of(&self, scores: Tensor) -> Result<Tensor, FunctionError> {
+        let best = self.best.as_ref();
+        let best = best.ok_or_else(|| failed("`argmax_map` is not there"))?;
+        let mask = best.call(vec![("scores".into(), Value::Tensor(scores))]);
+        match mask {
+            Ok(Value::Tensor(mask)) => Ok(mask),
+            Ok(other) => Err(failed(format!(
+                "a mask was expected, not a {}",
+                other.kind()
+            ))),
+            Err(FunctionError::BadInput(reason)) => Err(FunctionError::BadInput(
+                reason.replace("`scores`", "`given`"),
+            )),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Bound for ClassMap {
+    fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
+        if let Type::Tensor(TensorType {
+            dtype: Some(dtype), ..
+        }) = given(inputs, "given")
+            && let Some(argmax) = self.argmax
+            && are_scores(dtype) != argmax
+        {
+            return Err(format!(
+                "input `given` is {dtype}, and `argmax` is {argmax}"
+            ));
+        }
+        "tensor"
+            .parse()
+            .map_err(|error: servable::TypeError| error.to_string())
+    }
+
+    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
+        let given = Given::new(inputs).first_tensor("given")?;
+        let scores = are_scores(given.dtype());
+        if self.argmax.is_some_and(|argmax| argmax != scores) {
+            let what = if scores { "scores" } else { "class numbers" };
+            let reason = format!("is {what}, {given:?}, and `argmax` is {}", !scores);
+            return Err(wrong("given", reason));
+        }
+        let mask = if scores { self.best_of(given)? } else { given };
+        match *mask.shape() {
+            [1, height, width] => mask
+                .reshape(vec![height, width])
+                .map(Value::Tensor)
+                .map_err(failed),
+            [_, _, _] | [_, _] => Ok(Value::Tensor(mask)),
+            _ => Err(wrong(
+                "given",
+                format!("is not class numbers of shape [n, height, width]: found {mask:?}"),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{call, output, tensor, text};
+
+    fn check(with: &str, given: Value, expected: &str) {
+        let found = call("class_map", with, &[("given", given)]);
+        let found = found.map_or_else(|error| error, |found| text(&found));
+        assert_eq!(found, expected, "{with}");
+    }
+
+    fn scores() -> Value {
+        tensor(&[1, 2, 1, 2], &[0.5f32, 2.0, 0.7, 1.0])
+    }
+
+    #[test]
+    fn class_numbers_pass_and_of_scores_the_best_is_taken() {
+        let classes = || tensor(&[1, 1, 2], &[3i64, 1]);
+        check("{}", classes(), "[[3,1]]");
+        check("{argmax: false}", classes(), "[[3,1]]");
+        check("{}", tensor(&[2, 1, 1], &[3i32, 1]), "[[[3]],[[1]]]");
+        check("{}", scores(), "[[1,0]]");
+        check("{argmax: true}", scores(), "[[1,0]]");
+        check("{}", Value::list([scores(), classes()]), "[[1,0]]");
+    }
+
+    #[test]
+    fn what_was_not_expected_is_refused() {
+        check(
+            "{argmax: true}",
+            tensor(&[1, 1, 2], &[3i64, 1]),
+            "input `given` is class numbers, int64[1, 1, 2], and `argmax` is true",
+        );
+        check(
+            "{argmax: false}",
+            scores(),
+            "input `given` is scores, float32[1, 2, 1, 2], and `argmax` is false",
+        );
+        check(
+            "{}",
+            tensor(&[2], &[3i64, 1]),
+            "input `given` is not class numbers of shape [n, height, width]: found int64[2]",
+        );
+        assert_eq!(
+            output(
+                "class_map",
+                "{argmax: true}",
+                &[("given", "tensor<int64>[1, 2, 2]")]
+            ),
+            "error: input `given` is int64, and `argmax` is true"
+        );
+    }
+}

@@ -143,7 +143,9 @@ fn check_texts(found: &[String], expected: &[&str]) {
 #[test]
 fn two_hundred_plates_have_their_texts_alone_and_in_batches() {
     let Some(data) = plates() else { return };
-    let daemon = Bench::new().with(&chinese(&data)).start();
+    // A hundred plates as JSON are some ten megabytes.
+    let bench = Bench::new().config("max_request_size=50000000");
+    let daemon = bench.with(&chinese(&data)).start();
     let expected = read_json(&data.join("expected/plates_cn.json"));
     let rows = expected["rows"].as_array().expect("plates");
     assert_eq!(rows.len(), 200);

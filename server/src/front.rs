@@ -48,7 +48,7 @@ pub struct Route {
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Does {
-    Predict(Predict),
+    Predict(Box<Predict>),
     /// Answers the labels of this model, as `[{"id": 0, "name": "…"}, …]`.
     Labels(Target),
     /// Answers this document.
@@ -148,9 +148,12 @@ impl Front {
     pub fn targets(&self) -> Vec<&Target> {
         let mut targets = Vec::new();
         for route in &self.routes {
-            if let Does::Predict(Predict { target, .. }) | Does::Labels(target) = &route.does
-                && !targets.contains(&target)
-            {
+            let target = match &route.does {
+                Does::Predict(predict) => &predict.target,
+                Does::Labels(target) => target,
+                Does::Json(_) | Does::File { .. } => continue,
+            };
+            if !targets.contains(&target) {
                 targets.push(target);
             }
         }

@@ -173,7 +173,7 @@ fn check(route: WrittenRoute, api: Option<&Json>, file: &ReadFile<'_>) -> Result
         route.file,
         route.swagger,
     ) {
-        (Some(predict), None, None, None, None) => Does::Predict(check_predict(predict)?),
+        (Some(predict), None, None, None, None) => Does::Predict(Box::new(check_predict(predict)?)),
         (None, Some(asked), None, None, None) => {
             let target = target(asked.model, asked.workflow, asked.version)?;
             if target.kind == TargetKind::Workflow {

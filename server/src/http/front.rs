@@ -41,7 +41,7 @@ pub fn front_router(app: &App, front: &Front) -> Router {
     let routes = Router::new().fallback(
         move |State(app): State<App>, id: Extension<RequestId>, request: Request| async move {
             let answer = answer(&front, &app, &id, request).await;
-            answer.unwrap_or_else(|refusal| refusal.in_words_of(&front))
+            answer.unwrap_or_else(|failure| in_words_of(&front, failure))
         },
     );
     finish(routes, app)
@@ -60,45 +60,24 @@ pub fn absent_targets<'a>(app: &App, front: &'a Front) -> Vec<&'a Target> {
     targets
 }
 
-/// A failure, and the methods that the path knows if the method was wrong.
-struct Refusal {
-    failure: Failure,
-    allow: Option<HeaderValue>,
-}
-
-impl<F: Into<Failure>> From<F> for Refusal {
-    fn from(failure: F) -> Self {
-        Refusal {
-            failure: failure.into(),
-            allow: None,
-        }
+/// A failure with the body that the front has for it.
+fn in_words_of(front: &Front, mut failure: Failure) -> Response {
+    if failure.status == StatusCode::PAYLOAD_TOO_LARGE {
+        failure.message = "The request is larger than the server takes.".into();
     }
-}
-
-impl Refusal {
-    fn in_words_of(self, front: &Front) -> Response {
-        let mut failure = self.failure;
-        if failure.status == StatusCode::PAYLOAD_TOO_LARGE {
-            failure.message = "The request is larger than the server takes.".into();
-        }
-        let words = Value::map([
-            ("status", Value::Int(failure.status.as_u16().into())),
-            ("message", failure.message.as_str().into()),
-        ]);
-        let body = shaped(&front.errors, &words).unwrap_or(words);
-        let mut response = json_answer(failure.status, body);
-        // `Retry-After`, wherever the daemon would say it.
-        let plain = failure.into_response();
-        if let Some(after) = plain.headers().get(header::RETRY_AFTER) {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, after.clone());
-        }
-        if let Some(allow) = self.allow {
-            response.headers_mut().insert(header::ALLOW, allow);
-        }
-        response
+    let words = Value::map([
+        ("status", Value::Int(failure.status.as_u16().into())),
+        ("message", failure.message.as_str().into()),
+    ]);
+    let body = shaped(&front.errors, &words).unwrap_or(words);
+    let mut response = json_answer(failure.status, body);
+    // Wherever the daemon would say it.
+    let plain = failure.into_response();
+    if let Some(after) = plain.headers().get(header::RETRY_AFTER) {
+        let after = after.clone();
+        response.headers_mut().insert(header::RETRY_AFTER, after);
     }
+    response
 }
 
 async fn answer(
@@ -106,7 +85,7 @@ async fn answer(
     app: &App,
     id: &RequestId,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Failure> {
     let path = request.uri().path();
     let here: Vec<&Route> = front
         .routes
@@ -114,7 +93,7 @@ async fn answer(
         .filter(|route| route.path == path)
         .collect();
     if here.is_empty() {
-        return Err(Failure::no_such_route().into());
+        return Err(Failure::no_such_route());
     }
     if request.method() == Method::OPTIONS {
         return Ok(options(front, &here, request.headers()));
@@ -128,10 +107,9 @@ async fn answer(
         ref method => method.clone(),
     };
     let Some(route) = here.iter().find(|route| route.method == method) else {
-        return Err(Refusal {
-            failure: Failure::method_not_allowed(),
-            allow: Some(allowed(&here)),
-        });
+        let mut response = in_words_of(front, Failure::method_not_allowed());
+        response.headers_mut().insert(header::ALLOW, allowed(&here));
+        return Ok(response);
     };
     match &route.does {
         Does::Predict(predict) => prediction(predict, app, id, request).await,
@@ -173,7 +151,7 @@ fn allowed(here: &[&Route]) -> HeaderValue {
     HeaderValue::try_from(methods.join(", ")).expect("names of methods are letters")
 }
 
-fn labels(app: &App, target: &Target) -> Result<Response, Refusal> {
+fn labels(app: &App, target: &Target) -> Result<Response, Failure> {
     let version = target.version.as_deref();
     let model = app
         .serving
@@ -181,7 +159,7 @@ fn labels(app: &App, target: &Target) -> Result<Response, Refusal> {
         .resolve(&target.name, version)
         .map_err(not_ready)?;
     if model.labels.is_empty() {
-        return Err(Failure::unavailable(format!("The {target} has no labels.")).into());
+        return Err(Failure::unavailable(format!("The {target} has no labels.")));
     }
     let labels = model.labels.iter().enumerate();
     let labels = labels
@@ -195,7 +173,7 @@ async fn prediction(
     app: &App,
     id: &RequestId,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, Failure> {
     let received = read_fields(app, id, request, |fields| parts(predict, fields)).await?;
     if received.input.part(&predict.part).is_none() {
         let message = format!("The form has no file `{}`.", predict.field);
@@ -222,11 +200,7 @@ async fn prediction(
         status: output.status.or(Some((200, "OK".into()))),
         ..output
     };
-    Ok(output_response(
-        output,
-        true,
-        app.settings.max_response_size,
-    )?)
+    output_response(output, true, app.settings.max_response_size)
 }
 
 /// Of the form, the file alone; and what the front has to say to the handler.
@@ -282,23 +256,23 @@ async fn ask(app: &App, target: &Target, received: Received) -> Result<Output, E
 }
 
 /// The address exists whether or not the model behind it does: that it is missing is for the operator to mend.
-fn not_ready(error: Error) -> Refusal {
+fn not_ready(error: Error) -> Failure {
     let absent = [
         Code::ModelNotFound,
         Code::VersionNotFound,
         Code::WorkflowNotFound,
     ];
     if absent.contains(&error.code()) {
-        Failure::unavailable(error.to_string()).into()
+        Failure::unavailable(error.to_string())
     } else {
         error.into()
     }
 }
 
 /// Status 400 with that body, or in the words of every other failure.
-fn bad_request(body: Option<&serde_json::Value>, message: String) -> Result<Response, Refusal> {
+fn bad_request(body: Option<&serde_json::Value>, message: String) -> Result<Response, Failure> {
     let Some(template) = body else {
-        return Err(Failure::bad_request(message).into());
+        return Err(Failure::bad_request(message));
     };
     let words = Value::map([
         ("status", Value::Int(400)),

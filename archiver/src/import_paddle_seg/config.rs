@@ -22,7 +22,7 @@ handler:
   pipeline:
     inputs:
       image: image
-      with-argmax: {{type: bool, default: false, about: whether the network gives scores, of which the best is taken here}}
+      with-argmax: {{type: bool, default: false, about: whether the network gives scores in place of class numbers}}
     nodes:
       # On floats, in this order, without rounding in between.
       planes:

@@ -57,6 +57,7 @@ async fn answer(
         accept: accepted(request.headers()),
         explain: explain.is_some_and(says_yes),
         save: nodes_to_save(app, &workflow, query)?,
+        every: false,
     };
     let Received {
         input,

@@ -1,9 +1,10 @@
 //! `torchrelay-archiver`: packs models and workflows into archives, looks into archives, and says whether the daemon would load one.
 //!
 //! `torchrelay-archiver model` takes the flags of TorchServe's `torch-model-archiver`, `torchrelay-archiver workflow` those of
-//! `torch-workflow-archiver`. A failure is one line on stderr
+//! `torch-workflow-archiver`; `import-paddle-seg` makes models of what PaddleSeg services are given. A failure is one line on stderr
 //! and exit code 1; wrong usage is exit code 2.
 
+mod import_paddle_seg;
 mod inspect;
 mod model;
 mod packing;
@@ -28,6 +29,7 @@ struct Cli {
 enum Command {
     Model(model::Args),
     Workflow(workflow::Args),
+    ImportPaddleSeg(import_paddle_seg::Args),
     Inspect(inspect::Args),
     Verify(verify::Args),
 }
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Model(args) => model::run(args),
         Command::Workflow(args) => workflow::run(args),
+        Command::ImportPaddleSeg(args) => import_paddle_seg::run(args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Verify(args) => verify::run(&args),
     };

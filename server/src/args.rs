@@ -19,7 +19,7 @@ torchrelay --start [--foreground] --model-store DIR [--models MODEL...] [FLAGS]
 ///
 /// With flags it is the daemon, and takes those of torchserve. With a command it asks a daemon that runs: the one that is
 /// configured here, or the one at --address. `lint`, `graph`, `functions`, `schema` and `dev` are for whoever writes models
-/// and workflows, and need none. `torchrelay help COMMAND` tells more.
+/// and workflows, and need none; nor does `run`, which answers for a folder of pictures. `torchrelay help COMMAND` tells more.
 // Python's argparse, which TorchServe uses, takes any unambiguous beginning of a flag; so must we.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Parser)]
 #[command(
@@ -121,6 +121,85 @@ pub enum Command {
     /// if it is not. It listens on this machine alone and wants no keys, unless a named configuration file or --token-auth
     /// says otherwise. Ctrl-C ends it.
     Dev(Dev),
+    /// Run a workflow on pictures and write its answers into a folder, without a server
+    ///
+    /// Each kind of answer becomes a file: `reef.jpg` gives `reef.json`, `reef.png` and so on, or what the workflow's `files:`
+    /// says. A picture that cannot be answered is told at the end, and the exit code is then 1; the others are answered.
+    Run(Run),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Run {
+    /// The workflow: a spec (.yaml), an archive (.war) or a folder
+    pub workflow: PathBuf,
+    /// A picture, or a folder of pictures
+    #[arg(long, value_name = "FILE|DIR")]
+    pub image: PathBuf,
+    /// Folder for the answers, made if absent
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// An input of the workflow beside the picture
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub params: Vec<(String, String)>,
+    /// Folder of model archives; that of the workflow if left out
+    #[arg(long, value_name = "DIR")]
+    pub model_store: Option<PathBuf>,
+    /// Write NAME.overlay.png too: the mask, or boxes and texts, over the picture. Boxes that lie in a picture of another size
+    /// than the photo want it said: --overlay=1920x1080
+    #[arg(long, value_name = "WIDTHxHEIGHT", num_args = 0..=1, require_equals = true, value_parser = size)]
+    pub overlay: Option<Option<(u32, u32)>>,
+    /// Configuration file; none is read unless it is named here
+    #[arg(long, value_name = "FILE")]
+    pub ts_config: Option<String>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if name.is_empty() {
+        return Err("expected NAME=VALUE, found no name".into());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+fn size(text: &str) -> Result<(u32, u32), String> {
+    let expected = "expected WIDTHxHEIGHT such as 1920x1080, each from 1 to 16384";
+    let side = |side: &str| side.parse().ok().filter(|side| (1..=16384).contains(side));
+    let (width, height) = text.split_once('x').ok_or(expected)?;
+    Ok((side(width).ok_or(expected)?, side(height).ok_or(expected)?))
+}
+
+impl Run {
+    /// The folder in which the workflow lies, and its name there.
+    pub fn place(&self) -> (PathBuf, String) {
+        let parent = self
+            .workflow
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
+        let name = self.workflow.file_name().unwrap_or_default();
+        let parent = parent.map_or_else(|| PathBuf::from("."), PathBuf::from);
+        (parent, name.to_string_lossy().into_owned())
+    }
+
+    /// The settings of a daemon that serves this workflow.
+    pub fn daemon(&self) -> Args {
+        let (folder, _) = self.place();
+        let text = |path: &PathBuf| path.display().to_string();
+        let store = match &self.model_store {
+            Some(store) => store,
+            None if self.workflow.is_dir() => &self.workflow,
+            None => &folder,
+        };
+        Args {
+            start: true,
+            foreground: true,
+            no_config_snapshots: true,
+            named_config_only: true,
+            ts_config: self.ts_config.clone(),
+            model_store: Some(text(store)),
+            workflow_store: Some(text(&folder)),
+            ..Args::default()
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]

@@ -18,6 +18,7 @@ pub mod listeners;
 pub mod log_location;
 pub mod metrics_config;
 mod missing;
+pub mod run;
 pub mod shutdown;
 pub mod snapshot;
 mod start;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
-use server::args::{Args, Command, Dev, Task, version_line};
+use server::args::{Args, Command, Dev, Run, Task, version_line};
 use server::config::{Addresses, Config, Notice, Severity, process_env};
 use server::daemonize::{self, PidFile};
 use server::{listeners, serve, shutdown, telemetry, wiring};
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Some(Command::Ask(command)) => return ask(command),
         Some(Command::Write(command)) => return workbench::run(command, &process_env),
         Some(Command::Dev(dev)) => develop(&dev),
+        Some(Command::Run(run)) => run_once(&run),
         None => run(&args),
     };
     match outcome {
@@ -161,6 +162,30 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
         };
         tokio::spawn(house.run(started.stop));
     })
+}
+
+/// Answers for pictures, and ends.
+fn run_once(run: &Run) -> anyhow::Result<()> {
+    let cwd = std::env::current_dir().context("the working directory")?;
+    // It writes answers and no logs.
+    let logs = tempfile::tempdir().context("a folder for log files")?;
+    let env = |name: &str| {
+        let is_place = ["LOG_LOCATION", "METRICS_LOCATION"].contains(&name);
+        if is_place {
+            return Some(logs.path().display().to_string());
+        }
+        process_env(name)
+    };
+    let (config, _) = Config::load(&run.daemon(), &env, &cwd)?;
+    set_wait_policy()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("torchrelay")
+        .build()?;
+    let outcome = runtime.block_on(server::run::run(run, &config));
+    runtime.shutdown_background();
+    say(&outcome?);
+    Ok(())
 }
 
 /// A daemon that takes requests.

@@ -10,6 +10,7 @@ mod bad_models;
 mod client;
 mod client_commands;
 mod contract;
+mod cover;
 mod crashes;
 mod cue;
 mod dev;

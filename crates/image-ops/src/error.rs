@@ -57,6 +57,15 @@ pub enum ImageError {
         width: u32,
         height: u32,
     },
+    #[error(
+        "a picture of {over_width}x{over_height} cannot be laid over one of {width}x{height}, or differs in channels"
+    )]
+    Overlay {
+        width: u32,
+        height: u32,
+        over_width: u32,
+        over_height: u32,
+    },
     #[error("the output buffer holds {found} values, the window needs {expected}")]
     OutputLength { expected: usize, found: usize },
 }

@@ -5,7 +5,8 @@
 //! [`Normalize`] writes it as planar floats straight into the caller's batch buffer. [`encode`] is the
 //! way back to bytes.
 //!
-//! [`detection`] turns what a detector says of a picture into boxes in it, [`palette`] holds colours of classes.
+//! [`detection`] turns what a detector says of a picture into boxes in it, [`palette`] holds colours of classes;
+//! [`draw`] puts either over the picture, for people.
 //!
 //! Not here: tensors, devices, threads, async and files; every function works on slices and returns.
 //! Handlers and the workflow functions call this crate.
@@ -16,6 +17,7 @@
 pub mod crop;
 pub mod decode;
 pub mod detection;
+pub mod draw;
 pub mod encode;
 mod error;
 mod float;

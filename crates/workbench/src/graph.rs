@@ -55,7 +55,7 @@ fn of_name(out: Option<&Path>) -> Format {
 /// needs.
 fn document(graph: &Workflow, problems: &[Problem]) -> Value {
     let inputs = graph.inputs.iter().map(|entry| {
-        json!({"name": entry.name, "type": entry.of.to_string(), "required": entry.default.is_none()})
+        json!({"name": entry.name, "type": entry.of.to_string(), "required": entry.is_required()})
     });
     let models = graph.models.iter();
     let models = models.map(|model| json!({"name": model.name, "url": model.url}));

@@ -50,11 +50,11 @@ async fn answer(
     let header = header.and_then(|value| value.to_str().ok());
     let explain = query.get("explain").map(String::as_str).or(header);
     let mut options = RunOptions {
-        every: false,
         patience: None,
         accept: accepted(request.headers()),
         explain: explain.is_some_and(says_yes),
         save: nodes_to_save(app, &workflow, query)?,
+        every: false,
     };
     let Received {
         input,

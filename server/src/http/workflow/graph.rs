@@ -12,7 +12,7 @@ pub(super) fn of(workflow: &Workflow) -> Value {
         let mut members = Map::new();
         members.insert("name".into(), json!(entry.name));
         members.insert("type".into(), json!(entry.of.to_string()));
-        members.insert("required".into(), json!(entry.default.is_none()));
+        members.insert("required".into(), json!(entry.is_required()));
         if !entry.given.about.is_empty() {
             members.insert("about".into(), json!(entry.given.about));
         }

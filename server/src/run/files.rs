@@ -1,0 +1,170 @@
+//! Answers as files: what they are called, and how they come into the folder.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use bytes::Bytes;
+use servable::Output;
+use serving::workflow::Workflow;
+
+/// What the picture with boxes and masks on it ends in.
+const OVERLAY: &str = ".overlay.png";
+
+/// The folder, and what names in it end in: one for each of the workflow's answers.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    folder: PathBuf,
+    /// `None`: by what the answer turns out to be.
+    endings: Vec<Option<String>>,
+    overlay: bool,
+}
+
+/// An answer on its way into a file.
+pub(super) struct Answer {
+    /// Without its parameters.
+    pub(super) content_type: String,
+    pub(super) body: Bytes,
+}
+
+impl Files {
+    /// Makes the folder if it is not there.
+    pub(super) fn new(folder: &Path, workflow: &Workflow, overlay: bool) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let named = &workflow.summary.files;
+        let ending = |content_type: &Option<String>| {
+            let content_type = content_type.as_deref()?;
+            let named = named.iter().find(|(of, _)| of == content_type);
+            Some(named.map_or_else(
+                || usual(content_type).to_owned(),
+                |(_, ending)| ending.clone(),
+            ))
+        };
+        let answers = workflow.graph.answers.iter();
+        Ok(Files {
+            folder: folder.to_owned(),
+            endings: answers.map(|answer| ending(&answer.content_type)).collect(),
+            overlay,
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn named(folder: &Path, endings: &[&str]) -> Self {
+        Files {
+            folder: folder.to_owned(),
+            endings: endings
+                .iter()
+                .map(|ending| Some((*ending).to_owned()))
+                .collect(),
+            overlay: false,
+        }
+    }
+
+    /// Whether a file of that name is an answer by its ending. Those that pictures have themselves say nothing.
+    pub(super) fn is_answer(&self, name: &str) -> bool {
+        let known = self.endings.iter().flatten().map(String::as_str);
+        let known = known.filter(|ending| ending[1..].contains('.'));
+        known.chain([OVERLAY]).any(|ending| name.ends_with(ending))
+    }
+
+    /// Writes the answers of one picture, and the picture that `draw` makes of them, if any. Each appears whole or not at all.
+    pub(super) fn write(
+        &self,
+        stem: &str,
+        outputs: Vec<Output>,
+        draw: impl FnOnce(&[Answer]) -> anyhow::Result<Option<Vec<u8>>>,
+    ) -> anyhow::Result<()> {
+        let answers: Vec<Answer> = outputs.into_iter().map(Answer::of).collect();
+        for (answer, ending) in answers.iter().zip(&self.endings) {
+            let ending = ending
+                .as_deref()
+                .unwrap_or_else(|| usual(&answer.content_type));
+            self.write_one(&format!("{stem}{ending}"), &answer.body)?;
+        }
+        if self.overlay
+            && let Some(drawing) = draw(&answers).context("the overlay")?
+        {
+            self.write_one(&format!("{stem}{OVERLAY}"), &drawing)?;
+        }
+        Ok(())
+    }
+
+    fn write_one(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
+        let path = self.folder.join(name);
+        let shown = || path.display().to_string();
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".writing-");
+        // What any new file has: the user's umask decides, not the temporary file's secrecy.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(&self.folder).with_context(shown)?;
+        file.write_all(content).with_context(shown)?;
+        file.persist(&path).map(drop).with_context(shown)
+    }
+}
+
+impl Answer {
+    fn of(output: Output) -> Self {
+        let content_type = output.content_type.unwrap_or_default();
+        let content_type = content_type.split(';').next().unwrap_or_default();
+        Answer {
+            content_type: content_type.trim().to_ascii_lowercase(),
+            body: output.value.into_body(),
+        }
+    }
+}
+
+/// What files of a content type usually end in.
+fn usual(content_type: &str) -> &'static str {
+    match content_type {
+        "application/json" => ".json",
+        "image/png" => ".png",
+        "image/jpeg" => ".jpg",
+        "image/gif" => ".gif",
+        "image/bmp" => ".bmp",
+        "image/webp" => ".webp",
+        "text/plain" => ".txt",
+        "text/csv" => ".csv",
+        "application/x-npy" => ".npy",
+        _ => ".bin",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_files_by_the_names_of_the_spec() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let files = Files {
+            folder: folder.path().to_owned(),
+            endings: vec![Some(".pseudo.png".into()), None, None],
+            overlay: true,
+        };
+        let outputs = vec![
+            Output::new(Bytes::from("png")).with_content_type("image/png"),
+            Output::new("[1]").with_content_type("application/json"),
+            Output::new("text").with_content_type("text/plain; charset=utf-8"),
+        ];
+        let drawn = files.write("cow", outputs, |answers| {
+            assert_eq!(answers[1].body, "[1]");
+            Ok(Some(b"drawing".to_vec()))
+        });
+        drawn.expect("written");
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect(name);
+        assert_eq!(read("cow.pseudo.png"), "png");
+        assert_eq!(read("cow.json"), "[1]");
+        assert_eq!(read("cow.txt"), "text");
+        assert_eq!(read("cow.overlay.png"), "drawing");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 4);
+        for (name, expected) in [
+            ("a.pseudo.png", true),
+            ("a.overlay.png", true),
+            ("a.png", false),
+        ] {
+            assert_eq!(files.is_answer(name), expected, "{name}");
+        }
+    }
+}

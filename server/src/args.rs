@@ -58,6 +58,10 @@ pub struct Args {
     /// Workflows to load at start: `all`, or any of `name=url` and `url`
     #[arg(long, value_name = "WORKFLOW", num_args = 1..)]
     pub workflows: Vec<String>,
+    /// Open the image segmenter of the Model Asset eXchange, at http://127.0.0.1:5000 if nothing else is said; in place of
+    /// the configuration's fronts
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub max_front: Option<String>,
     /// Log settings of TorchServe: log4j2 XML, of which levels and files count
     #[arg(long, value_name = "FILE")]
     pub log_config: Option<String>,
@@ -105,6 +109,7 @@ pub struct Args {
 
 /// What the program does beside being the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Command {
     #[command(flatten)]
     Ask(client::Command),

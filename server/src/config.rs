@@ -7,6 +7,7 @@
 
 pub mod address;
 mod addresses;
+mod fronts;
 pub mod key_material;
 pub mod keys;
 pub mod load_models;
@@ -35,6 +36,7 @@ pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
 
 use crate::args::Args;
 use crate::auth::KEY_FILE;
+use crate::front::Front;
 use crate::log_location::log_location;
 use crate::snapshot::{self, SnapshotModels, SnapshotSettings, SnapshotWorkflows};
 use crate::telemetry::LogSettings;
@@ -59,6 +61,8 @@ pub struct Config {
     pub inference_address: Address,
     pub management_address: Address,
     pub metrics_address: Address,
+    /// In the order in which they are opened.
+    pub fronts: Vec<Front>,
     /// False: nothing is opened at `metrics_address`.
     pub enable_metrics_api: bool,
     pub metrics_mode: Mode,
@@ -184,7 +188,9 @@ impl Config {
         let workflow_store = workflow_store(reader).unwrap_or_else(|| model_store.clone());
         let addresses = ["inference_address", "management_address", "metrics_address"];
         let addresses = addresses.map(|name| reader.address(name));
-        let https = addresses.iter().any(Address::is_https);
+        let fronts = fronts::fronts(reader, env);
+        let of_fronts = fronts.iter().map(|front| &front.address);
+        let https = addresses.iter().chain(of_fronts).any(Address::is_https);
         let [inference_address, management_address, metrics_address] = addresses;
         // The table gives these keys a minimum of 1.
         let positive = |number: Option<NonZeroUsize>| number.unwrap_or(NonZeroUsize::MIN);
@@ -193,6 +199,7 @@ impl Config {
             inference_address,
             management_address,
             metrics_address,
+            fronts,
             enable_metrics_api: reader.bool("enable_metrics_api"),
             metrics_mode: metrics_mode(reader),
             metrics_config: reader.path("metrics_config").map(|(path, _)| path),

@@ -12,6 +12,7 @@ mod watch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serving::Serving;
 use tokio_util::sync::CancellationToken;
@@ -19,11 +20,12 @@ use workbench::{Tone, paint};
 
 use files::Files;
 use find::{Item, Kind};
-use swap::Live;
+use swap::{Failure, Live};
 use watch::Watch;
 
-/// The log's levels: requests and what goes wrong. Registrations are told in other words.
-pub const LEVELS: &str = "warn,access_log=info";
+/// The log's levels: requests and what goes wrong. Registrations are told in other words, and whoever writes models need not
+/// be warned of whoever may register some.
+pub const LEVELS: &str = "warn,server::wiring=error,access_log=info";
 
 /// A folder that is served while it changes.
 pub struct House {
@@ -42,8 +44,10 @@ pub struct House {
 /// What is known of one thing in the folder.
 #[derive(Default)]
 struct Entry {
-    /// As they were when it was last tried; `None` where they have to be looked at again.
-    tried: Option<Files>,
+    /// Its own files and those that it needs, as they were when it was last tried.
+    tried: Option<(Files, Files)>,
+    /// What else in the folder it leans on: models that a workflow names, there or not.
+    needs: Vec<PathBuf>,
     live: Option<Live>,
     /// It is there no more, which has been told.
     gone: bool,
@@ -57,6 +61,8 @@ impl House {
 
     async fn follow(&self) {
         let mut entries: BTreeMap<Item, Entry> = BTreeMap::new();
+        let shown = self.shown.display();
+        self.say(Tone::Dim, &format!("{shown} is watched; Ctrl-C ends"));
         let mut watch = Watch::new(&self.folder);
         if let Some(why) = watch.complaint() {
             self.say(
@@ -68,10 +74,7 @@ impl House {
         loop {
             let items = self.look().await;
             if items.is_empty() && entries.is_empty() && !was_empty {
-                self.say(
-                    Tone::Warn,
-                    &format!("{}: {}", self.shown.display(), find::NOTHING),
-                );
+                self.say(Tone::Warn, &format!("{shown}: {}", find::NOTHING));
             }
             was_empty = items.is_empty();
             self.tell_gone(&items, &mut entries);
@@ -108,66 +111,62 @@ impl House {
 
     /// Puts what lies there now in the place of what serves, if it is another and can serve.
     async fn attend(&self, item: &Item, entry: &mut Entry) {
-        let mut roots = vec![self.folder.join(&item.url)];
-        roots.extend(entry.live.iter().flat_map(|live| live.needs.clone()));
-        let looked = tokio::task::spawn_blocking(move || Files::below(&roots)).await;
-        let Ok(found) = looked else { return };
-        if entry.tried.as_ref() == Some(&found) {
+        let own = files_at(vec![self.folder.join(&item.url)]).await;
+        let needed = files_at(entry.needs.clone()).await;
+        if entry.tried.as_ref() == Some(&(own.clone(), needed)) {
             return;
         }
-        entry.tried = Some(found);
-        let is_new = entry.live.is_none();
-        let begun = std::time::Instant::now();
-        let swapped = match item.kind {
-            Kind::Model => swap::model(self, item, entry.live.as_ref()).await,
-            Kind::Workflow => swap::workflow(self, item, entry.live.as_ref()).await,
-        };
+        let begun = Instant::now();
+        let swapped = self.swap(item, own, entry).await;
         let kind = item.kind.word();
-        match swapped {
-            Ok(live) => {
-                let name = &live.name;
-                let text = if is_new {
-                    let place = item.kind.place();
-                    format!("{kind} {name}: {}/{place}/{name}", self.address)
-                } else {
-                    let seconds = begun.elapsed().as_secs_f64();
-                    format!("{kind} {name}: the change serves ({seconds:.1} s)")
-                };
-                if live.needs
-                    != entry
-                        .live
-                        .as_ref()
-                        .map_or(Vec::new(), |live| live.needs.clone())
-                {
-                    // What it leans on counts from now on; nothing of it has changed in between but what shows next time.
-                    entry.tried = self.files_of(item, &live).await;
-                }
+        match (swapped, &entry.live) {
+            (Ok(live), None) => {
+                let (place, name) = (item.kind.place(), &live.name);
+                let address = &self.address;
+                self.say(
+                    Tone::Good,
+                    &format!("{kind} {name}: {address}/{place}/{name}"),
+                );
                 entry.live = Some(live);
-                self.say(Tone::Good, &text);
             }
-            Err(failure) => {
-                let what = match &entry.live {
-                    Some(live) => {
-                        format!("{kind} {}: {failure}; what was there serves on", live.name)
-                    }
-                    None => {
-                        let shown = self.shown(item);
-                        format!(
-                            "{kind} {}: {failure}; it is not served yet",
-                            shown.display()
-                        )
-                    }
-                };
-                self.say(Tone::Bad, &what);
+            (Ok(live), Some(_)) => {
+                let seconds = begun.elapsed().as_secs_f64();
+                let text = format!("{kind} {}: the change serves ({seconds:.2} s)", live.name);
+                self.say(Tone::Good, &text);
+                entry.live = Some(live);
+            }
+            (Err(failure), Some(live)) => {
+                let text = format!("{kind} {}: {failure}; what was there serves on", live.name);
+                self.say(Tone::Bad, &text);
+            }
+            (Err(failure), None) => {
+                let shown = self.shown(item);
+                let text = format!(
+                    "{kind} {}: {failure}; it is not served yet",
+                    shown.display()
+                );
+                self.say(Tone::Bad, &text);
             }
         }
     }
 
-    async fn files_of(&self, item: &Item, live: &Live) -> Option<Files> {
-        let mut roots = vec![self.folder.join(&item.url)];
-        roots.extend(live.needs.clone());
-        let looked = tokio::task::spawn_blocking(move || Files::below(&roots));
-        looked.await.ok()
+    /// `own`: its files, as they were before anybody opened one of them. What is written from then on shows next time.
+    async fn swap(&self, item: &Item, own: Files, entry: &mut Entry) -> Result<Live, Failure> {
+        let live = entry.live.as_ref();
+        match item.kind {
+            Kind::Model => {
+                entry.tried = Some((own, Files::default()));
+                swap::model(self, item, live).await
+            }
+            Kind::Workflow => {
+                let needed = files_at(entry.needs.clone()).await;
+                entry.tried = Some((own.clone(), needed));
+                let spec = swap::read(self, item).await?;
+                entry.needs = spec.needs();
+                entry.tried = Some((own, files_at(entry.needs.clone()).await));
+                swap::workflow(self, item, spec, live).await
+            }
+        }
     }
 
     /// Where something lies, as whoever typed the folder's name would say it.
@@ -198,4 +197,9 @@ impl House {
     fn say_painted(&self, text: &str) {
         text.lines().for_each(|line| (self.say)(line));
     }
+}
+
+async fn files_at(paths: Vec<PathBuf>) -> Files {
+    let looked = tokio::task::spawn_blocking(move || Files::below(&paths));
+    looked.await.unwrap_or_default()
 }

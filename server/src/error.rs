@@ -128,9 +128,10 @@ impl Failure {
 impl From<serving::Error> for Failure {
     fn from(error: serving::Error) -> Self {
         let (status, kind) = status(error.code());
-        let details = match &error {
-            serving::Error::Node(failure) => details(failure),
-            _ => Vec::new(),
+        let details = if let serving::Error::Node(failure) = &error {
+            details(failure)
+        } else {
+            Vec::new()
         };
         Failure {
             details,

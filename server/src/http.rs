@@ -4,6 +4,7 @@
 
 pub mod answer;
 mod body;
+mod front;
 mod health;
 mod inference;
 mod logged;
@@ -39,6 +40,7 @@ use crate::missing::MissingWorkflows;
 use crate::snapshot::LeftOut;
 use crate::telemetry;
 pub use body::BodyLimits;
+pub use front::{absent_targets, front_router};
 pub use management::ManagementSettings;
 pub use memory::Memory;
 
@@ -58,7 +60,7 @@ pub struct App {
 }
 
 /// What the configuration says to the HTTP side.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct HttpSettings {
     pub body: BodyLimits,
     /// Whether JSON answers of models carry a content type, which TorchServe's do not.

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod daemonize;
 pub mod dev;
 pub mod error;
+pub mod front;
 pub mod http;
 pub mod listeners;
 pub mod log_location;
@@ -34,7 +35,7 @@ use anyhow::Context;
 use serving::{Engine, Serving};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use auth::{Auth, AuthError};
 use config::Config;
@@ -124,7 +125,13 @@ pub async fn serve(
         }
     }
     if let Some(listener) = listeners.metrics {
-        accepting.push(accept(listener, http::metrics_router(app)));
+        accepting.push(accept(listener, http::metrics_router(app.clone())));
+    }
+    for (listener, front) in listeners.fronts.into_iter().zip(&config.fronts) {
+        for target in http::absent_targets(&app, front) {
+            warn!("front {}: there is no {target} yet", front.name);
+        }
+        accepting.push(accept(listener, http::front_router(&app, front)));
     }
     if !config.disable_system_metrics {
         let sampling = Sampling {

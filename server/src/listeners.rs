@@ -26,6 +26,8 @@ pub struct Listeners {
     pub management: Management,
     /// `None`: metrics are not served.
     pub metrics: Option<Listener>,
+    /// As many as the configuration has fronts, in their order.
+    pub fronts: Vec<Listener>,
 }
 
 /// Where the management API is served.
@@ -67,7 +69,8 @@ pub(crate) enum Accepted {
 pub enum ListenError {
     #[error("{key}: cannot listen on {address}")]
     Bind {
-        key: &'static str,
+        /// The configuration's key, or the front.
+        key: String,
         address: Address,
         source: io::Error,
     },
@@ -82,7 +85,7 @@ pub enum ListenError {
 /// certificate. Listeners that are open by then are closed again.
 pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     let tls = acceptor(config)?;
-    let open = async |key, address| open(key, address, tls.as_ref()).await;
+    let open = async |key: &str, address| open(key, address, tls.as_ref()).await;
     let inference = open("inference_address", &config.inference_address).await?;
     let management = if same(&config.management_address, &config.inference_address) {
         info!("management_address: listening on {}", inference.address());
@@ -95,10 +98,15 @@ pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     } else {
         None
     };
+    let mut fronts = Vec::new();
+    for front in &config.fronts {
+        fronts.push(open(&format!("front {}", front.name), &front.address).await?);
+    }
     Ok(Listeners {
         inference,
         management,
         metrics,
+        fronts,
     })
 }
 
@@ -154,6 +162,7 @@ fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, IdentityError> {
     let hosts: Vec<&str> = addresses
         .into_iter()
         .flatten()
+        .chain(config.fronts.iter().map(|front| &front.address))
         .filter_map(|address| match address {
             Address::Tcp {
                 https: true, host, ..
@@ -174,7 +183,7 @@ fn same(one: &Address, other: &Address) -> bool {
 }
 
 async fn open(
-    key: &'static str,
+    key: &str,
     address: &Address,
     tls: Option<&TlsAcceptor>,
 ) -> Result<Listener, ListenError> {
@@ -191,7 +200,7 @@ async fn open(
                 .map(|(file, socket)| Listener::Unix { file, socket }),
         };
     let listener = opened.map_err(|source| ListenError::Bind {
-        key,
+        key: key.to_owned(),
         address: address.clone(),
         source,
     })?;

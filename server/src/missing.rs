@@ -12,7 +12,7 @@ use crate::snapshot::{SnapshotWorkflow, SnapshotWorkflows};
 pub struct MissingWorkflows(Arc<Mutex<Vec<MissingWorkflow>>>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingWorkflow {
+pub(crate) struct MissingWorkflow {
     /// Where somebody gave it one; its archive may call it otherwise.
     pub name: Option<String>,
     /// Without secrets; empty where the spec came with the registration.

@@ -16,7 +16,7 @@ use crate::snapshot::{self, LeftOut};
 
 /// What a start could not register: of a snapshot, what must not be forgotten; and workflows that should be there.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Loaded {
+pub struct Loaded {
     pub(crate) models: LeftOut,
     pub(crate) workflows: MissingWorkflows,
 }

@@ -541,7 +541,7 @@ fn completions_and_help_know_the_commands() {
     for text in [
         "torchrelay --start",
         "torchrelay COMMAND [OPTIONS]",
-        "Commands for a server that runs:",
+        "Commands:",
         "Flags of the daemon:",
     ] {
         assert!(help.contains(text), "{text}: {help}");

@@ -277,9 +277,16 @@ pub(crate) fn best(answer: &Value) -> (String, f64) {
 }
 
 /// The folder of shared data for TorchServe's first steps; where it is absent, the test that asks says so.
-#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
 pub(crate) fn basics() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/torchserve-basics");
+    shared("torchserve-basics")
+}
+
+/// A folder of shared data; where it is absent, the test that asks says so.
+#[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+pub(crate) fn shared(name: &str) -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared/data")
+        .join(name);
     if path.is_dir() {
         return Some(path);
     }

@@ -200,8 +200,7 @@ fn functions_are_listed_and_described() {
 fn the_schema_is_the_one_that_is_shipped() {
     let printed = prints(&bench(), "schema", 0).join("\n");
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../workflows/schema.json");
-    assert_eq!(
-        printed,
-        fs::read_to_string(shipped).expect("readable").trim_end()
-    );
+    let shipped = fs::read_to_string(shipped).expect("readable");
+    // Too long to be shown.
+    assert!(printed == shipped.trim_end());
 }

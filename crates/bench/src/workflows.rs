@@ -1,12 +1,15 @@
 //! What workflows cost and what batches across requests bring them: one daemon with a few graphs, measured pairwise in turn,
 //! so that a machine that is slower for a while is slower for both of a pair.
 
+mod forms;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use demo::samples;
+use demo::torch::deep;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -22,8 +25,6 @@ const NODES: usize = 20;
 /// Requests at once, and items of each.
 const CONNECTIONS: usize = 8;
 const ITEMS: usize = 3;
-/// Numbers of an item.
-const WIDTH: usize = 256;
 /// Explained requests of one slice.
 const EXPLAINED: usize = 30;
 
@@ -31,7 +32,7 @@ const EXPLAINED: usize = 30;
 pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Result<Workflows> {
     let store = folder.join("workflows");
     fs::create_dir_all(&store).with_context(|| format!("cannot create {}", store.display()))?;
-    demo::torch::wide::save(&store.join("wide.pt"))?;
+    deep::save(&store.join("deep.pt"))?;
     fill(&store)?;
     let mut daemon = Daemon::start(&Start {
         program: None,
@@ -48,10 +49,14 @@ pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Res
     progress("items of several requests together, and apart");
     let merging = merging(&daemon, plan)?;
     daemon.check_alive()?;
+    drop(daemon);
+    progress("number plates in two forms, where the weights are there");
+    let forms = forms::measure(folder, plan)?;
     Ok(Workflows {
         demo,
         chain,
         merging,
+        forms,
     })
 }
 
@@ -59,12 +64,12 @@ pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Res
 fn fill(store: &Path) -> Result<()> {
     let fixtures = samples::default_folder();
     let quadrat = fs::read_to_string(fixtures.join("quadrat_segmenter.yaml"))?;
-    let wide = "minWorkers: 1\nmaxWorkers: 1\nhandler:\n  dtype: float32\n";
-    let apart = format!("merge: false\n{wide}");
-    let weights = [fixtures.join("quadrat_segmenter.pt"), store.join("wide.pt")];
+    let deep = "minWorkers: 1\nmaxWorkers: 1\nhandler:\n  dtype: float32\n";
+    let apart = format!("merge: false\n{deep}");
+    let weights = [fixtures.join("quadrat_segmenter.pt"), store.join("deep.pt")];
     for (name, handler, weights, config) in [
         ("quadrat", "image_segmenter", &weights[0], quadrat.as_str()),
-        ("wide", "base_handler", &weights[1], wide),
+        ("deep", "base_handler", &weights[1], deep),
         ("apart", "base_handler", &weights[1], &apart),
     ] {
         store::pack(
@@ -85,7 +90,7 @@ fn fill(store: &Path) -> Result<()> {
         ("segment_cover", shipped),
         ("one", chain_of(1)),
         ("chain", chain_of(NODES)),
-        ("items", items_for("wide.mar")),
+        ("items", items_for("deep.mar")),
         ("items_apart", items_for("apart.mar")),
     ] {
         let path = store.join(format!("{name}.yaml"));
@@ -109,10 +114,11 @@ fn chain_of(nodes: usize) -> String {
 
 fn items_for(url: &str) -> String {
     format!(
-        "inputs: {{items: \"tensor<float32>[n, {WIDTH}]\"}}\n\
-         models:\n  wide: {{url: {url}, batch-size: 32, max-batch-delay: 20}}\n\
-         nodes:\n  item: {{foreach: items}}\n  scores: {{model: wide, in: item}}\n  all: {{gather: scores}}\n\
-         output: all\n"
+        "inputs: {{items: \"tensor<float32>[n, {}]\"}}\n\
+         models:\n  deep: {{url: {url}, batch-size: 32, max-batch-delay: 20}}\n\
+         nodes:\n  item: {{foreach: items}}\n  scores: {{model: deep, in: item}}\n  all: {{gather: scores}}\n\
+         output: all\n",
+        deep::WIDTH
     )
 }
 
@@ -187,8 +193,8 @@ fn merging(daemon: &Daemon, plan: Plan) -> Result<Merging> {
     let mut apart = open("/wfpredict/items_apart")?;
     let slice = plan.slice.max(Duration::from_secs(1));
     let mut batches = [
-        Batches::of(daemon, "items__wide"),
-        Batches::of(daemon, "items_apart__wide"),
+        Batches::of(daemon, "items__deep"),
+        Batches::of(daemon, "items_apart__deep"),
     ];
     let mut pairs = Vec::with_capacity(plan.pairs);
     for _ in 0..plan.pairs {
@@ -211,7 +217,7 @@ fn merging(daemon: &Daemon, plan: Plan) -> Result<Merging> {
 /// The items of one request: numbers of no meaning, none of them the same.
 fn items() -> Result<Vec<u8>> {
     let number = |at: usize| ((at * 37 % 101) as f32 - 50.0) / 64.0;
-    let item = |item: usize| (0..WIDTH).map(move |at| number(item * WIDTH + at));
+    let item = |item: usize| (0..deep::WIDTH).map(move |at| number(item * deep::WIDTH + at));
     let items: Vec<Vec<f32>> = (0..ITEMS).map(|index| item(index).collect()).collect();
     Ok(serde_json::to_vec(&items)?)
 }

@@ -7,13 +7,13 @@
 pub mod classifier;
 pub mod colours;
 pub mod data;
+pub mod deep;
 pub mod judge;
 pub mod resnet;
 pub mod segmenter;
 pub mod tag_finder;
 pub mod tag_reader;
 pub mod trace;
-pub mod wide;
 
 mod schedule;
 
@@ -47,9 +47,9 @@ pub enum Error {
 /// Is told how training goes, a line at a time.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
-/// Writes the networks that only benches want, into a folder that exists: `echo.pt`, `resnet18.pt` and `wide.pt`.
+/// Writes the networks that only benches want, into a folder that exists: `echo.pt`, `resnet18.pt` and `deep.pt`.
 pub fn save_bench_models(folder: &Path) -> Result<(), Error> {
     trace::save_echo(&folder.join("echo.pt"))?;
     resnet::save(&folder.join("resnet18.pt"))?;
-    wide::save(&folder.join("wide.pt"))
+    deep::save(&folder.join("deep.pt"))
 }

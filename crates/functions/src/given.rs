@@ -122,8 +122,8 @@ pub(crate) fn made<T: servable::Element>(
 /// A picture to work on.
 pub(crate) struct Picture {
     pub(crate) image: Image,
-    /// Whether it came as a tensor of one channel, and is to leave as one.
-    grey: bool,
+    /// Whether it came as a tensor `[height, width]`, and is to leave as one.
+    flat: bool,
 }
 
 impl Picture {
@@ -145,17 +145,17 @@ impl Picture {
             | Value::List(_)
             | Value::Map(_)) => return Err(format!("is not a picture (found {})", other.kind())),
         };
-        let grey = image.channels() == 1;
-        Ok(Picture { image, grey })
+        let flat = matches!(value, Value::Tensor(tensor) if tensor.shape().len() == 2);
+        Ok(Picture { image, flat })
     }
 
     /// The value of a picture made of this one.
     pub(crate) fn made(&self, image: Image) -> Value {
-        picture_value(image, self.grey)
+        picture_value(image, self.flat)
     }
 }
 
-/// A colour picture, or the samples of a grey one, `[height, width]`.
+/// A colour picture, or the samples of a grey one, with a dimension for the channel unless `flat`.
 pub(crate) fn picture_value(image: Image, flat: bool) -> Value {
     match tensor_ops::image_value(&image) {
         Some(image) => Value::Image(image),

@@ -33,6 +33,11 @@ pub trait Handler: Send {
         Signature::default()
     }
 
+    /// The names of the classes, by their numbers; empty where there are none.
+    fn labels(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A request that this handler would take, for trying out a network when it is loaded. `None` where only clients
     /// know what the network takes.
     fn example(&self) -> Option<Input> {

@@ -54,6 +54,10 @@ impl Handler for ImageClassifier {
         of_payload(Type::Image, Type::Json)
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(picture::example())
     }

@@ -100,6 +100,10 @@ impl Handler for ImageSegmenter {
         of_payload(Type::Image, output.parse().unwrap_or_default())
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(picture::example())
     }

@@ -75,6 +75,11 @@ impl Labels {
         self.0.len()
     }
 
+    /// The names of all these classes.
+    pub(crate) fn names(&self) -> Vec<String> {
+        (0..self.len()).map(|class| self.name(class)).collect()
+    }
+
     /// `{label: probability, …}` in the order given.
     pub(crate) fn answer(&self, classes: Vec<(usize, f32)>) -> Value {
         Value::map(

@@ -122,6 +122,10 @@ impl Handler for ObjectDetector {
         of_payload(Type::Image, Type::list(Type::Json))
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(picture::example())
     }

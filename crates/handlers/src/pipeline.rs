@@ -36,8 +36,6 @@ impl Pipeline {
         let parameters = Parameters::read(context)?;
         let graph = spec::read(context, &parameters)?;
         let batched = parameters.flag("batched")?.unwrap_or(true);
-        // Whoever asks for types reads it.
-        parameters.anything("signature");
         parameters.finish()?;
         Ok(Pipeline {
             plan: Arc::new(Plan::new(Arc::new(graph), 0)),

@@ -1,6 +1,9 @@
 //! What a vision handler does to a picture before the network sees it: resize, crop, pad, normalise.
 //!
-//! The steps and their default values are torchvision's; the settings replace them one by one.
+//! The steps and their default values are torchvision's; the settings replace them one by one. Where they allow it, a
+//! request says itself how large its picture is to become.
+
+mod asked;
 
 use image_ops::{
     ChannelOrder, DecodeLimits, Image, ImageError, Kernel, Normalize, Window, center_crop, resize,
@@ -12,6 +15,7 @@ use crate::batch::Layout;
 use crate::parameters::Parameters;
 use crate::picture::{self, Picture};
 use crate::{Bucketing, ModelContext};
+use asked::AskedSide;
 
 /// The steps, as the settings have them.
 #[derive(Debug)]
@@ -20,6 +24,8 @@ pub(crate) struct Preparation {
     grey: bool,
     kernel: Kernel,
     resize: Resize,
+    /// How a request may say the side that `resize` speaks of.
+    asked: Option<AskedSide>,
     crop: Option<(u32, u32)>,
     /// The least width and height; smaller pictures are padded on the right and below.
     pad_to: Option<(u32, u32)>,
@@ -77,7 +83,7 @@ impl Preparation {
             }
         };
         let pad_to = parameters.size("pad_to")?;
-        let resize = read_resize(parameters)?;
+        let (resize, asked) = read_resize(parameters)?;
         let crop = read_crop(parameters)?.unwrap_or_else(|| {
             // A default crop belongs to the default way of resizing.
             let as_default =
@@ -107,6 +113,7 @@ impl Preparation {
             grey,
             kernel: read_kernel(parameters)?,
             resize: resize.unwrap_or(defaults.resize),
+            asked,
             crop,
             pad_to,
             padding: std::array::from_fn(|channel| {
@@ -120,9 +127,12 @@ impl Preparation {
     pub(crate) fn prepare(&self, input: &Input) -> Result<Prepared, JobError> {
         match picture::read(input, &self.limits)? {
             Picture::Tensor(tensor) => Ok(Prepared::Tensor(tensor)),
-            Picture::Image(image) => self.frame(image).map_err(|error| {
-                JobError::bad_input(format!("the picture cannot be used: {error}"))
-            }),
+            Picture::Image(image) => {
+                let resize = self.resize_for(input)?;
+                self.frame(image, resize).map_err(|error| {
+                    JobError::bad_input(format!("the picture cannot be used: {error}"))
+                })
+            }
         }
     }
 
@@ -140,14 +150,27 @@ impl Preparation {
         self.crop.is_some()
     }
 
-    fn frame(&self, image: Image) -> Result<Prepared, ImageError> {
+    /// How the picture of this request is resized.
+    fn resize_for(&self, input: &Input) -> Result<Resize, JobError> {
+        let asked = match &self.asked {
+            Some(asked) => asked.of(input)?,
+            None => None,
+        };
+        Ok(match (self.resize, asked) {
+            (Resize::LongestSide(_), Some(side)) => Resize::LongestSide(side),
+            (Resize::ShortestSide(_), Some(side)) => Resize::ShortestSide(side),
+            (resize, _) => resize,
+        })
+    }
+
+    fn frame(&self, image: Image, resize: Resize) -> Result<Prepared, ImageError> {
         let original = (image.width(), image.height());
         let image = if self.grey {
             image.to_grey()
         } else {
             image.into_rgb()
         };
-        let image = self.resized(image)?;
+        let image = self.resized(image, resize)?;
         let (image, window) = match self.crop {
             None => {
                 let whole = Window::whole(&image);
@@ -174,9 +197,9 @@ impl Preparation {
         })
     }
 
-    fn resized(&self, image: Image) -> Result<Image, ImageError> {
+    fn resized(&self, image: Image, resize_to: Resize) -> Result<Image, ImageError> {
         let (width, height) = (image.width(), image.height());
-        let wanted = match self.resize {
+        let wanted = match resize_to {
             Resize::None => return Ok(image),
             Resize::LongestSide(side) => size::fit_longest_side(width, height, side),
             Resize::ShortestSide(side) => size::fit_shortest_side(width, height, side),
@@ -296,15 +319,18 @@ fn read_kernel(parameters: &Parameters<'_>) -> Result<Kernel, LoadError> {
     }
 }
 
-/// `resize: n | [w, h] | {longest_side: n} | {shortest_side: n} | {exact: [w, h]} | none`, or `input_size: [w, h]`.
-fn read_resize(parameters: &Parameters<'_>) -> Result<Option<Resize>, LoadError> {
+/// `resize: n | [w, h] | {longest_side: n} | {shortest_side: n} | {exact: [w, h]} | none`, or `input_size: [w, h]`; and, beside
+/// a side in such braces, how requests may ask for another.
+fn read_resize(
+    parameters: &Parameters<'_>,
+) -> Result<(Option<Resize>, Option<AskedSide>), LoadError> {
     let input_size = parameters.size("input_size")?;
     if parameters.is_none("resize") {
-        return Ok(Some(match input_size {
-            None => Resize::None,
-            Some((width, height)) => Resize::Exact(width, height),
-        }));
+        let resize =
+            input_size.map_or(Resize::None, |(width, height)| Resize::Exact(width, height));
+        return Ok((Some(resize), None));
     }
+    let mut asked = None;
     let resize = match parameters.section("resize")? {
         Some(section) => {
             let longest = section.side("longest_side")?.map(Resize::LongestSide);
@@ -312,6 +338,10 @@ fn read_resize(parameters: &Parameters<'_>) -> Result<Option<Resize>, LoadError>
             let exact = section
                 .size("exact")?
                 .map(|(width, height)| Resize::Exact(width, height));
+            asked = AskedSide::read(&section)?;
+            if asked.is_some() && exact.is_some() {
+                return Err(section.refuse("asked_by", "goes with longest_side or shortest_side"));
+            }
             section.finish()?;
             let mut rules = [longest, shortest, exact].into_iter().flatten();
             match (rules.next(), rules.next()) {
@@ -335,8 +365,8 @@ fn read_resize(parameters: &Parameters<'_>) -> Result<Option<Resize>, LoadError>
         (Some(_), Some(_)) => {
             Err(parameters.refuse("input_size", "says the same as `resize`: give only one"))
         }
-        (resize, None) => Ok(resize),
-        (None, Some((width, height))) => Ok(Some(Resize::Exact(width, height))),
+        (resize, None) => Ok((resize, asked)),
+        (None, Some((width, height))) => Ok((Some(Resize::Exact(width, height)), None)),
     }
 }
 

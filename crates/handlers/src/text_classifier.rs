@@ -129,6 +129,10 @@ impl Handler for TextClassifier {
         of_payload(Type::Any, Type::Json)
     }
 
+    fn labels(&self) -> Vec<String> {
+        self.labels.names()
+    }
+
     fn example(&self) -> Option<Input> {
         Some(Input::body(
             "text/plain",

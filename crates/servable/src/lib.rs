@@ -47,6 +47,11 @@ pub trait Loader: Send + Sync {
         Signature::default()
     }
 
+    /// The names of the classes that the model tells apart, by their numbers; empty where it has none.
+    fn labels(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the
     /// contrary changes nothing; where they may, an archive may still forbid it. Asked once, before anything is loaded.
     fn merges(&self) -> bool {

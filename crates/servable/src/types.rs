@@ -26,7 +26,7 @@ pub enum Type {
     Bytes,
     /// Whatever has a JSON form: null, booleans, numbers, text, lists and objects of these, tensors.
     Json,
-    /// A picture, as a file or as samples. Bytes may fit.
+    /// A picture: a file, samples, or numbers `float32 [channels, height, width]` that a network takes as they are.
     Image,
     /// `float32 [n, 6]`: left, top, right, bottom in pixels, confidence, class.
     Boxes,

@@ -168,10 +168,11 @@ pub enum NoWorker {
 impl Error {
     /// After how long it is worth trying again, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
-        let why = match self {
-            Error::NoWorker { why, .. } => why,
-            Error::Node(failure) => return failure.cause.retry_after(),
-            _ => return None,
+        if let Error::Node(failure) = self {
+            return failure.cause.retry_after();
+        }
+        let Error::NoWorker { why, .. } = self else {
+            return None;
         };
         match why {
             NoWorker::QueueFull { retry_after, .. } | NoWorker::QueueHeavy { retry_after, .. } => {

@@ -552,6 +552,7 @@ impl Serving {
             max: settings.most_workers(),
         };
         let signature = loader.signature();
+        let labels = loader.labels();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         Arc::new(Model {
@@ -566,6 +567,7 @@ impl Serving {
             scale: Mutex::new(scale),
             pool,
             signature,
+            labels,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),

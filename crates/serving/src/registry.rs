@@ -37,6 +37,8 @@ pub struct Model {
     pub pool: Pool,
     /// What it takes and gives, as far as its archive says.
     pub signature: Signature,
+    /// The names of the classes that it tells apart, by their numbers; empty where it has none.
+    pub labels: Vec<String>,
     /// For requests that name this version, and for those that name none.
     pub metrics: ModelMetrics,
     pub default_metrics: ModelMetrics,

@@ -103,6 +103,10 @@ impl Loader for ScriptedLoader {
     fn merges(&self) -> bool {
         !self.apart
     }
+
+    fn labels(&self) -> Vec<String> {
+        ["sand", "rock"].map(str::to_owned).into()
+    }
 }
 
 struct Scripted {

@@ -39,6 +39,7 @@ pub struct TorchLoader {
     weights: PathBuf,
     bucketing: Bucketing,
     signature: Signature,
+    labels: Vec<String>,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
 
@@ -48,11 +49,13 @@ impl TorchLoader {
         // First, because a handler in Python explains whatever else is strange about an archive.
         let handler = make_handler(&files)?;
         let signature = handlers::signature(handler.as_ref(), &context(&files))?;
+        let (bucketing, labels) = (handler.bucketing(), handler.labels());
         let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
-            bucketing: handler.bucketing(),
+            bucketing,
+            labels,
             signature,
             modules: Mutex::default(),
         })
@@ -93,6 +96,10 @@ impl Loader for TorchLoader {
 
     fn signature(&self) -> Signature {
         self.signature.clone()
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.labels.clone()
     }
 }
 

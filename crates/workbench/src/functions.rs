@@ -50,6 +50,9 @@ fn unknown(name: &str) -> String {
     format!("there is no function `{}`{near}", printable(name))
 }
 
+/// The default of what is switched off where it is left out.
+const NONE: &str = "none";
+
 /// A few lines of the list.
 fn entry(about: &About, colour: bool) -> String {
     let mut inputs: Vec<String> = about
@@ -71,10 +74,11 @@ fn entry(about: &About, colour: bool) -> String {
         about.summary
     );
     for parameter in about.parameters {
-        let default = parameter.default.map_or_else(
-            || " (required)".to_owned(),
-            |default| format!(" = {default}"),
-        );
+        let default = match parameter.default {
+            None => " (required)".to_owned(),
+            Some(NONE) => String::new(),
+            Some(default) => format!(" = {default}"),
+        };
         let _ = writeln!(
             text,
             "    {}: {}{default}",
@@ -111,6 +115,7 @@ fn page(about: &About, colour: bool) -> String {
         .map(|parameter| {
             let default = match parameter.default {
                 None => "required".to_owned(),
+                Some(NONE) => "optional".to_owned(),
                 Some(default) => format!("= {default}"),
             };
             [
@@ -128,7 +133,7 @@ fn page(about: &About, colour: bool) -> String {
     }
     let _ = write!(text, "\n{}\n  {}\n", title("Gives"), about.output);
     if !about.details.is_empty() {
-        let _ = write!(text, "\n{}\n", about.details);
+        let _ = write!(text, "\n{}\n", wrapped(about.details));
     }
     let _ = write!(text, "\n{}\n", title("Example"));
     for line in about.example.lines() {
@@ -137,9 +142,9 @@ fn page(about: &About, colour: bool) -> String {
     text
 }
 
-/// Rows whose first columns are aligned. The second, which may be long, is given up beyond a bound.
+/// Rows whose columns are aligned. What is too long for the second has the rest on a line of its own.
 fn columns(rows: &[[String; 4]]) -> String {
-    const WIDEST: usize = 32;
+    const WIDEST: usize = 48;
     let width = |column: usize| {
         let cells = rows.iter().map(|row| row[column].chars().count());
         cells.filter(|width| *width <= WIDEST).max().unwrap_or(0)
@@ -147,10 +152,38 @@ fn columns(rows: &[[String; 4]]) -> String {
     let (names, values, defaults) = (width(0), width(1), width(2));
     let mut text = String::new();
     for [name, value, default, about] in rows {
-        let line = format!("  {name:names$}  {value:values$}  {default:defaults$}  {about}");
+        let mut line = format!("  {name:names$}  {value:values$}");
+        if value.chars().count() > WIDEST {
+            let _ = writeln!(text, "{line}");
+            line = " ".repeat(4 + names + values);
+        }
+        line.push_str(&format!("  {default:defaults$}  {about}"));
         let _ = writeln!(text, "{}", line.trim_end());
     }
     text
+}
+
+/// Lines that fit a terminal.
+fn wrapped(text: &str) -> String {
+    const WIDTH: usize = 100;
+    let mut lines = Vec::new();
+    for long in text.lines() {
+        let mut line = String::new();
+        for word in long.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                let indent = if long.starts_with("- ") { "  " } else { "" };
+                lines.push(std::mem::replace(&mut line, indent.to_owned()));
+                line.push_str(word);
+                continue;
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join("\n")
 }
 
 /// Markdown's marks are for pages.
@@ -207,6 +240,23 @@ mod tests {
                 assert!(page.contains(name), "{name}: {page}");
             }
         }
+    }
+
+    #[test]
+    fn long_lines_are_wrapped_and_lists_stay_lists() {
+        let word = "word ".repeat(15);
+        let (word, expected) = (word.trim(), "- one\n\n- word");
+        let text = wrapped(&format!("- one\n\n- {word} and {word}"));
+        assert!(text.starts_with(expected), "{text}");
+        assert!(
+            text.lines().all(|line| line.chars().count() <= 100),
+            "{text}"
+        );
+        assert!(
+            text.lines().last().expect("a line").starts_with("  word"),
+            "{text}"
+        );
+        assert_eq!(text.split_whitespace().count(), 2 + 1 + 15 + 1 + 15);
     }
 
     #[test]

@@ -19,9 +19,9 @@ pub(crate) fn run(args: &Lint, output: &mut Output) -> Result<(), Error> {
     let mut total = Total::default();
     let mut documents = Vec::new();
     for path in &paths {
-        let checked = sources::one(path).and_then(|source| {
+        let checked = sources::one(path).map(|source| {
             let problems = dag::check(&source.text, &Functions, Options::default()).problems;
-            Ok((source, problems))
+            (source, problems)
         });
         match checked {
             Ok((source, problems)) => {

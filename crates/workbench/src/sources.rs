@@ -18,21 +18,21 @@ pub(crate) struct Source {
 /// The spec of a file or of a workflow's folder.
 pub(crate) fn one(path: &Path) -> Result<Source, Error> {
     // Says more plainly than the archive's reader that nothing is there.
-    let metadata = fs::metadata(path).map_err(|source| Error::File {
-        path: path.to_owned(),
-        source,
-    })?;
     let failed = |source| Error::File {
         path: path.to_owned(),
         source,
     };
+    fs::metadata(path).map_err(failed)?;
     let unpacked = tempfile::tempdir().map_err(failed)?;
     // Neither spec nor manifest need say a name to be checked.
     let opened =
         archive::open_workflow(path, unpacked.path(), &Limits::default(), Some("workflow"));
-    let files = opened.map_err(|error| match error {
-        ArchiveError::Io { .. } if metadata.is_file() => Error::Usage(error.to_string()),
-        other => Error::Archive(other),
+    let files = opened.map_err(|error| {
+        if matches!(error, ArchiveError::Io { .. }) {
+            Error::Usage(error.to_string())
+        } else {
+            Error::Archive(error)
+        }
     })?;
     let file = if is_spec(path) {
         path.to_owned()

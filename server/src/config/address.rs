@@ -22,6 +22,7 @@ pub enum Role {
     Inference,
     Management,
     Metrics,
+    Front,
 }
 
 /// What a value that [`Address::parse`] refuses should have been.
@@ -66,6 +67,7 @@ impl Role {
             (Role::Management, true) => 8444,
             (Role::Metrics, false) => 8082,
             (Role::Metrics, true) => 8445,
+            (Role::Front, _) => 5000,
         }
     }
 }
@@ -158,6 +160,7 @@ mod tests {
             (Role::Inference, 80, 443),
             (Role::Management, 8081, 8444),
             (Role::Metrics, 8082, 8445),
+            (Role::Front, 5000, 5000),
         ] {
             check("http://h", role, &format!("http://h:{http}"));
             check("https://h", role, &format!("https://h:{https}"));

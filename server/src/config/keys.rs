@@ -193,6 +193,9 @@ pub static KEYS: &[Key] = &[
         "Where models are registered, scaled and described."),
     key("metrics_address", Address(Role::Metrics), "http://127.0.0.1:8082",
         "Where metrics are scraped."),
+    key("fronts", Text, "",
+        "Services of other APIs in front of the models: `NAME[=address]` between commas, where NAME is `max` (see \
+         [guides/segmenter.md](guides/segmenter.md)) or the file of a document (see [fronts.md](fronts.md)). Also `--max-front`.").ours(),
     key("grpc_inference_address", Text, "127.0.0.1", "Host of the gRPC inference service.").later(),
     key("grpc_inference_port", COUNT, "7070", "Port of the gRPC inference service.").later(),
     key("grpc_inference_max_connection_age_ms", COUNT, "",

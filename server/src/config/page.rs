@@ -12,7 +12,8 @@ Settings come from four sources; the first that has a key decides.
 
 1. Environment variables, `TS_` and the key in upper case (the exceptions are named below), but only if the file says
    `enable_envvars_config=true`.
-2. The command line: `--model-store`, `--workflow-store`, `--models`, `--workflows`, `--cpp-log-config` and `--plugins-path`;
+2. The command line: `--model-store`, `--workflow-store`, `--models`, `--workflows`, `--max-front`, `--cpp-log-config` and
+   `--plugins-path`;
    `--enable-model-api` and `--disable-token-auth` can only switch on.
 3. One file: the one that the environment variable `TS_CONFIG_FILE` names, else the one of `--ts-config`, else (unless
    `--no-config-snapshots` is given) the newest snapshot, else `config.properties` in the working directory if there is

@@ -9,6 +9,7 @@ use super::keys::{self, KEYS, Key, State};
 use super::properties::{self, Entry};
 use super::report::{Origin, Report};
 use crate::args::Args;
+use crate::front::MAX;
 use crate::snapshot::MODELS_KEY;
 
 /// The configuration the server is shipped with; it holds the defaults.
@@ -119,6 +120,7 @@ impl Layer for Flags<'_> {
             "load_models" => ("--models", Some(args.models.join(","))),
             "load_workflows" if args.workflows.is_empty() => return None,
             "load_workflows" => ("--workflows", Some(args.workflows.join(","))),
+            "fronts" => ("--max-front", args.max_front.as_deref().map(max_front)),
             "cpp_log_config" => ("--cpp-log-config", args.cpp_log_config.clone()),
             "plugins_path" => ("--plugins-path", args.plugins_path.clone()),
             // These two can only be switched on.
@@ -132,6 +134,14 @@ impl Layer for Flags<'_> {
             value,
             origin: Origin::Flag(flag),
         })
+    }
+}
+
+/// The front `max`, at that address if there is one.
+fn max_front(address: &str) -> String {
+    match address {
+        "" => MAX.to_owned(),
+        address => format!("{MAX}={address}"),
     }
 }
 

@@ -382,3 +382,62 @@ fn strict_refuses_what_deserves_a_warning() {
         "info: accepted, without effect until a later release: model_metrics_auto_detect",
     );
 }
+
+#[test]
+fn fronts_are_opened_where_the_flag_or_the_file_says() {
+    let document = "name: mine\naddress: http://h:7\nroutes: []";
+    let check = |flags: &str, lines: &str, expected: &[&str]| {
+        let flags = format!("--start --model-store store --ts-config c --ncs {flags}");
+        let start = Start::new(&flags)
+            .file("c", lines)
+            .file("f/mine.yaml", document);
+        let fronts = start.config().fronts;
+        let found: Vec<String> = fronts
+            .iter()
+            .map(|front| format!("{} {}", front.name, front.address))
+            .collect();
+        assert_eq!(found, expected, "{flags} {lines}");
+    };
+    check("", "", &[]);
+    check("--max-front", "", &["max http://127.0.0.1:5000"]);
+    check(
+        "--max-front=http://0.0.0.0",
+        "",
+        &["max http://0.0.0.0:5000"],
+    );
+    check(
+        "--max-front=unix:/x",
+        "fronts=f/mine.yaml",
+        &["max unix:/x"],
+    );
+    check(
+        "",
+        "fronts=f/mine.yaml, max=http://[::1]:9",
+        &["mine http://h:7", "max http://[::1]:9"],
+    );
+}
+
+#[test]
+fn a_front_that_cannot_be_opened_refuses_the_start() {
+    let check = |lines: &str, expected: &str| {
+        let start = Start::new("--start --model-store store --ts-config c --ncs").file("c", lines);
+        let expected = format!("Invalid configuration: c:1: fronts: {expected}");
+        let start = start.file(
+            "bad.yaml",
+            "name: n\naddress: http://h\nroutes: [{path: /}]",
+        );
+        assert_eq!(start.says(), expected, "{lines}");
+    };
+    check(
+        "fronts=gone",
+        "gone: there is no front of that name (shipped is max), and no such file",
+    );
+    check(
+        "fronts=max=5000",
+        "max: invalid address `5000`: expected http://host[:port], https://host[:port] or unix:/path",
+    );
+    check(
+        "fronts=bad.yaml",
+        "bad.yaml: GET /: expected one of predict, labels, json, file and `swagger: true`",
+    );
+}

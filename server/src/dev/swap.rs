@@ -5,10 +5,12 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dag::Problem;
+use archive::WorkflowFiles;
+use dag::{Graph, Problem};
 use functions::Functions;
 use serving::workflow::WorkflowRegistration;
 use serving::{Error, Registration, Serving};
+use tokio::task::spawn_blocking;
 use workbench::{Tone, excerpt};
 
 use super::House;
@@ -21,8 +23,28 @@ pub(super) struct Live {
     pub(super) version: String,
     /// How often it has been replaced.
     changes: u64,
-    /// What else in the folder it leans on: models that a workflow names.
-    pub(super) needs: Vec<PathBuf>,
+}
+
+/// A workflow whose spec is sound, as far as it can say by itself.
+pub(super) struct Spec {
+    files: WorkflowFiles,
+    graph: Graph,
+    /// What it was warned of, which has been told.
+    problems: Vec<Problem>,
+    /// Of its file, for messages.
+    file: String,
+    folder: PathBuf,
+}
+
+impl Spec {
+    /// Where in the folder its models would lie, of those that its own folder does not have.
+    pub(super) fn needs(&self) -> Vec<PathBuf> {
+        let urls = self.graph.models.iter().map(|model| Path::new(&model.url));
+        let goes_down = |part: Component<'_>| matches!(part, Component::Normal(_));
+        urls.filter(|url| url.components().all(goes_down))
+            .map(|url| self.folder.join(url))
+            .collect()
+    }
 }
 
 /// Why the new state does not serve. The details have been told.
@@ -72,22 +94,18 @@ pub(super) async fn model(
             Err(error) => Err(error),
         },
     };
-    let (name, version) = swapped.map_err(|error| {
-        house.say(Tone::Bad, &error.to_string());
-        Failure::Refused
-    })?;
+    let (name, version) = swapped.map_err(|error| refused(house, &error))?;
     Ok(Live {
         name,
         version,
         changes: live.map_or(0, |live| live.changes + 1),
-        needs: Vec::new(),
     })
 }
 
 /// Name and version of the model in a folder.
 async fn opened_model(serving: &Arc<Serving>, url: String) -> Result<(String, String), Error> {
     let serving = Arc::clone(serving);
-    let opened = tokio::task::spawn_blocking(move || serving.store.fetch(&url));
+    let opened = spawn_blocking(move || serving.store.fetch(&url));
     let files = opened
         .await
         .map_err(|_| Error::InvalidModel("opening it panicked".into()))??;
@@ -121,37 +139,41 @@ async fn register_model(
     Ok((name, version))
 }
 
+/// Opens and checks a workflow's spec.
+pub(super) async fn read(house: &House, item: &Item) -> Result<Spec, Failure> {
+    let (serving, url) = (Arc::clone(&house.serving), item.url.clone());
+    let opened = spawn_blocking(move || serving.workflow_store().fetch(&url, None)).await;
+    let opened =
+        opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
+    let files = opened.map_err(|error| refused(house, &error))?;
+    let file = house.shown_spec(item, &files.spec_file);
+    let checked = dag::check(&files.spec, &Functions, dag::Options::default());
+    let failure = tell(house, &file, &files.spec, &checked.problems);
+    Ok(Spec {
+        graph: checked.graph.ok_or(failure)?,
+        problems: checked.problems,
+        files,
+        file,
+        folder: house.folder.clone(),
+    })
+}
+
 /// A workflow's version counts on behind a `+` each time it is replaced: its models are registered under it, the new ones
 /// while the old ones still answer.
 pub(super) async fn workflow(
     house: &House,
     item: &Item,
+    spec: Spec,
     live: Option<&Live>,
 ) -> Result<Live, Failure> {
     let serving = &house.serving;
-    let refused = |error: &Error| {
-        house.say(Tone::Bad, &error.to_string());
-        Failure::Refused
-    };
-    let (opening, url) = (Arc::clone(serving), item.url.clone());
-    let opened =
-        tokio::task::spawn_blocking(move || opening.workflow_store().fetch(&url, None)).await;
-    let opened =
-        opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
-    let files = opened.map_err(|error| refused(&error))?;
-    let file = house.shown_spec(item, &files.spec_file);
-    let tell = |problems: &[Problem]| {
-        for problem in problems {
-            house.say_painted(&excerpt(&file, &files.spec, problem, house.colour));
-        }
-        Failure::Errors(problems.iter().filter(|problem| problem.is_error()).count())
-    };
-    let checked = dag::check(&files.spec, &Functions, dag::Options::default());
-    let failure = tell(&checked.problems);
-    let graph = checked.graph.ok_or(failure)?;
-
-    let stated = files.version.clone().unwrap_or_else(|| "1.0".to_owned());
-    let before = live.filter(|live| live.name == files.name);
+    let name = &spec.files.name;
+    let stated = spec
+        .files
+        .version
+        .clone()
+        .unwrap_or_else(|| "1.0".to_owned());
+    let before = live.filter(|live| live.name == *name);
     let changes = before.map_or(0, |before| before.changes + 1);
     let version = match changes {
         0 => stated,
@@ -159,33 +181,30 @@ pub(super) async fn workflow(
     };
     let registration = WorkflowRegistration {
         url: Some(item.url.clone()),
-        name: Some(files.name.clone()),
+        name: Some(name.clone()),
         version: Some(version.clone()),
         at_startup: true,
         ..WorkflowRegistration::default()
     };
     let registered = serving.register_workflow(registration).await;
-    registered.map_err(|error| match &error {
-        Error::InvalidGraph { problems, .. } => {
-            let news: Vec<Problem> = problems
-                .iter()
-                .filter(|problem| !checked.problems.contains(problem))
-                .cloned()
-                .collect();
-            tell(&news)
+    registered.map_err(|error| {
+        if let Error::InvalidGraph { problems, .. } = &error {
+            let is_new = |problem: &&Problem| !spec.problems.contains(problem);
+            let news: Vec<Problem> = problems.iter().filter(is_new).cloned().collect();
+            return tell(house, &spec.file, &spec.files.spec, &news);
         }
+        let Error::WorkflowFailed { failures, .. } = &error else {
+            return refused(house, &error);
+        };
         // One line for each model.
-        Error::WorkflowFailed { failures, .. } => {
-            for (model, error) in failures {
-                house.say(Tone::Bad, &format!("{model}: {error}"));
-            }
-            Failure::Refused
+        for (model, error) in failures {
+            house.say(Tone::Bad, &format!("{model}: {error}"));
         }
-        other => refused(other),
+        Failure::Refused
     })?;
     if before.is_some() {
-        let chosen = serving.set_default_workflow(&files.name, &version).await;
-        chosen.map_err(|error| refused(&error))?;
+        let chosen = serving.set_default_workflow(name, &version).await;
+        chosen.map_err(|error| refused(house, &error))?;
     }
     if let Some(old) = live.cloned() {
         let serving = Arc::clone(serving);
@@ -195,16 +214,21 @@ pub(super) async fn workflow(
             let _ = serving.unregister_workflow(&old.name, version).await;
         });
     }
-    let urls = graph.models.iter().map(|model| Path::new(&model.url));
-    let inside = urls.filter(|url| {
-        url.components()
-            .all(|part| matches!(part, Component::Normal(_)))
-    });
-    let needs = inside.map(|url| house.folder.join(url));
     Ok(Live {
-        name: files.name.clone(),
+        name: name.clone(),
         version,
         changes,
-        needs: needs.filter(|path| path.exists()).collect(),
     })
+}
+
+fn tell(house: &House, file: &str, spec: &str, problems: &[Problem]) -> Failure {
+    for problem in problems {
+        house.say_painted(&excerpt(file, spec, problem, house.colour));
+    }
+    Failure::Errors(problems.iter().filter(|problem| problem.is_error()).count())
+}
+
+fn refused(house: &House, error: &Error) -> Failure {
+    house.say(Tone::Bad, &error.to_string());
+    Failure::Refused
 }

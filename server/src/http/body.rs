@@ -25,28 +25,53 @@ pub struct BodyLimits {
     pub memory: Memory,
 }
 
+/// A part, and what it is called where it is a file of a form.
+pub(super) struct Field {
+    pub(super) part: Part,
+    pub(super) file_name: Option<String>,
+}
+
+impl From<Part> for Field {
+    fn from(part: Part) -> Self {
+        Field {
+            part,
+            file_name: None,
+        }
+    }
+}
+
 /// Reads a body into the parts that TorchServe makes of it: each form field is a part, and anything else is one part
 /// named `body`.
-pub(super) async fn read_parts(
+pub(super) async fn read_fields(
     headers: &HeaderMap,
     body: Body,
     limits: &BodyLimits,
     claim: &mut Claim,
-) -> Result<Vec<Part>, Failure> {
+) -> Result<Vec<Field>, Failure> {
     let bytes = read(headers, body, limits, claim).await?;
     let content_type = text_header(headers, header::CONTENT_TYPE);
     let mime = content_type.split(';').next().unwrap_or_default().trim();
     if mime.eq_ignore_ascii_case("multipart/form-data") {
         multipart(bytes, content_type).await
     } else if mime.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        Ok(form(&bytes))
+        // curl calls whatever it sends with `-d` or `--data-binary` a form.
+        Ok(match other_than_a_form(&bytes) {
+            None => form(&bytes),
+            Some(content_type) => vec![whole(bytes, content_type)],
+        })
     } else {
-        Ok(vec![Part {
-            name: "body".into(),
-            content_type: mime.to_owned(),
-            value: Value::Bytes(bytes),
-        }])
+        Ok(vec![whole(bytes, mime)])
     }
+}
+
+/// A body that is no form.
+fn whole(bytes: Bytes, content_type: &str) -> Field {
+    let part = Part {
+        name: "body".into(),
+        content_type: content_type.into(),
+        value: Value::Bytes(bytes),
+    };
+    part.into()
 }
 
 /// The whole body as it is. What it holds is counted on `claim` as it arrives.
@@ -113,7 +138,7 @@ async fn next_frame(body: &mut Body, stall: Duration) -> Result<Option<Frame<Byt
     }
 }
 
-async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failure> {
+async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Field>, Failure> {
     let broken =
         |error: multer::Error| Failure::bad_request(format!("malformed multipart body: {error}"));
     let boundary = multer::parse_boundary(content_type).map_err(broken)?;
@@ -130,21 +155,33 @@ async fn multipart(bytes: Bytes, content_type: &str) -> Result<Vec<Part>, Failur
             (Some(_), Some(mime)) => mime.essence_str().to_owned(),
             _ => String::new(),
         };
+        let file_name = field.file_name().map(str::to_owned);
         let value = Value::Bytes(field.bytes().await.map_err(broken)?);
-        put(
-            &mut parts,
-            Part {
-                name,
-                content_type,
-                value,
-            },
-        );
+        let part = Part {
+            name,
+            content_type,
+            value,
+        };
+        put(&mut parts, Field { part, file_name });
     }
     Ok(parts)
 }
 
+/// The type of what is said to be a form and cannot be one: whoever makes a form encodes brackets, control characters, and
+/// bytes that are no text.
+fn other_than_a_form(bytes: &[u8]) -> Option<&'static str> {
+    if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
+        return Some("application/json");
+    }
+    let is_text = std::str::from_utf8(bytes).is_ok()
+        && !bytes
+            .iter()
+            .any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
+    (!is_text).then_some("")
+}
+
 /// Fields without a `=` do not count, which is why a bare `curl -d x` reaches the handler as an empty row.
-fn form(bytes: &[u8]) -> Vec<Part> {
+fn form(bytes: &[u8]) -> Vec<Field> {
     let mut parts = Vec::new();
     for pair in bytes
         .split(|&byte| byte == b'&')
@@ -152,24 +189,23 @@ fn form(bytes: &[u8]) -> Vec<Part> {
     {
         for (name, value) in form_urlencoded::parse(pair) {
             let value = Value::Bytes(Bytes::from(value.into_owned()));
-            put(
-                &mut parts,
-                Part {
-                    name: name.into_owned(),
-                    content_type: String::new(),
-                    value,
-                },
-            );
+            let part = Part {
+                name: name.into_owned(),
+                content_type: String::new(),
+                value,
+            };
+            put(&mut parts, part.into());
         }
     }
     parts
 }
 
 /// Of two parts with one name the later counts.
-fn put(parts: &mut Vec<Part>, part: Part) {
-    match parts.iter_mut().find(|existing| existing.name == part.name) {
-        Some(existing) => *existing = part,
-        None => parts.push(part),
+fn put(fields: &mut Vec<Field>, field: Field) {
+    let same = |existing: &&mut Field| existing.part.name == field.part.name;
+    match fields.iter_mut().find(same) {
+        Some(existing) => *existing = field,
+        None => fields.push(field),
     }
 }
 
@@ -203,7 +239,8 @@ mod tests {
         }
         let limits = limits();
         let mut claim = limits.memory.claim();
-        read_parts(&headers, Body::from(body), &limits, &mut claim).await
+        let fields = read_fields(&headers, Body::from(body), &limits, &mut claim).await?;
+        Ok(fields.into_iter().map(|field| field.part).collect())
     }
 
     /// Parts as `name:type=value`.
@@ -237,6 +274,11 @@ mod tests {
         let form = "application/x-www-form-urlencoded";
         check(form, "x", &[]).await;
         check(form, "a=1&b=x%20y&a=2", &["a:=2", "b:=x y"]).await;
+        check(form, "%7Ba=1", &["{a:=1"]).await;
+        let json = " {\"data\": \"a=1\"}";
+        let body = format!("body:application/json={json}");
+        check(form, json, &[&body]).await;
+        check(form, "BM\0\0=&", &["body:=BM\0\0=&"]).await;
         let multipart = "multipart/form-data; boundary=Z";
         check(
             multipart,

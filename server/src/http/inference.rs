@@ -11,6 +11,7 @@ use axum::routing::any;
 use servable::{Input, Part, Task, Value};
 
 use super::answer::output_response;
+use super::body::Field;
 use super::memory::Claim;
 use super::segments::Segments;
 use super::{App, RequestId, body, health, openapi, workflow};
@@ -220,24 +221,35 @@ pub(super) async fn read_input(
     request: Request,
     query: HashMap<String, String>,
 ) -> Result<Received, Failure> {
+    read_fields(app, id, request, |fields| {
+        let from_query = query
+            .into_iter()
+            .filter(|(name, _)| fields.iter().all(|field| field.part.name != *name))
+            .map(|(name, value)| Part {
+                name,
+                content_type: String::new(),
+                value: Value::Bytes(value.into()),
+            });
+        let from_query: Vec<Part> = from_query.collect();
+        let from_body = fields.into_iter().map(|field| field.part);
+        from_query.into_iter().chain(from_body).collect()
+    })
+    .await
+}
+
+/// Body and headers as an input of the parts that `choose` makes of the body's fields.
+pub(super) async fn read_fields(
+    app: &App,
+    id: &RequestId,
+    request: Request,
+    choose: impl FnOnce(Vec<Field>) -> Vec<Part>,
+) -> Result<Received, Failure> {
     let (head, body) = request.into_parts();
     let patience = patience(&head.headers)?;
     let limits = &app.settings.body;
     let mut claim = limits.memory.claim();
-    let parts = body::read_parts(&head.headers, body, limits, &mut claim).await?;
-    let from_query = query
-        .into_iter()
-        .filter(|(name, _)| parts.iter().all(|part| part.name != *name))
-        .map(|(name, value)| Part {
-            name,
-            content_type: String::new(),
-            value: Value::Bytes(value.into()),
-        });
-    let parts = from_query
-        .collect::<Vec<_>>()
-        .into_iter()
-        .chain(parts)
-        .collect();
+    let fields = body::read_fields(&head.headers, body, limits, &mut claim).await?;
+    let parts = choose(fields);
     let input = Input {
         id: id.0.to_string(),
         task: Task::Predict,

@@ -138,10 +138,14 @@ async fn register(app: &App, query: HashMap<String, String>, request: Request) -
 
 /// What a source says is of workflows here, and not of models.
 fn registration_failure(error: Error) -> Failure {
-    let kind = match &error {
-        Error::Source(SourceError::Refused(_)) => Some("WorkflowNotFoundException"),
-        Error::Source(SourceError::Exists(_)) => Some("FileAlreadyExistsException"),
-        _ => None,
+    let kind = if let Error::Source(source) = &error {
+        match source {
+            SourceError::Refused(_) => Some("WorkflowNotFoundException"),
+            SourceError::Exists(_) => Some("FileAlreadyExistsException"),
+            SourceError::Failed(_) => None,
+        }
+    } else {
+        None
     };
     let failure = Failure::from(error);
     Failure {

@@ -5,7 +5,7 @@ use std::io::{Cursor, Write};
 use serde_json::{Value, json};
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::{Api, BAD, INTERNAL, NOT_ALLOWED, check_failure};
+use super::{Api, BAD, NOT_ALLOWED, check_failure};
 use crate::client::{Answer, Request};
 use crate::fixtures::Model;
 use crate::harness::{Bench, Daemon};
@@ -376,13 +376,15 @@ fn c_5_4_a_node_that_fails_is_named() {
     let (daemon, _management) = with_both();
     let answer = daemon.post("/wfpredict/chain", b"no numbers");
     let failure: Value = answer.json();
-    assert_eq!(answer.status, 500, "{failure}");
+    assert_eq!(answer.status, 400, "{failure}");
     assert_eq!(
         (&failure["code"], &failure["type"], &failure["message"]),
         (
-            &json!(500),
-            &json!(INTERNAL),
-            &json!("Error executing first")
+            &json!(400),
+            &json!(BAD),
+            &json!(
+                "Error executing first: request part `body` is not JSON: expected ident at line 1 column 2"
+            )
         )
     );
     assert_eq!(

@@ -161,6 +161,15 @@ fn what_workflows_cost_is_a_section() {
             batch: 7.5,
             batch_apart: 3.0,
         },
+        forms: Some(Forms {
+            typed_ms: 240.0,
+            steps_ms: 250.0,
+            ratio: Ratio {
+                median: 0.96,
+                least: 0.95,
+                most: 0.98,
+            },
+        }),
     };
     let section = found.section();
     for part in [
@@ -171,6 +180,7 @@ fn what_workflows_cost_is_a_section() {
         "| apart (`merge: false`) | 125 | 3.00 |",
         "**3.20** (3.00 to 3.30) times; the target is 2: met",
         "the target is a mean batch above 8: **not met**",
+        "a node 240 ms, as three models that do\na step each 250 ms, **0.960** (0.950 to 0.980) times",
     ] {
         assert!(section.contains(part), "{part}\n---\n{section}");
     }

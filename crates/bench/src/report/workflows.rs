@@ -11,6 +11,7 @@ pub struct Workflows {
     pub demo: Demo,
     pub chain: Chain,
     pub merging: Merging,
+    pub forms: Option<Forms>,
 }
 
 /// A shipped workflow, asked by one connection. Milliseconds.
@@ -52,6 +53,17 @@ pub struct Merging {
     pub batch_apart: f64,
 }
 
+/// The reading of number plates in both forms of docs/guides/plates.md, one connection each. Milliseconds of a request.
+#[derive(Debug)]
+pub struct Forms {
+    /// Every step a node.
+    pub typed_ms: f64,
+    /// Three models that do a whole step each.
+    pub steps_ms: f64,
+    /// The former for the latter, within each pair of slices.
+    pub ratio: Ratio,
+}
+
 /// What a workflow may add to the work of its nodes, in milliseconds.
 const ADDED_TARGET: f64 = 1.0;
 /// What a node that does nothing may cost, in microseconds.
@@ -68,6 +80,7 @@ impl Workflows {
             demo,
             chain,
             merging,
+            forms,
         } = self;
         let mut text = String::from(
             "## Workflows\n\nWhat a graph costs around its models. One connection; *compute* is the sum over the nodes of what each of \
@@ -93,8 +106,8 @@ impl Workflows {
         );
         let _ = write!(
             text,
-            "\nWhat batches across requests bring. {} connections, each with requests of {} items for a network of 75 MB that has little \
-             to do\nwith each weight (`batch-size: 32`, one worker); with `merge: false` a batch is what one request brings.\n\n\
+            "\nWhat batches across requests bring. {} connections, each with requests of {} items for a network of \
+             128 small layers\n(`batch-size: 32`, one worker); with `merge: false` a batch is what one request brings.\n\n\
              | items of different requests | requests/s | items in a batch |\n|---|---:|---:|\n\
              | together | {} | {} |\n| apart (`merge: false`) | {} | {} |\n\n",
             merging.connections,
@@ -120,6 +133,28 @@ impl Workflows {
             figure(merging.batch),
             met(merging.batch > BATCH_TARGET)
         );
+        if let Some(forms) = forms {
+            text.push_str(&forms.line());
+        }
         text
+    }
+}
+
+impl Forms {
+    fn line(&self) -> String {
+        let Ratio {
+            median,
+            least,
+            most,
+        } = self.ratio;
+        format!(
+            "\nNumber plates ([the guide](guides/plates.md)), one picture after the other: with every step a node {} ms, as three models \
+             that do\na step each {} ms, **{}** ({} to {}) times.\n",
+            figure(self.typed_ms),
+            figure(self.steps_ms),
+            figure(median),
+            figure(least),
+            figure(most),
+        )
     }
 }

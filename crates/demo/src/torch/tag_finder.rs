@@ -1,6 +1,6 @@
-//! The tag detector: no training, only arithmetic. Input pictures `[n, 3, height, width]` from 0 to 1, sides multiples of 8;
-//! output rows as YOLO's heads give them, `[n, height · width / 64, 6]`: centre-x, centre-y, width, height in pixels,
-//! objectness, and the score of the one class. One row for each square of 8 by 8 pixels.
+//! The tag detector: no training, only arithmetic. Input pictures `[n, 3, height, width]` from 0 to 1; output rows
+//! as YOLO's heads give them, `[n, rows, 6]`: centre-x, centre-y, width, height in pixels, objectness, and the score of the one
+//! class. One row for each square of 8 by 8 pixels.
 //!
 //! Where a picture is far redder than blue there is a tag; closing by a square that is wider than a digit's strokes fills
 //! the digit in. Eroding the filled squares ring by ring counts, in each pixel, how far the nearest edge is (a distance
@@ -26,7 +26,7 @@ const NEIGHBOURS: i64 = 4;
 
 /// Makes the detector as a TorchScript module.
 pub fn make() -> Result<CModule, Error> {
-    let shapes: [&[i64]; 3] = [&[1, 3, 256, 256], &[2, 3, 192, 256], &[1, 3, 64, 96]];
+    let shapes: [&[i64]; 3] = [&[1, 3, 256, 256], &[2, 3, 192, 256], &[1, 3, 61, 97]];
     trace::traced("TagFinder", &shapes, find)
 }
 
@@ -44,7 +44,7 @@ fn find(pictures: &Tensor) -> Tensor {
     }
     let depth = depth.constant_pad_nd([-CLOSING; 4]);
     let (deepest, place) =
-        depth.max_pool2d_with_indices([CELL, CELL], [CELL, CELL], [0, 0], [1, 1], false);
+        depth.max_pool2d_with_indices([CELL, CELL], [CELL, CELL], [0, 0], [1, 1], true);
     let window = 2 * NEIGHBOURS + 1;
     let around = deepest.max_pool2d(
         [window, window],

@@ -88,7 +88,7 @@ impl Bound for Nms {
                 shape: Some(shape), ..
             }) if !matches!(
                 shape.as_slice(),
-                [Dim::Fixed(1) | Dim::Any | Dim::Symbol(_), _, _] | [_, _]
+                [Dim::Fixed(1) | Dim::Any | Dim::Symbol(_), _, _] | [_, _] | [Dim::Fixed(0)]
             ) =>
             {
                 Err(format!(

@@ -201,7 +201,11 @@ impl Bound for YoloDecode {
                 sum.saturating_add(cells.saturating_mul(anchors.len()))
             });
         let shape = vec![batch, cells, width];
-        let mut out = Vec::with_capacity(check_size(&shape, size_of::<f32>())?);
+        let count = check_size(&shape, size_of::<f32>())?;
+        if count == 0 {
+            return made::<f32>(shape, Vec::new());
+        }
+        let mut out = Vec::with_capacity(count);
         let values: Vec<_> = known.iter().map(|level| numbers(level.tensor)).collect();
         for item in 0..batch {
             for ((known, values), (stride, anchors)) in known.iter().zip(&values).zip(&self.levels)
@@ -256,6 +260,14 @@ mod tests {
             refused(Value::list([fine, value(&[3], &[0f32; 3])])),
             "input `levels` is no level of 1 anchors at place 1: found float32[3]"
         );
+    }
+
+    #[test]
+    fn items_without_cells_cost_nothing() {
+        let with = "{strides: [8], anchors: [[[4, 2]]]}";
+        let level = value::<f32>(&[1 << 40, 1, 0, 2, 6], &[]);
+        let found = call("yolo_decode", with, &[("levels", level)]).expect("no rows");
+        assert!(matches!(found, Value::Tensor(rows) if rows.shape() == [1 << 40, 0, 6]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use dag::{About, Bound, FunctionError, Inputs};
 use serde_json::Value as Json;
-use servable::{Tensor, TensorType, Type, Value};
+use servable::{Dim, Tensor, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, MAX_ITEMS, given, wrong};
@@ -144,10 +144,12 @@ impl Bound for CtcGreedy {
         else {
             return Ok(Type::Any);
         };
-        let of = match shape.len() {
-            2 => "{text: text, score: float}",
-            3 => "{texts: list<text>, scores: list<float>}",
-            sides => {
+        let of = match shape.as_slice() {
+            [_, _] => "{text: text, score: float}",
+            // No items, as a model answers an empty list.
+            [_, _, _] | [Dim::Fixed(0)] => "{texts: list<text>, scores: list<float>}",
+            other => {
+                let sides = other.len();
                 return Err(format!(
                     "input `scores` must be of shape [n, classes, steps] or [classes, steps], not of {sides} dimensions"
                 ));

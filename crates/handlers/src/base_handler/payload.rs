@@ -37,7 +37,11 @@ pub(crate) fn part(input: &Input) -> Result<&Part, JobError> {
         let names: Vec<_> = input
             .parts
             .iter()
-            .map(|part| format!("`{}`", part.name))
+            .take(FEW)
+            .map(|part| {
+                let name: String = part.name.chars().take(LONG).collect();
+                format!("`{}`", name.escape_default())
+            })
             .collect();
         let found = match names.is_empty() {
             true if is_form(input) => format!("none {EMPTY_FORM}"),
@@ -49,6 +53,10 @@ pub(crate) fn part(input: &Input) -> Result<&Part, JobError> {
         ))
     })
 }
+
+/// How many parts a message names, and how much of their names: a client may call them anything.
+const FEW: usize = 8;
+const LONG: usize = 40;
 
 /// curl's `-d` says that whatever it sends is a form.
 const EMPTY_FORM: &str =

@@ -50,7 +50,17 @@ pub(super) fn example(graph: &Graph) -> Option<Input> {
     let only = only_required(graph)?;
     match &only.of {
         Type::Image => Some(picture::example()),
-        of => example_of(of).map(|value| Input::body("", value)),
+        of @ (Type::Any
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Text
+        | Type::Bytes
+        | Type::Json
+        | Type::Boxes
+        | Type::Tensor(_)
+        | Type::List(_)
+        | Type::Record(_)) => example_of(of).map(|value| Input::body("", value)),
     }
 }
 

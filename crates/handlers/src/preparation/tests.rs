@@ -125,6 +125,22 @@ fn settings_that_cannot_be_are_refused() {
         "handler.resize.longest_sde: unknown parameter, did you mean `longest_side`?",
     );
     check(
+        "resize: {longest_side: 3, asked_by: side}",
+        "handler.resize.asked_by: needs `most`, the largest side to grant",
+    );
+    check(
+        "resize: {longest_side: 3, most: 9}",
+        "handler.resize.least and most: go with `asked_by`",
+    );
+    check(
+        "resize: {longest_side: 3, asked_by: side, least: 10, most: 9}",
+        "handler.resize.least: 10 is more than most, which is 9",
+    );
+    check(
+        "resize: {exact: [3, 3], asked_by: side, most: 9}",
+        "handler.resize.asked_by: goes with longest_side or shortest_side",
+    );
+    check(
         "{resize: 3, input_size: [1, 1]}",
         "handler.input_size: says the same as `resize`: give only one",
     );
@@ -140,6 +156,37 @@ fn settings_that_cannot_be_are_refused() {
         "color_order: rgb",
         "handler.color_order: unknown parameter, did you mean `colour_order`?",
     );
+}
+
+#[test]
+fn a_request_says_how_large_its_picture_becomes() {
+    let settings = "{resize: {longest_side: 20, asked_by: side, least: 8, most: 32}}";
+    let preparation = load(settings, &TO_TENSOR).expect("settings");
+    let check = |side: Option<Value>, expected: &str| {
+        let mut input = picture(30, 15);
+        input.parts.extend(side.map(|value| servable::Part {
+            name: "side".into(),
+            content_type: String::new(),
+            value,
+        }));
+        let found = match preparation.prepare(&input) {
+            Ok(prepared) => format!("{:?}", prepared.size()),
+            Err(error) => error.message,
+        };
+        assert_eq!(found, expected);
+    };
+    let refused = |found: &str| {
+        format!("request part `side`: expected a whole number from 8 to 32, found {found}")
+    };
+    check(None, "(20, 10)");
+    check(Some("32".into()), "(32, 16)");
+    check(Some(bytes::Bytes::from_static(b"8").into()), "(8, 4)");
+    check(Some(Value::Int(10)), "(10, 5)");
+    check(Some("33".into()), &refused("\"33\""));
+    check(Some("7".into()), &refused("\"7\""));
+    check(Some("".into()), &refused("\"\""));
+    check(Some(Value::Int(-9)), &refused("-9"));
+    check(Some(Value::Null), &refused("null"));
 }
 
 /// What a payload is taken for: the shape of the picture, or the error.

@@ -68,7 +68,10 @@ impl Type {
             | (Type::Image, Type::Bytes)
             | (Type::Float, Type::Int) => Fit::Maybe,
             (Type::Image, Type::Tensor(tensor)) => tensor_fits(&samples(), tensor),
-            (Type::Tensor(tensor), Type::Image) => tensor_fits(tensor, &samples()).min(Fit::Maybe),
+            (Type::Tensor(tensor), Type::Image) => {
+                let fit = tensor_fits(tensor, &samples());
+                fit.max(tensor_fits(tensor, &numbers())).min(Fit::Maybe)
+            }
             (Type::Boxes, Type::Tensor(tensor)) => tensor_fits(&boxes(), tensor),
             (Type::Tensor(tensor), Type::Boxes) => tensor_fits(tensor, &boxes()),
             (Type::Tensor(offered), Type::Tensor(wanted)) => tensor_fits(offered, wanted),
@@ -124,6 +127,9 @@ impl Type {
             | (Type::Text, Value::Text(_))
             | (Type::Bytes, Value::Bytes(_) | Value::Text(_) | Value::Image(_))
             | (Type::Image, Value::Image(_) | Value::Bytes(_)) => Ok(()),
+            (Type::Image, Value::Tensor(tensor)) if tensor.dtype() == DType::F32 => {
+                tensor_is(&numbers(), tensor, symbols)
+            }
             (Type::Image, Value::Tensor(tensor)) => tensor_is(&samples(), tensor, symbols),
             (Type::Tensor(wanted), Value::Tensor(tensor)) => tensor_is(wanted, tensor, symbols),
             (Type::Boxes, Value::Tensor(tensor)) => tensor_is(&boxes(), tensor, symbols),
@@ -184,6 +190,14 @@ fn samples() -> TensorType {
     TensorType {
         dtype: Some(DType::U8),
         shape: Some(vec![Dim::Any, Dim::Any, Dim::Fixed(3)]),
+    }
+}
+
+/// A picture as numbers that a network takes as they are: `[channels, height, width]`.
+fn numbers() -> TensorType {
+    TensorType {
+        dtype: Some(DType::F32),
+        shape: Some(vec![Dim::Any, Dim::Any, Dim::Any]),
     }
 }
 
@@ -314,6 +328,8 @@ mod tests {
         check_fit("bytes", "image", Fit::Maybe);
         check_fit("image", "tensor<u8>[h, w, 3]", Fit::Maybe);
         check_fit("image", "tensor<f32>[h, w, 3]", Fit::No);
+        check_fit("tensor<f32>[3, 32, 32]", "image", Fit::Maybe);
+        check_fit("tensor<f32>[n, 3, 32, 32]", "image", Fit::No);
         check_fit("boxes", "tensor<f32>[n, 6]", Fit::Maybe);
         check_fit("boxes", "tensor<f32>[?, 6]", Fit::Yes);
         check_fit("boxes", "tensor<f32>[n, 5]", Fit::No);

@@ -323,19 +323,23 @@ async fn attempt_function(
     let Ok(Ok(turn)) = turn.await else {
         return Err(drive.timeout(&node.name));
     };
-    let began = Instant::now();
-    travel.queued = began - arrival;
+    travel.queued = arrival.elapsed();
     let bound = Arc::clone(bound);
     let work = tokio::task::spawn_blocking(move || {
         // Held until it is done, even if nobody waits any more: the core is taken.
         let _turn = turn;
-        guarded(bound.as_ref(), inputs)
+        let began = Instant::now();
+        let value = guarded(bound.as_ref(), inputs)?;
+        Ok((value, began, began.elapsed()))
     });
     let work = AbortOnDrop(work);
-    let result = tokio::time::timeout_at(deadline.into(), work).await;
-    travel.compute = began.elapsed();
-    match result {
-        Ok(result) => result,
+    match tokio::time::timeout_at(deadline.into(), work).await {
+        Ok(Ok((value, began, compute))) => {
+            travel.queued = began - arrival;
+            travel.compute = compute;
+            Ok(value)
+        }
+        Ok(Err(error)) => Err(error),
         Err(_) => Err(drive.timeout(&node.name)),
     }
 }
@@ -354,10 +358,13 @@ fn guarded(bound: &dyn Bound, inputs: Vec<(String, Value)>) -> Result<Value, Err
 }
 
 /// A blocking call that has not begun when nobody waits any more never will.
-struct AbortOnDrop(JoinHandle<Result<Value, Error>>);
+struct AbortOnDrop(JoinHandle<Computed>);
+
+/// A value, when a thread began to compute it, and how long that took.
+type Computed = Result<(Value, Instant, Duration), Error>;
 
 impl Future for AbortOnDrop {
-    type Output = Result<Value, Error>;
+    type Output = Computed;
 
     fn poll(
         mut self: std::pin::Pin<&mut Self>,

@@ -23,6 +23,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         Some((key.name.to_owned(), value.to_owned()))
     });
     let expected = Config {
+        fronts: Vec::new(),
         file: None,
         inference_address: tcp(8080),
         management_address: tcp(8081),

@@ -5,9 +5,6 @@ use std::collections::HashMap;
 use axum::extract::{Extension, Query, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use dag::Form;
-use serde_json::Value;
-use serving::Error;
 use serving::workflow::{RunOptions, Workflow};
 
 use super::{Target, explained, saved};
@@ -68,8 +65,7 @@ async fn answer(
     let reply = app
         .serving
         .run_workflow(&target.workflow, version, input, options)
-        .await
-        .map_err(|error| run_failure(error, workflow.graph.form))?;
+        .await?;
 
     let mut output = reply.output;
     // Unlike a model's, TorchServe's answer of a workflow has its reason phrase.
@@ -124,25 +120,6 @@ fn nodes_to_save(
         )));
     }
     Ok(names)
-}
-
-/// In the classic form, every failure of a node is TorchServe's one sentence with one status; why it failed stands beside it.
-fn run_failure(error: Error, form: Form) -> Failure {
-    let Error::Node(failed) = &error else {
-        return error.into();
-    };
-    if form == Form::Typed {
-        return error.into();
-    }
-    let message = format!("Error executing {}", failed.node);
-    let cause = failed.cause.to_string();
-    let mut failure = Failure {
-        retry_after: None,
-        ..Failure::internal(message)
-    };
-    failure.details = Failure::from(error).details;
-    failure.details.push(("cause", Value::from(cause)));
-    failure
 }
 
 /// The content types of `Accept`, the most wanted first; those of the same weight in the order of the header.

@@ -44,11 +44,13 @@ pub(super) fn with(mut output: Output, timeline: Value) -> Output {
 
 /// The object with one member more; what is no object, or has such a member, comes back as it is.
 fn object(value: Value, timeline: &Value) -> Result<Value, Value> {
-    let parsed = match &value {
-        // As models answer it.
-        Value::Bytes(bytes) => dag::from_json(bytes),
-        Value::Text(text) => dag::from_json(text.as_bytes()),
-        _ => Some(value.clone()),
+    // Models answer JSON as bytes or as text.
+    let parsed = if let Value::Bytes(bytes) = &value {
+        dag::from_json(bytes)
+    } else if let Value::Text(text) = &value {
+        dag::from_json(text.as_bytes())
+    } else {
+        Some(value.clone())
     };
     let Some(Value::Map(members)) = parsed else {
         return Err(value);

@@ -130,7 +130,7 @@ mean IoU {iou:.3} on 100 unseen quadrats |
 | `substrate_classifier.yaml` | its `model-config.yaml`, for the handler `image_classifier` |
 | `colour_classifier.pt` | the same from mean and deviation of the colours alone; accuracy {colours:.3} on the same substrates |
 | `colour_classifier.yaml` | its `model-config.yaml`, for the handler `image_classifier` |
-| `tag_finder.pt` | input `[n, 3, h, w]` from 0 to 1 (sides multiples of 8), output rows `[n, h·w/64, 6]` for `nms`: where tags lie |
+| `tag_finder.pt` | input `[n, 3, h, w]` from 0 to 1, output rows `[n, rows, 6]` for `nms`: where tags lie |
 | `tag_finder.yaml` | its `model-config.yaml`, for the handler `base_handler` |
 | `tag_reader.pt` | input `[n, 3, 32, 32]` from 0 to 1, output scores `[n, 10]`: the digit on a tag |
 | `tag_reader.yaml` | its `model-config.yaml`, for the handler `image_classifier` |

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Python file with the model's class, for an eager model
     #[arg(long, value_name = "FILE")]
     model_file: Option<PathBuf>,
-    /// One that this daemon serves natively: base_handler, image_classifier, image_segmenter, object_detector or
+    /// One that this daemon serves natively: base_handler, image_classifier, image_segmenter, object_detector, pipeline or
     /// text_classifier. For TorchServe alone: dali_image_classifier, vllm_handler, trt_llm_handler, or a Python file as
     /// FILE or FILE:FUNCTION
     #[arg(long)]

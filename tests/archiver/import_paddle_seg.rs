@@ -83,8 +83,8 @@ fn an_artifact_becomes_a_model() {
     let opened = bench.open("store/reef_cover.mar");
     let model = &opened.manifest().model;
     assert_eq!(
-        (model.model_version.as_str(), model.handler.as_str()),
-        ("1.0", "pipeline")
+        (model.model_version.as_str(), model.handler.as_deref()),
+        ("1.0", Some("pipeline"))
     );
     for name in ["model.pt", "deploy.yaml", "meta.json"] {
         assert!(opened.file(name).is_ok(), "{name}");

@@ -67,9 +67,8 @@ public:
       return {nullptr, nullptr, give_back_, c10::Device(c10::kCPU)};
     }
     void *data = bytes < large ? take_(bytes, line, 0) : take_(bytes, page, next_offset());
-    if (data == nullptr) {
-      throw std::bad_alloc();
-    }
+    // In words, because they are all that gets through libtorch's interpreter.
+    TORCH_CHECK_WITH(OutOfMemoryError, data != nullptr, "out of memory: ", bytes, " bytes were asked for");
     return {data, data, give_back_, c10::Device(c10::kCPU)};
   }
 

@@ -307,3 +307,24 @@ fn a_call_ends_once() {
     let outcome = run.into_outcome().expect("an answer");
     assert_eq!(text(&outcome.value), "2");
 }
+
+#[test]
+fn all_answers_at_once_share_what_they_need() {
+    let workflow = Workflow::parse("a = call $x\nb = call a\nc = call a\n-> b\n-> c");
+    let plan = Arc::new(Plan::whole(Arc::clone(&workflow.graph)));
+    let mut run = Run::<String>::new(plan, workflow.request());
+    let mut called = Vec::new();
+    while let Some(calls) = run.next(|_| true) {
+        for call in calls {
+            let name = workflow.graph.node(call.id.node).name.clone();
+            run.complete(call.id, Ok(Value::from(name.as_str())));
+            called.push(name);
+        }
+    }
+    called.sort();
+    assert_eq!(called, ["a", "b", "c"]);
+    let outcome = run.into_outcome().expect("an answer");
+    assert_eq!(text(&outcome.value), "b");
+    let others: Vec<_> = outcome.others.iter().map(text).collect();
+    assert_eq!(others, ["c"]);
+}

@@ -138,10 +138,10 @@ fn read_text(path: &Path) -> Result<String, String> {
 
 /// What is wrong with a name, without the archive's own.
 fn inside(error: &archive::ArchiveError) -> String {
-    match error {
-        archive::ArchiveError::File { name, detail, .. } => format!("`{name}`: {detail}"),
-        other => other.to_string(),
+    if let archive::ArchiveError::File { name, detail, .. } = error {
+        return format!("`{name}`: {detail}");
     }
+    error.to_string()
 }
 
 /// A name as archives may have it.

@@ -109,7 +109,6 @@ pub struct Args {
 
 /// What the program does beside being the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "a process has one of them")]
 pub enum Command {
     #[command(flatten)]
     Ask(client::Command),

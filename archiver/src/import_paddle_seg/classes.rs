@@ -41,7 +41,9 @@ impl Classes {
         let listed = match &meta["classes"] {
             Value::Null => &[],
             Value::Array(classes) => classes.as_slice(),
-            other => return Err(format!("classes: expected a list, found {}", kind(other))),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+                return Err(format!("classes: expected a list, found {}", kind(other)));
+            }
         };
         if listed.len() > MOST {
             let found = listed.len();
@@ -80,10 +82,10 @@ fn one(class: &Value) -> Result<Class, Mistake> {
 }
 
 fn missing(found: &Value, expected: &str) -> String {
-    match found {
-        Value::Null => format!("must be given: {expected}"),
-        other => format!("expected {expected}, found {other}"),
+    if found.is_null() {
+        return format!("must be given: {expected}");
     }
+    format!("expected {expected}, found {found}")
 }
 
 fn numbered(meta: &Value, count: Option<usize>) -> Result<Classes, String> {
@@ -118,7 +120,10 @@ fn numbered(meta: &Value, count: Option<usize>) -> Result<Classes, String> {
 mod tests {
     use super::*;
 
-    fn check(meta: Value, count: Option<usize>, expected: Result<&[(&str, &str, [u8; 3])], &str>) {
+    /// Id, name and colour.
+    type Shown<'a> = (&'a str, &'a str, [u8; 3]);
+
+    fn check(meta: Value, count: Option<usize>, expected: Result<&[Shown<'_>], &str>) {
         let found = Classes::read(&meta, count);
         let found = found.as_ref().map(|classes| {
             let classes = classes.0.iter();

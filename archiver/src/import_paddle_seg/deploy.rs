@@ -36,7 +36,7 @@ impl Deploy {
         let transforms = match &section["transforms"] {
             Value::Null => Vec::new(),
             Value::Array(transforms) => transforms.clone(),
-            other => {
+            other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
                 let found = kind(other);
                 return Err(format!("Deploy.transforms: expected a list, found {found}"));
             }

@@ -132,6 +132,7 @@ impl Served {
                 auth: Auth::off(),
                 metrics: Metrics::off(),
                 left_out: Default::default(),
+                missing_workflows: Default::default(),
                 stop: CancellationToken::new(),
             })
         });

@@ -40,7 +40,7 @@ fn find(pictures: &Tensor) -> Tensor {
     let mut depth = left.shallow_clone();
     for _ in 1..RINGS {
         left = shrunk(&left, 3);
-        depth = depth + &left;
+        depth += &left;
     }
     let depth = depth.constant_pad_nd([-CLOSING; 4]);
     let (deepest, place) =

@@ -134,6 +134,8 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
     if !folder.is_dir() {
         bail!("{}: no such folder", folder.display());
     }
+    // First: it starts the program over, and nobody would remove the folder below.
+    set_wait_policy()?;
     let cwd = std::env::current_dir().context("the working directory")?;
     // Whoever writes a model wants its folder, not the working directory, full of files of its own making.
     let logs = tempfile::tempdir().context("a folder for log files")?;
@@ -143,7 +145,6 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
         value.or_else(|| is_place.then(|| logs.path().display().to_string()))
     };
     let (mut config, notices) = Config::load(&dev.daemon(), &env, &cwd)?;
-    set_wait_policy()?;
     if dev.log_config.is_none() {
         config.logs.levels = server::dev::LEVELS.to_owned();
     }
@@ -166,6 +167,8 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
 
 /// Answers for pictures, and ends.
 fn run_once(run: &Run) -> anyhow::Result<()> {
+    // First: it starts the program over, and nobody would remove the folder below.
+    set_wait_policy()?;
     let cwd = std::env::current_dir().context("the working directory")?;
     // It writes answers and no logs.
     let logs = tempfile::tempdir().context("a folder for log files")?;
@@ -177,7 +180,6 @@ fn run_once(run: &Run) -> anyhow::Result<()> {
         process_env(name)
     };
     let (config, _) = Config::load(&run.daemon(), &env, &cwd)?;
-    set_wait_policy()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("torchrelay")

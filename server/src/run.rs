@@ -48,6 +48,7 @@ pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<String> {
     let workflow = register(&serving, args).await?;
     let files = Files::new(&args.out, &workflow, args.overlay.is_some())?;
     let found = pictures::find(&args.image, &files)?;
+    let files = files.sparing(found.paths());
     let job = Job {
         serving: &serving,
         workflow: &workflow,

@@ -1,10 +1,12 @@
 //! Answers as files: what they are called, and how they come into the folder.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bytes::Bytes;
 use servable::Output;
 use serving::workflow::Workflow;
@@ -19,6 +21,8 @@ pub(super) struct Files {
     /// `None`: by what the answer turns out to be.
     endings: Vec<Option<String>>,
     overlay: bool,
+    /// The pictures themselves, which no answer may replace.
+    spared: Arc<HashSet<PathBuf>>,
 }
 
 /// An answer on its way into a file.
@@ -46,6 +50,7 @@ impl Files {
             folder: folder.to_owned(),
             endings: answers.map(|answer| ending(&answer.content_type)).collect(),
             overlay,
+            spared: Arc::default(),
         })
     }
 
@@ -58,6 +63,16 @@ impl Files {
                 .map(|ending| Some((*ending).to_owned()))
                 .collect(),
             overlay: false,
+            spared: Arc::default(),
+        }
+    }
+
+    /// The same, which leaves these files alone, whatever an answer is called.
+    pub(super) fn sparing<'p>(self, pictures: impl Iterator<Item = &'p Path>) -> Self {
+        let whole = pictures.filter_map(|path| path.canonicalize().ok());
+        Files {
+            spared: Arc::new(whole.collect()),
+            ..self
         }
     }
 
@@ -93,6 +108,14 @@ impl Files {
     fn write_one(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
         let path = self.folder.join(name);
         let shown = || path.display().to_string();
+        if let Ok(there) = path.canonicalize()
+            && self.spared.contains(&there)
+        {
+            bail!(
+                "its answer would replace the picture {}; another --out does not",
+                path.display()
+            );
+        }
         let mut builder = tempfile::Builder::new();
         builder.prefix(".writing-");
         // What any new file has: the user's umask decides, not the temporary file's secrecy.
@@ -142,6 +165,7 @@ mod tests {
             folder: folder.path().to_owned(),
             endings: vec![Some(".pseudo.png".into()), None, None],
             overlay: true,
+            spared: Arc::default(),
         };
         let outputs = vec![
             Output::new(Bytes::from("png")).with_content_type("image/png"),
@@ -166,5 +190,26 @@ mod tests {
         ] {
             assert_eq!(files.is_answer(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn no_answer_replaces_a_picture() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let picture = folder.path().join("reef.png");
+        fs::write(&picture, "photo").expect("written");
+        let files = Files::named(folder.path(), &[".png"]).sparing([&*picture].into_iter());
+        let answer = || vec![Output::new("mask").with_content_type("image/png")];
+        let error = files
+            .write("reef", answer(), |_| Ok(None))
+            .expect_err("refused");
+        let text = format!("{error:#}");
+        assert!(
+            text.starts_with("its answer would replace the picture"),
+            "{text}"
+        );
+        assert_eq!(fs::read_to_string(&picture).expect("there"), "photo");
+        files
+            .write("sand", answer(), |_| Ok(None))
+            .expect("written");
     }
 }

@@ -25,6 +25,14 @@ pub(super) struct Found {
     pub(super) refused: Vec<(PathBuf, String)>,
 }
 
+impl Found {
+    /// Of all pictures, those that cannot be taken among them.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let taken = self.pictures.iter().map(|picture| picture.path.as_path());
+        taken.chain(self.refused.iter().map(|(path, _)| path.as_path()))
+    }
+}
+
 /// The picture at a path, or those of the folder there (not of folders in it, and no answers of an earlier run).
 pub(super) fn find(path: &Path, files: &Files) -> anyhow::Result<Found> {
     let metadata = fs::metadata(path).with_context(|| path.display().to_string())?;

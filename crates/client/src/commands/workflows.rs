@@ -147,20 +147,37 @@ fn lines(workflow: &Workflow) -> Vec<Line> {
 }
 
 async fn register(session: Session<'_>, args: &RegisterWorkflow) -> Result<(), Error> {
-    let mut query = Query::new();
-    query.put("url", args.url.as_ref());
-    query.put("workflow_name", args.name.as_ref());
-    query.put("version", args.version.as_ref());
-    let path = query.after("/workflows");
-    let mut call = Call::new(Api::Management, Method::POST, path);
+    let mut name = args.name.clone();
+    let mut body = None;
     if let Some(file) = &args.spec {
         let spec = std::fs::read(file).map_err(|source| Error::File {
             path: file.clone(),
             source,
         })?;
+        if name.is_none() && !names_itself(&spec) {
+            // As a spec in the store is called like its file.
+            name = file
+                .file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned());
+        }
+        body = Some(spec);
+    }
+    let mut query = Query::new();
+    query.put("url", args.url.as_ref());
+    query.put("workflow_name", name.as_ref());
+    query.put("version", args.version.as_ref());
+    let path = query.after("/workflows");
+    let mut call = Call::new(Api::Management, Method::POST, path);
+    if let Some(spec) = body {
         call = call.body(Some("application/yaml".to_owned()), spec.into());
     }
     send(session, call, LONG).await
+}
+
+/// Whether a spec says at its top what it is called.
+fn names_itself(spec: &[u8]) -> bool {
+    spec.split(|&byte| byte == b'\n')
+        .any(|line| line.starts_with(b"name:"))
 }
 
 fn place(workflow: &str, version: Option<&str>) -> String {

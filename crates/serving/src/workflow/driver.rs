@@ -7,14 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dag::{CallId, Fault, Graph, Kind, Node, NodeId, Run, Source};
+use dag::{Fault, Graph, Kind, Node, NodeId, Run, Source};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use servable::{Input, JobError, Value};
 
 use crate::Serving;
 use crate::error::Error;
-use crate::job::Travel;
 use crate::workflow::call::{CallError, Called, call, is_light};
 use crate::workflow::failure::NodeFailure;
 use crate::workflow::timeline::{Happening, Timeline};
@@ -24,6 +23,9 @@ use crate::workflow::{
 
 /// The longest that a request takes whose nodes have no time limits.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// After so many calls that take microseconds a request lets others have its thread.
+const TURN: usize = 64;
 
 /// What a call may see of the request that it belongs to.
 pub(crate) struct Drive<'s> {
@@ -84,6 +86,7 @@ impl Drive<'_> {
         let mut calling: FuturesUnordered<Calling<'_>> = FuturesUnordered::new();
         let mut windows = Windows::new(self);
         let mut record = Record::default();
+        let mut at_once = 0;
         while !run.is_over() {
             while let Some(calls) = run.next(|node| windows.has_room(node)) {
                 let node = calls[0].id.node;
@@ -91,6 +94,14 @@ impl Drive<'_> {
                     // Not worth going through the list of what is on its way.
                     for called in call(self, calls).await {
                         self.came_back(&mut run, &mut record, called);
+                    }
+                    at_once += 1;
+                    if at_once % TURN == 0 {
+                        // There may be a hundred thousand of them, and others want the thread too.
+                        tokio::task::yield_now().await;
+                        if self.is_late() {
+                            return Err(self.timeout(&self.workflow.name));
+                        }
                     }
                     continue;
                 }
@@ -142,72 +153,43 @@ impl Drive<'_> {
 
     /// Tells the run what came of a call, and whoever else wants to know.
     fn came_back(&self, run: &mut Run<CallError>, record: &mut Record, called: Called) {
-        let Called {
-            id,
-            item,
-            result,
-            start,
-            end,
-            travel,
-            attempts,
-            bytes_in,
-            inputs,
-        } = called;
-        let took = end - start;
-        let failed = result.is_err();
-        self.workflow
-            .live
-            .called(id.node, took, travel.batch_size, failed);
-        self.workflow.metrics.node(id.node.0, took);
+        let (node, took) = (called.id.node, called.end - called.start);
+        let failed = called.result.is_err();
+        let live = &self.workflow.live;
+        live.called(node, took, called.travel.batch_size, failed);
+        self.workflow.metrics.node(node.0, took);
         if self.options.explain {
-            record.happenings.push(self.happening(
-                id,
-                &item,
-                &result,
-                (start, end),
-                &travel,
-                attempts,
-                bytes_in,
-            ));
+            record.happenings.push(self.happening(&called));
         }
-        if self.saves(id.node) {
+        if self.saves(node) {
             record.saved.push(Saved {
-                node: self.graph().node(id.node).name.clone(),
-                item,
-                inputs,
-                output: result.as_ref().ok().cloned(),
+                node: self.graph().node(node).name.clone(),
+                item: called.item,
+                inputs: called.inputs,
+                output: called.result.as_ref().ok().cloned(),
             });
         }
-        run.complete(id, result);
+        run.complete(called.id, called.result);
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn happening(
-        &self,
-        id: CallId,
-        item: &[usize],
-        result: &Result<Value, CallError>,
-        (start, end): (Instant, Instant),
-        travel: &Travel,
-        attempts: u32,
-        bytes_in: usize,
-    ) -> Happening {
-        let node = self.graph().node(id.node);
+    fn happening(&self, called: &Called) -> Happening {
+        let node = self.graph().node(called.id.node);
+        let (result, travel) = (&called.result, &called.travel);
         Happening {
             node: node.name.clone(),
             kind: match node.kind {
                 Kind::Model { .. } => "model",
                 Kind::Function { .. } | Kind::Foreach { .. } | Kind::Gather(_) => "function",
             },
-            item: item.to_vec(),
-            start: start - self.start,
-            took: end - start,
+            item: called.item.clone(),
+            start: called.start - self.start,
+            took: called.end - called.start,
             queue: travel.queued,
             batch_wait: travel.batch_wait,
             compute: travel.compute,
             batch_size: travel.batch_size,
-            attempts,
-            bytes_in,
+            attempts: called.attempts,
+            bytes_in: called.bytes_in,
             bytes_out: result.as_ref().map_or(0, Value::bytes),
             error: result.as_ref().err().map(|error| error.cause.to_string()),
         }

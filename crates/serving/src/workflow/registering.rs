@@ -10,6 +10,7 @@ use std::time::Duration;
 use archive::WorkflowFiles;
 use dag::{Checked, Facts, Graph, Kind, Options, Plan, Problem};
 use futures_util::future::join_all;
+use servable::JobError;
 use tracing::{info, warn};
 
 use crate::error::Error;
@@ -103,6 +104,7 @@ impl Serving {
     ) -> Result<Arc<Workflow>, Error> {
         let (files, brought) = self.open_workflow(&registration).await?;
         let name = files.name.clone();
+        check_name(&name)?;
         let version = registration
             .version
             .clone()
@@ -298,6 +300,17 @@ impl Serving {
         });
         join_all(parts).await;
     }
+}
+
+/// Names are segments of paths, of urls and of files, and stand in tables.
+fn check_name(name: &str) -> Result<(), Error> {
+    let fits = |letter: char| letter.is_alphanumeric() || matches!(letter, '_' | '-' | '.' | ' ');
+    if name.len() <= 128 && name.chars().all(fits) && !name.trim_matches(['.', ' ']).is_empty() {
+        return Ok(());
+    }
+    Err(Error::Job(JobError::bad_input(format!(
+        "workflow name {name:?}: expected at most 128 letters, digits, `_`, `-`, `.` and spaces, and more than dots"
+    ))))
 }
 
 /// Of its models.

@@ -313,6 +313,19 @@ async fn a_spec_that_cannot_run_is_refused_before_anything_is_loaded() {
 }
 
 #[tokio::test]
+async fn a_name_is_one_segment_of_a_path() {
+    let house = House::new();
+    for name in ["../x", "a/b", "..", "a\nb", ""] {
+        let error = house
+            .register(name, "models: {a: {url: m}}\ndag: {a: []}")
+            .await;
+        let error = error.err().expect(name);
+        assert_ne!(error.code(), Code::Internal, "{name:?}: {error}");
+    }
+    assert!(house.serving.workflows().is_empty());
+}
+
+#[tokio::test]
 async fn versions_stand_side_by_side() {
     let house = House::new();
     for version in ["1.0", "2.0"] {

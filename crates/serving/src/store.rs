@@ -17,10 +17,12 @@ pub struct ModelStore {
     limits: Limits,
 }
 
-/// Why there is no model store. The text names the folder.
+/// Why there is no model store or workflow store. The text names the folder.
 #[derive(Debug, Error)]
-#[error("model store {}: {source}", folder.display())]
+#[error("{what} {}: {source}", folder.display())]
 pub struct StoreError {
+    /// Which of the two.
+    pub what: &'static str,
     pub folder: PathBuf,
     pub source: io::Error,
 }
@@ -29,6 +31,7 @@ impl ModelStore {
     /// `folder` must be readable. Archives are unpacked below `unpacked`, which is made when it is first needed.
     pub fn open(folder: &Path, unpacked: &Path, limits: Limits) -> Result<Self, StoreError> {
         let failed = |source| StoreError {
+            what: "model store",
             folder: folder.to_owned(),
             source,
         };
@@ -66,6 +69,7 @@ impl ModelStore {
     /// `.tgz` files; nothing hidden, and no folder that is a workflow.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
         let failed = |source| StoreError {
+            what: "model store",
             folder: self.folder.clone(),
             source,
         };

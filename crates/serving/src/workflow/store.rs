@@ -21,6 +21,7 @@ impl WorkflowStore {
     /// `folder` must be readable. Archives are unpacked below `unpacked`, which is made when it is first needed.
     pub fn open(folder: &Path, unpacked: &Path, limits: Limits) -> Result<Self, StoreError> {
         let failed = |source| StoreError {
+            what: "workflow store",
             folder: folder.to_owned(),
             source,
         };
@@ -61,6 +62,7 @@ impl WorkflowStore {
     /// folders with a workflow's manifest; nothing hidden.
     pub fn list(&self) -> Result<Vec<String>, StoreError> {
         let failed = |source| StoreError {
+            what: "workflow store",
             folder: self.folder.clone(),
             source,
         };

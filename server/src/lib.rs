@@ -5,6 +5,7 @@
 //! to the `serving` crate; failures come back through the one table in `error.rs`. `wiring.rs` is the only file that
 //! names configuration, serving and engine together.
 
+pub mod app;
 pub mod args;
 pub mod auth;
 pub mod config;
@@ -16,8 +17,10 @@ pub mod front;
 pub mod http;
 pub mod listeners;
 pub mod log_location;
+pub mod memory;
 pub mod metrics_config;
 mod missing;
+mod operations;
 pub mod run;
 pub mod shutdown;
 pub mod snapshot;
@@ -37,10 +40,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use app::{App, WireSettings};
 use auth::{Auth, AuthError};
 use config::Config;
 use connection::ConnectionLimits;
-use http::{App, HttpSettings};
 pub use listeners::{Listeners, Management};
 use snapshot::Snapshots;
 use system_metrics::Sampling;
@@ -77,7 +80,7 @@ pub async fn serve(
 
     let app = App {
         serving: Arc::clone(&serving),
-        settings: Arc::new(HttpSettings::new(config)),
+        settings: Arc::new(WireSettings::new(config)),
         auth,
         metrics: metrics.clone(),
         left_out: loaded.models,

@@ -12,10 +12,10 @@ use servable::{Input, Part, Task, Value};
 
 use super::answer::output_response;
 use super::body::Field;
-use super::memory::Claim;
 use super::segments::Segments;
 use super::{App, RequestId, body, health, openapi, workflow};
 use crate::error::Failure;
+use crate::memory::Claim;
 
 /// What tells about the API and how it is; open to everybody.
 pub(super) fn descriptions() -> Router<App> {

@@ -12,6 +12,14 @@ use serving::testing::ScriptedLoader;
 use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
+use crate::app::{BodyLimits, ManagementSettings, WireSettings};
+use crate::auth::Auth;
+use crate::memory::Memory;
+use crate::missing::MissingWorkflows;
+use crate::snapshot::LeftOut;
+use serving::Serving;
+use serving::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
 
 struct ScriptedEngine;
 
@@ -98,7 +106,7 @@ impl Api {
             stall: Duration::from_secs(1),
             memory: Memory::new(1 << 20),
         };
-        let settings = HttpSettings {
+        let settings = WireSettings {
             body,
             prediction_content_type: false,
             max_response_size: 1 << 20,

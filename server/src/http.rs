@@ -172,4 +172,4 @@ fn keeps_connection(request: &Request) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -36,6 +36,17 @@ impl Done {
         Done::with(json!({ "status": text.into() }))
     }
 
+    /// The document as text; of the short form what it says.
+    pub(crate) fn into_text(self) -> String {
+        match self.document.as_object() {
+            Some(members) if members.len() == 1 && members.contains_key("status") => {
+                let text = self.document["status"].as_str();
+                text.unwrap_or_default().to_owned()
+            }
+            _ => format!("{:#}\n", self.document),
+        }
+    }
+
     /// It goes on in the background.
     fn accepted() -> Self {
         Done {

@@ -12,16 +12,18 @@ use crate::{Functions, all};
 
 #[test]
 fn every_function_is_found_by_its_name_and_only_one() {
-    let names = Functions.names();
+    let names = Functions::default().names();
     let different: HashSet<_> = names.iter().collect();
     assert_eq!(different.len(), names.len());
     for name in names {
         assert_eq!(
-            Functions.find(name).map(|found| found.about().name),
+            Functions::default()
+                .find(name)
+                .map(|found| found.about().name),
             Some(name)
         );
     }
-    assert!(Functions.find("no such function").is_none());
+    assert!(Functions::default().find("no such function").is_none());
 }
 
 #[test]
@@ -64,7 +66,7 @@ fn examples_can_be_bound() {
             .get("with")
             .and_then(|with| with.as_object())
             .unwrap_or(&nothing);
-        let function = Functions.find(about.name).expect(about.name);
+        let function = Functions::default().find(about.name).expect(about.name);
         assert!(function.bind(with).is_ok(), "{}", about.name);
     }
 }

@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Value};
+use servable::{BatchError, Device, Value};
 
 /// A loaded network: arguments to result. Implemented by engines and, in tests, by closures.
 pub trait Network {
@@ -11,6 +11,11 @@ pub trait Network {
     ///
     /// `threads` is how many cores this run may use.
     fn forward(&mut self, arguments: &[Value], threads: NonZeroUsize) -> Result<Value, BatchError>;
+
+    /// Where it computes.
+    fn device(&self) -> Device {
+        Device::Cpu
+    }
 }
 
 impl<F> Network for F

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use handlers::{Handler, Network};
-use servable::{BatchError, Input, JobError, Output, Servable, Value};
+use servable::{BatchError, Device, Input, JobError, Output, Servable, Value};
 
 use tracing::warn;
 
@@ -77,5 +77,9 @@ impl Network for SharedNetwork {
             self.threads = Some(threads);
         }
         self.module.forward(arguments)
+    }
+
+    fn device(&self) -> Device {
+        self.module.device()
     }
 }

@@ -3,6 +3,9 @@
 use dag::{Entry, Giver, Graph, Request};
 use servable::{Image, Input, JobError, Part, Symbols, Type, Value};
 
+/// How much of a part's name a message shows: a client may call it anything.
+const LONGEST_NAME: usize = 40;
+
 /// The request as the graph sees it: its payload, and its parts and declared inputs by name. `known` is what the server gives
 /// to inputs that are its own.
 ///
@@ -14,10 +17,7 @@ pub(crate) fn request(
     input: &Input,
     known: impl Fn(&[(String, Value)]) -> Value,
 ) -> Result<Request, JobError> {
-    let payload = input.payload().or(match &input.parts[..] {
-        [only] => Some(only),
-        _ => None,
-    });
+    let payload = payload(input);
     let mut parts: Vec<(String, Value)> = Vec::with_capacity(input.parts.len());
     let required: Vec<&Entry> = graph
         .inputs
@@ -34,7 +34,7 @@ pub(crate) fn request(
         let value = match (part, &entry.default) {
             (Some(part), _) => read(entry, part)?,
             (None, Some(default)) => default.clone(),
-            (None, None) => return Err(refuse(entry, "it is missing".into())),
+            (None, None) => return Err(refuse(entry, missing(graph, input))),
         };
         parts.push((entry.name.clone(), value));
     }
@@ -53,6 +53,33 @@ pub(crate) fn request(
     Ok(Request {
         payload: payload.map(|part| part.value.clone()),
         parts,
+    })
+}
+
+/// The parts that nothing of the graph takes, and what is wrong with each.
+pub(crate) fn ignored(graph: &Graph, input: &Input) -> Vec<(String, String)> {
+    let mut required = graph.inputs.iter().filter(|entry| entry.is_required());
+    let only = match (required.next(), required.next()) {
+        (Some(only), None) => Some(only),
+        (_, _) => None,
+    };
+    // What stands in for the only thing that is needed need not have its name.
+    let stands_in = only.filter(|only| input.part(&only.name).is_none());
+    let payload = stands_in.and_then(|_| payload(input));
+    let counts = |part: &&Part| {
+        let is_payload = payload.is_some_and(|payload| std::ptr::eq(payload, *part));
+        !is_payload && !part.value.is_empty()
+    };
+    let parts = input.parts.iter().filter(counts);
+    parts
+        .filter_map(|part| Some((part.name.clone(), graph.unknown_input(&part.name)?)))
+        .collect()
+}
+
+fn payload(input: &Input) -> Option<&Part> {
+    input.payload().or(match &input.parts[..] {
+        [only] => Some(only),
+        _ => None,
     })
 }
 
@@ -101,6 +128,22 @@ fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
     let bounded = entry.given.check(&value);
     bounded.map_err(|why| refuse(entry, why))?;
     Ok(value)
+}
+
+/// That an input did not come, and what came in its place, if anything did.
+fn missing(graph: &Graph, input: &Input) -> String {
+    let unknown =
+        |part: &&Part| graph.unknown_input(&part.name).is_some() && !part.value.is_empty();
+    match input.parts.iter().find(unknown) {
+        Some(part) => {
+            let name: String = part.name.chars().take(LONGEST_NAME).collect();
+            format!(
+                "it is missing (there is a part `{}`)",
+                name.escape_default()
+            )
+        }
+        None => "it is missing".into(),
+    }
 }
 
 fn refuse(entry: &Entry, why: String) -> JobError {

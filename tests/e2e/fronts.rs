@@ -28,10 +28,10 @@ output: answer
 /// Of a model that does not say what it gives, a member is wanted that it does not give.
 const MISFIT: &str = "
 models:
-  segmenter: {url: quadrat.mar}
+  double: {url: double.mar}
 nodes:
-  segments: {model: segmenter, in: request}
-  answer: {function: passthrough, in: segments.words}
+  doubled: {model: double, in: request}
+  answer: {function: passthrough, in: doubled.words}
 output: answer
 ";
 
@@ -65,7 +65,8 @@ impl Front {
     fn start() -> Self {
         let bench = Bench::new()
             .config("fronts=front.yaml\nmax_request_size=1000000")
-            .with(&Model::quadrat());
+            .with(&Model::quadrat())
+            .with(&Model::double());
         bench.write("store/flow.yaml", FLOW.as_bytes());
         bench.write("store/misfit.yaml", MISFIT.as_bytes());
         bench.write("front.yaml", FRONT.as_bytes());
@@ -132,8 +133,8 @@ fn a_workflows_failures_are_in_the_fronts_words() {
     let lost = "The answer of the workflow flow has no $.boxes.";
     check("/lost", "picture", &photo, 500, error(500, lost));
     // Asking again would not help, and says so.
-    let misfit = "Error executing answer: input `value`: there is no member `words` in what `segments` gave, which is map";
-    check("/misfit", "picture", &photo, 500, error(500, misfit));
+    let misfit = "Error executing answer: input `value`: there is no member `words` in what `doubled` gave, which is tensor";
+    check("/misfit", "picture", b"[1, 2]", 500, error(500, misfit));
     check(
         "/gone",
         "picture",

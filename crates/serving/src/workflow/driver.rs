@@ -82,8 +82,10 @@ impl Drive<'_> {
             (answer, &self.workflow.plans[answer])
         };
         let known = |parts: &[(String, Value)]| provenance::of(self.serving, self.workflow, parts);
-        let request = request::request(self.graph(), self.input, known)?;
-        let ignored = request::ignored(self.graph(), self.input);
+        let spread = request::spread(self.graph(), self.input);
+        let input = spread.as_ref().unwrap_or(self.input);
+        let request = request::request(self.graph(), input, known)?;
+        let ignored = request::ignored(self.graph(), input);
         for (_, why) in &ignored {
             info!(workflow = self.workflow.name, "part of a request: {why}");
         }

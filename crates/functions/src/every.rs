@@ -27,6 +27,39 @@ fn every_function_is_found_by_its_name_and_only_one() {
 }
 
 #[test]
+fn pictures_are_bounded_as_whoever_makes_the_functions_says() {
+    let picture = image_ops::Image::new(3, 2, 3, vec![0; 18]).expect("a picture");
+    let file = image_ops::encode_png(&picture).expect("a file");
+    let limits = image_ops::DecodeLimits {
+        max_pixels: 5,
+        ..image_ops::DecodeLimits::default()
+    };
+    let check = |functions: Functions, is_taken: bool| {
+        for (name, with) in [
+            ("decode_image", "{}"),
+            ("decode_image", "{exif: true}"),
+            ("resize", "{pixels: -1}"),
+            ("transforms", "{steps: []}"),
+            ("stack", "{}"),
+        ] {
+            let with: Arguments = serde_yaml::from_str(with).expect("parameters");
+            let function = functions.find(name).expect(name);
+            let port = function.about().inputs[0].name;
+            let image = Value::Image(servable::Image::from_file(file.clone()));
+            let image = match name {
+                "stack" => Value::list([image]),
+                _ => image,
+            };
+            let bound = function.bind(&with).unwrap_or_else(|_| panic!("{name}"));
+            let found = bound.call(vec![(port.to_owned(), image)]);
+            assert_eq!(found.is_ok(), is_taken, "{name}: {found:?}");
+        }
+    };
+    check(Functions::default(), true);
+    check(Functions::within(limits), false);
+}
+
+#[test]
 fn descriptions_are_in_the_words_of_specs() {
     for native in all() {
         let about = &native.about;

@@ -282,6 +282,45 @@ mod tests {
         assert_eq!(same.bytes().as_ptr(), mask.bytes().as_ptr());
     }
 
+    /// A file of 4 by 2 that lies on its side.
+    fn lying() -> Value {
+        let picture = image_ops::Image::new(4, 2, 3, vec![90; 24]).expect("a picture");
+        let jpeg = image_ops::encode_jpeg(&picture, 90).expect("a file");
+        let exif = b"\xFF\xE1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        Value::Bytes([&jpeg[..2], exif, &jpeg[2..]].concat().into())
+    }
+
+    #[test]
+    fn exif_data_are_followed_never_always_or_where_the_size_stays() {
+        let check = |with: &str, image: Value, expected: &str| {
+            let found = call("resize", with, &[("image", image)]);
+            let size = found
+                .map(|found| text(&call("size_of", "{}", &[("image", found)]).expect("a size")));
+            assert_eq!(size.as_deref(), Ok(expected), "{with}");
+        };
+        let (wide, high) = (r#"{"width":4,"height":2}"#, r#"{"width":2,"height":4}"#);
+        let file = |bytes| match bytes {
+            Value::Bytes(bytes) => Value::Image(servable::Image::from_file(bytes)),
+            other => other,
+        };
+        for image in [lying(), file(lying())] {
+            check("{pixels: 8}", image.clone(), wide);
+            check("{pixels: 8, exif: unresized}", image.clone(), high);
+            check("{pixels: -1, exif: unresized}", image.clone(), high);
+            check(
+                "{pixels: 2, exif: unresized}",
+                image.clone(),
+                r#"{"width":2,"height":1}"#,
+            );
+            check(
+                "{pixels: 2, exif: always}",
+                image.clone(),
+                r#"{"width":1,"height":2}"#,
+            );
+            check("{pixels: 8, exif: always}", image, high);
+        }
+    }
+
     #[test]
     fn exactly_one_rule_is_wanted_which_may_come_with_the_request() {
         let refused = |with| try_bound("resize", with).err().unwrap_or_default();

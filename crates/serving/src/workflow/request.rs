@@ -73,7 +73,7 @@ pub(crate) fn spread(graph: &Graph, input: &Input) -> Option<Input> {
         && !members.iter().any(|(name, _)| *name == only.name)
     {
         // Of a workflow for objects, or for a picture that is missing.
-        let whole = Value::Map(members);
+        let whole = Value::Map(members.clone());
         let is_it = only.of.check(&whole, &mut Symbols::default()).is_ok();
         if is_it || input.part(&only.name).is_none() {
             return None;
@@ -294,7 +294,7 @@ output: answer
             &[
                 "there is no input `mod`; nearest is `mode`",
                 "the server itself gives the input `run`",
-                "there is no input `zzz`",
+                "there is no input `zzz`; known are `a`, `mode` and `level`",
             ],
         );
         check(
@@ -310,7 +310,7 @@ output: answer
         check(
             vec![part("b", "", "2"), part("mode", "", "slow")],
             Err("input `a`: it is missing (there is a part `b`)"),
-            &["there is no input `b`"],
+            &["there is no input `b`; known are `a`, `mode` and `level`"],
         );
     }
 }

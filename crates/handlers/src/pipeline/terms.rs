@@ -66,16 +66,20 @@ impl Asking {
     ///
     /// A bound below 1, or another device.
     pub(super) fn terms(&self, request: &Request, device: Device) -> Result<Terms, JobError> {
-        let bound = |input| match part(request, input) {
-            // What a graph may have as its default.
-            Some((_, Value::Int(0))) | None => Ok(None),
-            Some((name, value)) => match value {
-                Value::Int(number) if *number > 0 => {
-                    let most = usize::try_from(*number).unwrap_or(usize::MAX);
-                    Ok(NonZeroUsize::new(most))
-                }
-                other => Err(refuse(name, "a whole number from 1 on", &shown(other))),
-            },
+        let bound = |input| {
+            let Some((name, value)) = part(request, input) else {
+                return Ok(None);
+            };
+            let number = if let Value::Int(number) = value {
+                usize::try_from(*number).ok()
+            } else {
+                None
+            };
+            // 0 is what a graph may have as its default: no bound.
+            number.map(NonZeroUsize::new).ok_or_else(|| {
+                let found = String::from_utf8_lossy(&value.to_json()).into_owned();
+                refuse(name, "a whole number from 1 on", &found)
+            })
         };
         if let Some((name, Value::Text(wanted))) = part(request, &self.device)
             && !is_there(wanted, device)
@@ -110,13 +114,6 @@ fn kind(device: Device) -> &'static str {
     match device {
         Device::Cpu => "cpu",
         Device::Cuda(_) => "gpu",
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Int(number) => number.to_string(),
-        other => other.kind().to_owned(),
     }
 }
 

@@ -79,7 +79,7 @@ impl Api {
             store,
             workflow_store: workflow_store.expect("a store"),
             workflow_source: Arc::new(serving::StoreOnly),
-            functions: Arc::new(functions::Functions),
+            functions: Arc::new(functions::Functions::default()),
             source: Arc::new(serving::StoreOnly),
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),

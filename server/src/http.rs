@@ -4,16 +4,21 @@
 
 pub mod answer;
 mod body;
+mod enveloped;
 mod front;
 mod health;
 mod inference;
+pub(crate) mod json;
 mod logged;
 mod management;
 mod memory;
 mod metrics;
 mod openapi;
+mod protocols;
 mod segments;
 mod token;
+mod v1;
+mod v2;
 mod workflow;
 
 use std::path::PathBuf;
@@ -41,8 +46,11 @@ use crate::snapshot::LeftOut;
 use crate::telemetry;
 pub use body::BodyLimits;
 pub use front::{absent_targets, front_router};
+pub(crate) use health::is_ready;
 pub use management::ManagementSettings;
+pub(crate) use management::registration;
 pub use memory::Memory;
+pub use protocols::Protocols;
 
 /// What every endpoint may use.
 #[derive(Clone)]
@@ -68,6 +76,7 @@ pub struct HttpSettings {
     /// The largest answer of a model, in bytes.
     pub max_response_size: usize,
     pub management: ManagementSettings,
+    pub protocols: Protocols,
     /// The folder for the values of a workflow's nodes, if clients may have them written.
     pub workflow_save_dir: Option<PathBuf>,
     /// Whether somebody collects traces.
@@ -90,6 +99,7 @@ impl HttpSettings {
                 initial_workers: config.default_workers_per_model.map_or(0, Into::into),
                 unregister_timeout: config.unregister_model_timeout,
             },
+            protocols: Protocols::new(config),
             workflow_save_dir: config.workflow_save_dir.clone(),
             traces: config.logs.otlp_endpoint.is_some(),
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
@@ -103,13 +113,18 @@ pub struct RequestId(pub Arc<str>);
 
 /// The service behind the inference listener.
 pub fn inference_router(app: App) -> Router {
-    let guarded = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
+    let guarded = token::guarded(
+        inference::routes(&app.settings),
+        &app.auth,
+        Purpose::Inference,
+    );
     finish(inference::descriptions().merge(guarded), app)
 }
 
 /// The service behind the management listener.
 pub fn management_router(app: App) -> Router {
-    let routes = management::routes().fallback(|| async { Failure::no_such_route() });
+    let routes = management::routes().merge(management::readiness());
+    let routes = routes.fallback(|| async { Failure::no_such_route() });
     let guarded = token::guarded(routes, &app.auth, Purpose::Management);
     let open = management::descriptions().merge(token::routes());
     finish(open.merge(guarded), app)
@@ -118,7 +133,11 @@ pub fn management_router(app: App) -> Router {
 /// The service behind a listener that serves both APIs, inference first; each asks for its own key. With `metrics`, it
 /// serves those as well.
 pub fn shared_router(app: App, metrics: bool) -> Router {
-    let inference = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
+    let inference = token::guarded(
+        inference::routes(&app.settings),
+        &app.auth,
+        Purpose::Inference,
+    );
     let management = token::guarded(management::routes(), &app.auth, Purpose::Management);
     let mut open = inference::descriptions().merge(token::routes());
     if metrics {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod connection;
 pub mod daemonize;
 pub mod dev;
+pub mod envelope;
 pub mod error;
 pub mod front;
 pub mod http;
@@ -26,6 +27,8 @@ pub mod system_metrics;
 pub mod telemetry;
 mod unpacked;
 mod utc;
+mod v1;
+pub mod v2;
 pub mod wiring;
 
 use std::sync::Arc;

@@ -7,6 +7,7 @@
 mod description;
 pub(super) mod page;
 pub(super) mod parameters;
+pub(crate) mod registration;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -14,12 +15,12 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
-use serving::{Error, Registration, Scale, Wishes};
+use serving::{Error, Scale};
 use std::collections::HashMap;
 
 use super::answer::{json_response, status_response};
 use super::segments::Segments;
-use super::{App, openapi, workflow};
+use super::{App, openapi, v2, workflow};
 use crate::error::Failure;
 use parameters::Parameters;
 
@@ -46,8 +47,13 @@ pub(super) fn routes() -> Router<App> {
         .route("/models/{model}", any(model))
         .route("/models/{model}/{version}", any(model))
         .route("/models/{model}/{version}/set-default", any(set_default))
-        .route("/v1/models/{model}", any(ready))
         .merge(workflow::management_routes())
+        .merge(v2::repository_routes())
+}
+
+/// What the inference API answers as well, where both share a listener.
+pub(super) fn readiness() -> Router<App> {
+    Router::new().route("/v1/models/{model}", any(ready))
 }
 
 type Answer = Result<Response, Failure>;
@@ -118,51 +124,10 @@ async fn register(app: &App, parameters: Parameters) -> Answer {
     if !settings.enable_model_api {
         return Err(Failure::method_not_allowed());
     }
-    let Some(url) = parameters.text("url") else {
+    if parameters.text("url").is_none() {
         return Err(Failure::bad_request("Parameter url is required."));
-    };
-    if let Some(runtime) = parameters
-        .text("runtime")
-        .filter(|runtime| !["python", "python3", "LSP"].contains(runtime))
-    {
-        return Err(Failure::bad_request(format!(
-            "Invalid RuntimeType value: {runtime}"
-        )));
     }
-    let workers = parameters
-        .number("initial_workers")
-        .map_or(settings.initial_workers, |workers| {
-            usize::try_from(workers).unwrap_or(0)
-        });
-    if workers > serving::MOST_WORKERS {
-        let most = serving::MOST_WORKERS;
-        let message = format!("initial_workers cannot be more than {most}.");
-        return Err(Failure::bad_request(message));
-    }
-    let response_timeout = parameters.seconds("response_timeout");
-    if response_timeout.is_some_and(|limit| limit.is_zero()) {
-        // Every request would have timed out before it was looked at.
-        return Err(Failure::bad_request("response_timeout cannot be 0."));
-    }
-    let registration = Registration {
-        url: url.to_owned(),
-        place: None,
-        name: parameters.text("model_name").map(str::to_owned),
-        version: None,
-        handler: parameters.text("handler").map(str::to_owned),
-        runtime: parameters.text("runtime").map(str::to_owned),
-        wishes: Wishes {
-            workers: Some(workers),
-            batch_size: parameters.count("batch_size"),
-            max_batch_delay: parameters.millis("max_batch_delay"),
-            response_timeout,
-            startup_timeout: parameters.seconds("startup_timeout"),
-            ..Wishes::default()
-        },
-        s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
-        part: false,
-        at_startup: false,
-    };
+    let registration = registration::of(settings, &parameters)?;
     let model = app.serving.register(registration).await?;
     app.left_out.forget(&model.name, Some(&model.version));
     let workers = model.scale().min;

@@ -107,6 +107,7 @@ impl Api {
                 initial_workers: 0,
                 unregister_timeout: Duration::from_secs(10),
             },
+            protocols: Protocols::default(),
             workflow_save_dir: None,
             traces: false,
             cors: Vec::new(),

@@ -61,9 +61,7 @@ pub(super) fn size(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
 
 pub(super) fn orientation(bytes: &[u8]) -> Result<Orientation, DecodeError> {
     let (decoder, _) = open(bytes)?;
-    let said = decoder
-        .exif()
-        .and_then(|exif| Orientation::from_exif_chunk(exif));
+    let said = decoder.exif_orientation().and_then(Orientation::from_exif);
     Ok(said.unwrap_or(Orientation::NoTransforms))
 }
 

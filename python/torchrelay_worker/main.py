@@ -39,7 +39,10 @@ def _run(argv: List[str]) -> int:
         from ts.metrics.metric_cache_yaml_impl import MetricsCacheYamlImpl
 
         metrics = MetricsCacheYamlImpl(options.metrics_config)
-        metrics.initialize_cache()
+        try:
+            metrics.initialize_cache()
+        except (OSError, TypeError, ValueError) as error:
+            logger.error("Metrics that are listed are unknown to handlers: %s", error)
         server = listener.listen(options)
     except Exception as error:
         logger.error("The worker cannot start: %s", error, exc_info=not isinstance(error, arguments.ArgumentError))

@@ -98,6 +98,13 @@ class Call:
     def answer(self, handle: Callable[[], Any]) -> Answer:
         """Calls the handler and says what came of it; no exception but those that end processes leaves it."""
         try:
+            return self._answer(handle)
+        finally:
+            # Nobody answers in parts after the last answer; and the context must not keep the batch.
+            self.context.send_part = None
+
+    def _answer(self, handle: Callable[[], Any]) -> Answer:
+        try:
             results = handle()
         except MemoryError:
             logger.exception("Memory has run out.")

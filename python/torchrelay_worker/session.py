@@ -41,6 +41,8 @@ class Session:
                 raise ProtocolError("a batch came before a model")
             else:
                 self._predict(message)
+            # Not while it waits for the next one: what came in memory is given back now.
+            del message
 
     def _predict(self, message: Message) -> None:
         send_part = lambda answer: self._protocol.send(message.number, answer, more=True)

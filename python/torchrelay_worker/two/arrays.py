@@ -18,9 +18,9 @@ def kind() -> str:
     """`torch`, `numpy` or `plain`."""
     if getattr(sys.modules.get("torch"), "frombuffer", None) is not None:
         return "torch"
-    if "numpy" in sys.modules or importlib.util.find_spec("numpy") is not None:
-        return "numpy"
-    return "plain"
+    if "numpy" in sys.modules:
+        return "numpy" if sys.modules["numpy"] is not None else "plain"
+    return "numpy" if importlib.util.find_spec("numpy") is not None else "plain"
 
 
 def make(wanted: str, number: int, shape: Tuple[int, ...], data: Bytes) -> Any:

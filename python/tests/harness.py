@@ -6,6 +6,7 @@ choose another worker, such as a genuine one, to hold the expectations against:
 - `TORCHRELAY_WORKER`: the command up to the arguments, by default this Python and `ts/model_service_worker.py`;
 - `TORCHRELAY_WORKER_PYTHONPATH`: folders that it needs besides the model's own.
 """
+
 import os
 import shlex
 import shutil
@@ -208,7 +209,9 @@ class Daemon:
             while wanted not in "".join(self.lines[name]):
                 left = end - time.monotonic()
                 if left <= 0:
-                    raise AssertionError("no %r in %s: %r %r" % (wanted, name, self.lines["stdout"], self.lines["stderr"]))
+                    raise AssertionError(
+                        "no %r in %s: %r %r" % (wanted, name, self.lines["stdout"], self.lines["stderr"])
+                    )
                 self.changed.wait(min(left, 0.2))
                 if self.process.poll() is not None and wanted not in "".join(self.lines[name]):
                     raise AssertionError("worker ended: %r %r" % (self.lines["stdout"], self.lines["stderr"]))
@@ -266,9 +269,7 @@ class Daemon:
             for _ in range(self.integer()):
                 key = self.text()
                 headers[key] = self.text()
-            predictions.append(
-                Prediction(identity, content_type, status, phrase, headers, self.bytes(self.integer()))
-            )
+            predictions.append(Prediction(identity, content_type, status, phrase, headers, self.bytes(self.integer())))
 
     def end(self) -> Ended:
         """Closes the connection and waits until the worker has ended."""

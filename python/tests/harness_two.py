@@ -1,4 +1,5 @@
 """Protocol two for tests, written from PROTOCOL.md and not from the worker: frames, values and sealed memory."""
+
 import array
 import fcntl
 import json
@@ -91,6 +92,13 @@ def memory(data: bytes, seals: int = ALL_SEALS) -> int:
     return descriptor
 
 
+def memories_of(daemon: Daemon) -> int:
+    """How many memories the worker holds open."""
+    folder = "/proc/%d/fd" % daemon.process.pid
+    links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
+    return sum("memfd:" in link for link in links)
+
+
 class DaemonTwo(Daemon):
     """A daemon that offers protocol two. After `load` it speaks it."""
 
@@ -105,11 +113,15 @@ class DaemonTwo(Daemon):
         self.agreed = json.loads(loaded.predictions[0].body)
         return self
 
-    def frame(self, body: bytes, number=1, flags=0, kind=b"P", descriptors=(), announced=None, magic=b"TR2", length=None):
+    def frame(
+        self, body: bytes, number=1, flags=0, kind=b"P", descriptors=(), announced=None, magic=b"TR2", length=None
+    ):
         """Sends a frame, right or wrong."""
         count = len(descriptors) if announced is None else announced
         head = struct.pack(HEAD, magic, kind, len(body) if length is None else length, count, flags, number)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())] if descriptors else []
+        rights = (
+            [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors).tobytes())] if descriptors else []
+        )
         self.connection.sendmsg([head], rights)
         self.send(body)
 

@@ -1,4 +1,5 @@
 """Envelopes: what the handler gets of a body, and what the client gets of its answer."""
+
 import json
 import unittest
 from typing import Any, NamedTuple, Sequence
@@ -24,7 +25,12 @@ class Case(NamedTuple):
 
 
 def v2(datatype: str, data: list, shape: list, name="i0") -> dict:
-    return {"id": "q", "model_name": "mm", "model_version": "2.0", "outputs": [{"name": name, "datatype": datatype, "data": data, "shape": shape}]}
+    return {
+        "id": "q",
+        "model_name": "mm",
+        "model_version": "2.0",
+        "outputs": [{"name": name, "datatype": datatype, "data": data, "shape": shape}],
+    }
 
 
 V2 = b'{"id":"q","inputs":[{"name":"i0","shape":[2,2],"datatype":"FP32","data":[1,2,3,4]}]}'
@@ -36,7 +42,13 @@ CASES = [
     Case("body", [b"[1]"], "data", "[[1]]", [[1]], name="data"),
     Case("body", [b"[1]"], "data", "[None]", [None], name="other"),
     Case("json", [b'{"instances":[1,2]}'], "data", "[1, 2]", [{"predictions": [1, 2]}]),
-    Case("json", [b'{"instances":[1,2]}', b'{"instances":[3]}'], "data", "[1, 2, 3]", [{"predictions": [1, 2]}, {"predictions": [3]}]),
+    Case(
+        "json",
+        [b'{"instances":[1,2]}', b'{"instances":[3]}'],
+        "data",
+        "[1, 2, 3]",
+        [{"predictions": [1, 2]}, {"predictions": [3]}],
+    ),
     Case("json", [b'{"instances":[{"b64":"aGk="}]}'], "['hi']", "[b'hi']", [{"predictions": ["hi"]}]),
     Case("json", [b'{"instances":[1]}'], "data", "[1]", [{"predictions": [1]}], kind="", ours=True),
     Case("json", [b"[1,2]"], "data", "", FAILED),
@@ -81,7 +93,8 @@ class Envelopes(unittest.TestCase):
             "    def handle(self, data, context):\n        print('saw', repr(data))\n        return %s\n" % case.returns
         )
         requests = [
-            Request("r%d" % index, ((case.name, case.kind, body),), case.headers) for index, body in enumerate(case.bodies)
+            Request("r%d" % index, ((case.name, case.kind, body),), case.headers)
+            for index, body in enumerate(case.bodies)
         ]
         with Daemon({"h.py": source}, manifest=MANIFEST) as daemon:
             daemon.connect()

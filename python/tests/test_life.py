@@ -1,4 +1,5 @@
 """A worker's beginning and end: what it prints, how it is connected to, what it leaves behind, and with which code."""
+
 import os
 import signal
 import socket
@@ -42,18 +43,42 @@ class Life(unittest.TestCase):
             daemon.connect()
             directory = str(daemon.model_dir).encode()
             daemon.send(
-                b"L" + b"\0\0\0\1m" + integer(len(directory)) + directory + b"\0\0\0\1" + b"\0\0\0\4h.py"
-                + b"\xff\xff\xff\xff" + b"\0\0\0\0" + b"\1"
+                b"L"
+                + b"\0\0\0\1m"
+                + integer(len(directory))
+                + directory
+                + b"\0\0\0\1"
+                + b"\0\0\0\4h.py"
+                + b"\xff\xff\xff\xff"
+                + b"\0\0\0\0"
+                + b"\1"
             )
             loaded = b"\0\0\0\xc8" + b"\0\0\0\x0eloaded model m" + b"\xff\xff\xff\xff"
             self.assertEqual(daemon.bytes(len(loaded)), loaded)
             daemon.send(
-                b"I" + b"\0\0\0\2id" + b"\0\0\0\1A" + b"\0\0\0\1b" + b"\xff\xff\xff\xff"
-                + b"\0\0\0\4body" + b"\0\0\0\0" + b"\0\0\0\3xyz" + b"\xff\xff\xff\xff" + b"\xff\xff\xff\xff"
+                b"I"
+                + b"\0\0\0\2id"
+                + b"\0\0\0\1A"
+                + b"\0\0\0\1b"
+                + b"\xff\xff\xff\xff"
+                + b"\0\0\0\4body"
+                + b"\0\0\0\0"
+                + b"\0\0\0\3xyz"
+                + b"\xff\xff\xff\xff"
+                + b"\xff\xff\xff\xff"
             )
             answer = (
-                b"\0\0\0\xc8" + b"\0\0\0\x12Prediction success" + b"\0\0\0\2id" + b"\0\0\0\0" + b"\0\0\0\xc8" + b"\0\0\0\0"
-                + b"\0\0\0\1" + b"\0\0\0\1k" + b"\0\0\0\1v" + b"\0\0\0\3xyz" + b"\xff\xff\xff\xff"
+                b"\0\0\0\xc8"
+                + b"\0\0\0\x12Prediction success"
+                + b"\0\0\0\2id"
+                + b"\0\0\0\0"
+                + b"\0\0\0\xc8"
+                + b"\0\0\0\0"
+                + b"\0\0\0\1"
+                + b"\0\0\0\1k"
+                + b"\0\0\0\1v"
+                + b"\0\0\0\3xyz"
+                + b"\xff\xff\xff\xff"
             )
             self.assertEqual(daemon.bytes(len(answer)), answer)
             self.assertEqual(daemon.end().code, 0)
@@ -61,7 +86,9 @@ class Life(unittest.TestCase):
     def test_messages_in_small_pieces(self):
         with Daemon({"h.py": ECHO}) as daemon:
             daemon.connect()
-            for byte in load_message("m", str(daemon.model_dir), 1, "h.py", -1, "", True) + predict_message([Request()]):
+            for byte in load_message("m", str(daemon.model_dir), 1, "h.py", -1, "", True) + predict_message(
+                [Request()]
+            ):
                 daemon.send(bytes([byte]))
             self.assertEqual(daemon.response().message, "loaded model m")
             self.assertEqual(daemon.response().predictions[0].body, b"x")
@@ -100,7 +127,10 @@ class Life(unittest.TestCase):
     def test_a_handler_that_computes_ends_with_the_daemon(self):
         for name, body in [
             ("computes", "print('begun')\nimport time\ntime.sleep(600)"),
-            ("leaves a thread", "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\nprint('begun')\nreturn ['x']"),
+            (
+                "leaves a thread",
+                "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\nprint('begun')\nreturn ['x']",
+            ),
         ]:
             with self.subTest(name), Daemon({"h.py": handler(body)}) as daemon:
                 daemon.connect()

@@ -1,4 +1,5 @@
 """How handlers are found and loaded, and what is told where they cannot be."""
+
 import unittest
 from typing import NamedTuple, Optional
 
@@ -55,7 +56,9 @@ FAILED = [
     Failed("syntax", "def (\n", DEAD, "SyntaxError"),
     Failed("at import", "raise ValueError('no luck')\n", DEAD, "ValueError: no luck"),
     Failed("in initialize", CLASS.format(initialize="raise KeyError('weights')"), DEAD, "KeyError: 'weights'"),
-    Failed("in a function", "def handle(data, context):\n    raise ValueError('no luck')\n", DEAD, "ValueError: no luck"),
+    Failed(
+        "in a function", "def handle(data, context):\n    raise ValueError('no luck')\n", DEAD, "ValueError: no luck"
+    ),
     Failed("nothing to call", "x = 1\n", DEAD, "ValueError"),
     Failed("two classes", "class A: pass\nclass B: pass\n", DEAD, "ValueError"),
     Failed("no handle", "class A:\n    def initialize(self, context): pass\n", DEAD, "ValueError"),

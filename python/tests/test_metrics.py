@@ -1,9 +1,10 @@
 """What handlers record, and the lines that the daemon reads of it."""
+
 import re
 import unittest
 from typing import NamedTuple, Sequence
 
-from .harness import GENUINE, METRICS, Daemon, Request
+from .harness import GENUINE, Daemon, Request
 from .test_predicting import handler
 
 # What the daemon reads lines with.
@@ -47,7 +48,10 @@ RECORDED = [
         "m.get_metric('Sizes', T.HISTOGRAM).add_or_update(4, ['big'], 'rq')",
         [("Sizes.Megabytes", "4", "Shape:big", "HISTOGRAM", "rq")],
     ),
-    Case("m.get_metric('Listed').add_or_update(0, ['a', 'b'])", [("Listed.Count", "0", "ModelName:a,Level:b", "COUNTER", None)]),
+    Case(
+        "m.get_metric('Listed').add_or_update(0, ['a', 'b'])",
+        [("Listed.Count", "0", "ModelName:a,Level:b", "COUNTER", None)],
+    ),
     Case(
         "m.add_metric_to_cache('N', 'ms', ['D'], T.GAUGE).add_or_update(-1.5, ['v'])",
         [("N.Milliseconds", "-1.5", "D:v", "GAUGE", None)],
@@ -135,8 +139,17 @@ class Metrics(unittest.TestCase):
 
     @unittest.skipIf(GENUINE, "TorchServe's worker ends here")
     def test_a_file_without_metrics_or_with_broken_ones_costs_nothing(self):
-        for text in ("", "{}\n", "model_metrics:\n", "model_metrics:\n  gauge:\n    - name: a\n", "a: [\n", "model_metrics: 3\n"):
-            with self.subTest(text), Daemon({"h.py": handler("context.metrics.add_counter('C', 1)\nreturn ['x']")}, metrics=text) as daemon:
+        for text in (
+            "",
+            "{}\n",
+            "model_metrics:\n",
+            "model_metrics:\n  gauge:\n    - name: a\n",
+            "a: [\n",
+            "model_metrics: 3\n",
+        ):
+            with self.subTest(text), Daemon(
+                {"h.py": handler("context.metrics.add_counter('C', 1)\nreturn ['x']")}, metrics=text
+            ) as daemon:
                 daemon.connect()
                 daemon.load()
                 self.assertEqual(daemon.predict().code, 200)

@@ -1,4 +1,5 @@
 """Batches: what handlers see of requests, what becomes of their answers, and what is told of their failures."""
+
 import textwrap
 import unittest
 from typing import NamedTuple, Optional, Sequence
@@ -45,7 +46,11 @@ ANSWERS = [
     one("bytes", "return [b'ab']", b"ab"),
     one("bytearray", "return [bytearray(b'ab')]", b"ab"),
     one("text", "return ['a\\u00e9']", b"a\xc3\xa9"),
-    one("dictionary", "return [{'a': [1, float('nan')], '\\u00e9': None}]", b'{\n  "a": [\n    1,\n    NaN\n  ],\n  "\\u00e9": null\n}'),
+    one(
+        "dictionary",
+        "return [{'a': [1, float('nan')], '\\u00e9': None}]",
+        b'{\n  "a": [\n    1,\n    NaN\n  ],\n  "\\u00e9": null\n}',
+    ),
     one("number", "return [1]", b"1"),
     one("nothing", "return [None]", b"null"),
     one("tuple", "return [(1, 2)]", b"[\n  1,\n  2\n]"),
@@ -160,7 +165,9 @@ ROWS = [
 
 UNSERIALISABLE = failed(503, "Unsupported model output data type.")
 FAILURES = [
-    Case("exception", "raise ValueError('two\\nlines')", failed(503, "Prediction failed"), log="ValueError: two\nlines"),
+    Case(
+        "exception", "raise ValueError('two\\nlines')", failed(503, "Prediction failed"), log="ValueError: two\nlines"
+    ),
     Case("exception in a batch", "raise ValueError()", failed(503, "Prediction failed", ("a", "b")), TWO),
     Case("memory", "raise MemoryError('x')", failed(507, "Out of resources"), log="MemoryError: x"),
     Case("CUDA", "raise RuntimeError('some CUDA error')", failed(507, "Out of resources"), log="some CUDA error"),

@@ -1,4 +1,5 @@
 """Answers in parts, batches that go on, and many messages at a time."""
+
 import unittest
 
 from .harness import GENUINE, Daemon, Request, Response, predict_message
@@ -41,12 +42,18 @@ STREAMS = [
             Response(
                 206,
                 "Part",
-                [answered(b"p", "text/q", headers={"content-type": "text/q", **MORE}, id="a"), answered(b"q", headers=MORE, id="b")],
+                [
+                    answered(b"p", "text/q", headers={"content-type": "text/q", **MORE}, id="a"),
+                    answered(b"q", headers=MORE, id="b"),
+                ],
             ),
             Response(
                 200,
                 SUCCESS,
-                [answered(b"end", "text/q", headers={"content-type": "text/q", **LAST}, id="a"), answered(b"fin", headers=LAST, id="b")],
+                [
+                    answered(b"end", "text/q", headers={"content-type": "text/q", **LAST}, id="a"),
+                    answered(b"fin", headers=LAST, id="b"),
+                ],
             ),
         ],
     ),

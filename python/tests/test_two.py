@@ -1,12 +1,32 @@
 """Protocol two: the agreement, values in both directions, and frames that are not what they should be."""
+
+import importlib.util
+import json
 import math
 import os
 import struct
 import unittest
 
 from . import harness_two as two
-from .harness import GENUINE, Daemon, Prediction, Request, Response, predict_message
-from .harness_two import Answer, DaemonTwo, as_bytes, as_float, as_image, as_json, as_list, as_map, as_tensor, as_text, at, batch, inline, memory, request
+from .harness import GENUINE, Daemon, Request
+from .harness_two import (
+    Answer,
+    DaemonTwo,
+    as_bytes,
+    as_float,
+    as_image,
+    as_json,
+    as_list,
+    as_map,
+    as_tensor,
+    as_text,
+    at,
+    batch,
+    inline,
+    memories_of,
+    memory,
+    request,
+)
 from .test_life import wait_until
 from .test_predicting import SUCCESS, handler
 
@@ -25,8 +45,6 @@ def answer(value, memories: int = 0, number: int = 1, **more) -> Answer:
 
 
 def has(module: str) -> bool:
-    import importlib.util
-
     return importlib.util.find_spec(module) is not None
 
 
@@ -41,8 +59,6 @@ class ProtocolTwo(unittest.TestCase):
             ({"TORCHRELAY_PROTOCOL": "7"}, False, [2]),
             ({"TORCHRELAY_PROTOCOL": "2"}, True, [1]),
         ]:
-            import json
-
             with self.subTest(environment, tcp=tcp), Daemon({"h.py": ECHO}, environment=environment, tcp=tcp) as daemon:
                 daemon.connect()
                 loaded = daemon.load()
@@ -63,18 +79,11 @@ class ProtocolTwo(unittest.TestCase):
                 self.assertEqual(daemon.ask(body, True, descriptors), answer(expected, memories))
                 # Again: nothing of the first was left behind.
                 self.assertEqual(daemon.ask(body, True, descriptors, number=2), answer(expected, memories, 2))
-                wait_until(lambda: self.descriptors_of(daemon) == 0, "all memory given back")
+                wait_until(lambda: memories_of(daemon) == 0, "all memory given back")
                 self.assertEqual(daemon.end().code, 0)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-
-    @staticmethod
-    def descriptors_of(daemon: Daemon) -> int:
-        """How many memories the worker holds open."""
-        folder = "/proc/%d/fd" % daemon.process.pid
-        links = [os.readlink(os.path.join(folder, name)) for name in os.listdir(folder)]
-        return sum("memfd:" in link for link in links)
 
     def test_values_travel_in_both_directions(self):
         for name, sent, expected, memories, kept in [
@@ -86,14 +95,32 @@ class ProtocolTwo(unittest.TestCase):
             ("a piece of memory", as_bytes(at(0, 3, 5)), ("bytes", LARGE[3:8]), 0, (LARGE,)),
             ("the second memory", as_bytes(at(1, 0, 2)), ("bytes", b"ab"), 0, (b"xy", b"ab")),
             ("tensor", as_tensor("float32", (2, 3), inline(FLOATS)), ("tensor", "float32", (2, 3), FLOATS), 0, ()),
-            ("tensor in memory", as_tensor("int64", (2, 0x4000), at(0, 0, 0x40000)), ("tensor", "int64", (2, 0x4000), LARGE), 1, (LARGE,)),
-            ("tensor further on", as_tensor("int16", (2,), at(0, 6, 4)), ("tensor", "int16", (2,), LARGE[6:10]), 0, (LARGE,)),
+            (
+                "tensor in memory",
+                as_tensor("int64", (2, 0x4000), at(0, 0, 0x40000)),
+                ("tensor", "int64", (2, 0x4000), LARGE),
+                1,
+                (LARGE,),
+            ),
+            (
+                "tensor further on",
+                as_tensor("int16", (2,), at(0, 6, 4)),
+                ("tensor", "int16", (2,), LARGE[6:10]),
+                0,
+                (LARGE,),
+            ),
             ("bfloat16", as_tensor("bfloat16", (1,), inline(b"ab")), ("tensor", "bfloat16", (1,), b"ab"), 0, ()),
             ("scalar", as_tensor("bool", (), inline(b"\1")), ("tensor", "bool", (), b"\1"), 0, ()),
             ("empty tensor", as_tensor("uint8", (3, 0), inline(b"")), ("tensor", "uint8", (3, 0), b""), 0, ()),
             ("file", as_image(inline(b"JPEG")), ("image", b"JPEG"), 0, ()),
             ("pixels", as_image(b"", (1, 2), inline(b"abcdef")), ("image", None, (1, 2), b"abcdef"), 0, ()),
-            ("both", as_image(inline(b"JPEG"), (1, 2), inline(b"abcdef")), ("image", b"JPEG", (1, 2), b"abcdef"), 0, ()),
+            (
+                "both",
+                as_image(inline(b"JPEG"), (1, 2), inline(b"abcdef")),
+                ("image", b"JPEG", (1, 2), b"abcdef"),
+                0,
+                (),
+            ),
             ("float", as_float(math.inf), ("float", math.inf), 0, ()),
             (
                 "nested",
@@ -119,7 +146,9 @@ class ProtocolTwo(unittest.TestCase):
             daemon.start()
             body = batch(request(("v", "", value)), sizes=[len(data) for data in kept])
             found = daemon.ask(body, True, descriptors)
-            self.assertEqual(found.predictions[0][5] if found.predictions else found, ("json", expected), daemon.output())
+            self.assertEqual(
+                found.predictions[0][5] if found.predictions else found, ("json", expected), daemon.output()
+            )
         for descriptor in descriptors:
             os.close(descriptor)
 
@@ -128,12 +157,20 @@ class ProtocolTwo(unittest.TestCase):
         held = as_tensor("float32", (2, 3), at(0, 64, 24))
         kept = (bytes(64) + FLOATS,)
         for expression, expected in [
-            ("[type(v0).__name__, v0.dtype, list(v0.shape), v0.view().tolist()]", ["Tensor", "float32", [2, 3], [[0, 1, 2], [3, 4, 5]]]),
+            (
+                "[type(v0).__name__, v0.dtype, list(v0.shape), v0.view().tolist()]",
+                ["Tensor", "float32", [2, 3], [[0, 1, 2], [3, 4, 5]]],
+            ),
             ("v0.data.readonly", True),
         ]:
             self.check_said(expression, tensor, expected, NO_NUMPY)
             self.check_said(expression, held, expected, NO_NUMPY, kept)
-        self.check_said("[type(v0).__name__, bytes(v0.file).decode(), v0.pixels]", as_image(inline(b"JPEG")), ["Image", "JPEG", None], NO_NUMPY)
+        self.check_said(
+            "[type(v0).__name__, bytes(v0.file).decode(), v0.pixels]",
+            as_image(inline(b"JPEG")),
+            ["Image", "JPEG", None],
+            NO_NUMPY,
+        )
         self.check_said("[type(v0).__name__]", as_bytes(inline(b"x")), ["bytearray"], NO_NUMPY)
 
     def test_content_types_decode_bytes_alone(self):
@@ -161,7 +198,9 @@ class ProtocolTwo(unittest.TestCase):
         body = "context.set_response_status(201, 'made', 0)\ncontext.set_response_content_type(0, 'a/b')\nreturn ['x']"
         with DaemonTwo({"h.py": handler(body)}) as daemon:
             daemon.start()
-            expected = answer(("text", "x"), content_type="a/b", status=201, phrase="made", headers={"content-type": "a/b"})
+            expected = answer(
+                ("text", "x"), content_type="a/b", status=201, phrase="made", headers={"content-type": "a/b"}
+            )
             self.assertEqual(daemon.ask(batch(request()), True), expected)
         for body, code, message in [
             ("raise ValueError()", 503, "Prediction failed"),
@@ -199,123 +238,33 @@ class ProtocolTwo(unittest.TestCase):
             daemon.start()
             found = daemon.ask(batch(request()), True)
             self.assertEqual(found.memories, 1)
-            self.assertEqual(found.predictions[0][5], ("list", [("bytes", bytes([n % 256]) * 60000) for n in range(400)]))
-
-    def test_bodies_that_cannot_be_read_cost_their_message_alone(self):
-        good = batch(request(("v", "", as_text("x"))))
-        deep = as_list()
-        for _ in range(40):
-            deep = as_list(deep)
-        value = lambda data: batch(request(("v", "", data)))
-        in_memory = lambda data, size=8: batch(request(("v", "", data)), sizes=[size])
-        for name, body, kept, said in [
-            ("empty", b"", None, "ends"),
-            ("too many requests", struct.pack(">I", 5000), None, "5000 requests"),
-            ("cut off", good[:-1], None, "too early"),
-            ("goes on", good + b"x", None, "1 bytes are left"),
-            ("unknown kind", value(b"\x63"), None, "unknown kind 99"),
-            ("no value", batch(request())[:-4] + struct.pack(">I", 1) + two.text("v") + two.text(""), None, "ends"),
-            ("broken JSON", value(b"\1" + inline(b"{")), None, "JSON"),
-            ("NaN is fine, halves are not", value(b"\1" + inline(b'"\xff"')), None, "JSON"),
-            ("text that is none", value(b"\2" + inline(b"\xff")), None, "UTF-8"),
-            ("name that is none", batch(request(("v", "", as_text("x")))).replace(b"\0\0\0\1v", b"\0\0\0\1\xff"), None, "UTF-8"),
-            ("nested too deeply", value(deep), None, "nested"),
-            ("list that is not there", value(b"\6" + struct.pack(">I", 1 << 30)), None, "members"),
-            ("inline length", value(b"\3\0" + struct.pack(">I", 1 << 31)), None, "too early"),
-            ("unknown place", value(b"\3\7"), None, "place 7"),
-            ("memory that is not there", value(as_bytes(at(0, 0, 1))), None, "memory 0 of 0"),
-            ("beyond the end", in_memory(as_bytes(at(0, 4, 5))), b"12345678", "memory of 8 bytes"),
-            ("offset that wraps", in_memory(as_bytes(at(0, 2**64 - 1, 2))), b"12345678", "memory of 8 bytes"),
-            ("length that wraps", in_memory(as_bytes(at(0, 1, 2**64 - 1))), b"12345678", "memory of 8 bytes"),
-            ("announced larger", in_memory(as_bytes(at(0, 0, 9)), 9), b"12345678", "announced were 9"),
-            ("announced smaller", in_memory(as_bytes(at(0, 0, 4)), 4), b"12345678", "announced were 4"),
-            ("tensor's length", value(as_tensor("float32", (2,), inline(b"1234567"))), None, "needs 8 bytes, found 7"),
-            ("tensor's shape", value(as_tensor("uint8", (2**40, 2**40), inline(b""))), None, "too large"),
-            ("tensor's empty shape", value(as_tensor("uint8", (2**63, 0), inline(b""))), None, "too large"),
-            ("tensor's type", value(b"\4\x63\0" + inline(b"")), None, "type 99"),
-            ("tensor's rank", value(b"\4\1\xff"), None, "255 dimensions"),
-            ("tensor's place", in_memory(as_tensor("float32", (1,), at(0, 2, 4))), b"12345678", "byte 2"),
-            ("picture of nothing", value(b"\5\0"), None, "forms"),
-            ("picture's size", value(as_image(b"", (1, 2), inline(b"abcde"))), None, "needs 6 bytes"),
-            ("picture without height", value(as_image(b"", (0, 2), inline(b"a"))), None, "0 x 2"),
-        ]:
-            with self.subTest(name), DaemonTwo({"h.py": NO_NUMPY + ECHO}) as daemon:
-                daemon.start()
-                descriptors = [] if kept is None else [memory(kept)]
-                found = daemon.ask(body, True, descriptors, number=3)
-                self.assertEqual((found.number, found.code, found.predictions), (3, 500, []))
-                self.assertIn(said, found.message)
-                wait_until(lambda: self.descriptors_of(daemon) == 0, "all memory given back")
-                self.assertEqual(daemon.ask(good, True, number=4), answer(("text", "x"), number=4))
-                for descriptor in descriptors:
-                    os.close(descriptor)
-
-    def test_memory_that_could_change_is_refused(self):
-        pipe, other = os.pipe()
-        with open(os.path.join(os.path.dirname(__file__), "__init__.py"), "rb") as file:
-            plain = os.dup(file.fileno())
-        unsealed = [memory(b"12345678", seals) for seals in (0, 0x8, 0x2 | 0x4 | 0x8, 0x1 | 0x2 | 0x4)]
-        for descriptor in [pipe, plain] + unsealed:
-            with self.subTest(descriptor), DaemonTwo({"h.py": ECHO}) as daemon:
-                daemon.start()
-                found = daemon.ask(batch(request(("v", "", as_bytes(at(0, 0, 8)))), sizes=[8]), True, [descriptor])
-                self.assertEqual(found.code, 500)
-                self.assertRegex(found.message, "sealed|no memory")
-        for descriptor in [pipe, other, plain] + unsealed:
-            os.close(descriptor)
-
-    def test_heads_that_are_wrong_end_the_worker(self):
-        good = batch(request(("v", "", as_text("x"))))
-        spare = memory(b"12345678")
-        for name, arguments in [
-            ("magic", dict(magic=b"TR3")),
-            ("length", dict(length=(16 << 20) + 1)),
-            ("fewer descriptors than announced", dict(announced=1)),
-            ("more descriptors than announced", dict(announced=0, descriptors=[spare])),
-            ("more descriptors than allowed", dict(descriptors=[spare] * 65)),
-            ("cut off", dict(length=len(good) + 1)),
-        ]:
-            with self.subTest(name), DaemonTwo({"h.py": ECHO}) as daemon:
-                daemon.start()
-                daemon.frame(good, **arguments)
-                daemon.connection.shutdown(1)
-                ended = daemon.wait()
-                self.assertEqual(ended.code, 1)
-                self.assertIn("ProtocolError", ended.stdout)
-        os.close(spare)
-
-    def test_frames_of_another_kind_are_answered(self):
-        with DaemonTwo({"h.py": ECHO}) as daemon:
-            daemon.start()
-            daemon.frame(b"", 8, kind=b"Z")
-            self.assertEqual(daemon.answer(), Answer(8, False, 500, "message cannot be read: its kind is b'Z', expected b'P'", [], 0))
-
-    def test_random_bytes_never_do_worse_than_an_answer(self):
-        import random
-
-        draw = random.Random(7)
-        good = bytearray(batch(request(("v", "", as_map(t=as_tensor("float32", (2, 3), inline(FLOATS)), i=as_image(inline(b"J")))), id="r")))
-        with DaemonTwo({"h.py": NO_NUMPY + ECHO}) as daemon:
-            daemon.start()
-            for number in range(1, 400):
-                body = bytearray(good)
-                for _ in range(draw.randint(1, 4)):
-                    body[draw.randrange(len(body))] = draw.choice([0, 1, 2, 5, 8, 127, 255, draw.randrange(256)])
-                self.assertIn(daemon.ask(bytes(body), True, number=number).code, (200, 500, 503))
-            self.assertEqual(daemon.end().code, 0)
+            self.assertEqual(
+                found.predictions[0][5], ("list", [("bytes", bytes([n % 256]) * 60000) for n in range(400)])
+            )
 
     @unittest.skipUnless(has("numpy"), "numpy is not installed")
     def test_numpy(self):
         source = "import numpy\n"
         kept = (bytes(64) + FLOATS,)
         held = as_tensor("float32", (2, 3), at(0, 64, 24))
-        self.check_said("[type(v0).__name__, str(v0.dtype), v0.tolist(), bool(v0.flags.writeable)]", held, ["ndarray", "float32", [[0, 1, 2], [3, 4, 5]], False], kept=kept)
+        self.check_said(
+            "[type(v0).__name__, str(v0.dtype), v0.tolist(), bool(v0.flags.writeable)]",
+            held,
+            ["ndarray", "float32", [[0, 1, 2], [3, 4, 5]], False],
+            kept=kept,
+        )
         self.check_echo(held, ("tensor", "float32", (2, 3), FLOATS), 0, kept, source + ECHO)
         for expression, expected in [
-            ("numpy.arange(6, dtype='int32').reshape(2, 3).T", ("tensor", "int32", (3, 2), struct.pack("=6i", 0, 3, 1, 4, 2, 5))),
+            (
+                "numpy.arange(6, dtype='int32').reshape(2, 3).T",
+                ("tensor", "int32", (3, 2), struct.pack("=6i", 0, 3, 1, 4, 2, 5)),
+            ),
             ("numpy.array([1, 2], dtype='>i2')", ("tensor", "int16", (2,), struct.pack("=2h", 1, 2))),
             ("numpy.float32(1.5)", ("json", 1.5)),
-            ("{'score': numpy.float32(1.5), 'mask': numpy.zeros((1, 2), 'bool')}", ("map", {"score": ("json", 1.5), "mask": ("tensor", "bool", (1, 2), b"\0\0")})),
+            (
+                "{'score': numpy.float32(1.5), 'mask': numpy.zeros((1, 2), 'bool')}",
+                ("map", {"score": ("json", 1.5), "mask": ("tensor", "bool", (1, 2), b"\0\0")}),
+            ),
         ]:
             with self.subTest(expression), DaemonTwo({"h.py": source + SAY % expression}) as daemon:
                 daemon.start()
@@ -329,15 +278,27 @@ class ProtocolTwo(unittest.TestCase):
         source = "import torch\n"
         kept = (bytes(64) + FLOATS,)
         held = as_tensor("float32", (2, 3), at(0, 64, 24))
-        self.check_said("[type(v0).__name__, str(v0.dtype), v0.tolist(), v0.mul_(2).sum().item()]", held, ["Tensor", "torch.float32", [[0, 1, 2], [3, 4, 5]], 30], source, kept)
+        self.check_said(
+            "[type(v0).__name__, str(v0.dtype), v0.tolist(), v0.mul_(2).sum().item()]",
+            held,
+            ["Tensor", "torch.float32", [[0, 1, 2], [3, 4, 5]], 30],
+            source,
+            kept,
+        )
         self.check_echo(held, ("tensor", "float32", (2, 3), FLOATS), 0, kept, source + ECHO)
         for dtype, size in two.SIZES.items():
             data = bytes(2 * size)
-            self.check_echo(as_tensor(dtype, (2, 1), inline(data)), ("tensor", dtype, (2, 1), data), 0, source=source + ECHO)
-        self.check_echo(as_tensor("float32", (0, 3), inline(b"")), ("tensor", "float32", (0, 3), b""), 0, source=source + ECHO)
+            self.check_echo(
+                as_tensor(dtype, (2, 1), inline(data)), ("tensor", dtype, (2, 1), data), 0, source=source + ECHO
+            )
+        self.check_echo(
+            as_tensor("float32", (0, 3), inline(b"")), ("tensor", "float32", (0, 3), b""), 0, source=source + ECHO
+        )
         with DaemonTwo({"h.py": source + SAY % "torch.arange(4).reshape(2, 2).T.requires_grad_(False)"}) as daemon:
             daemon.start()
-            self.assertEqual(daemon.ask(batch(request()), True), answer(("tensor", "int64", (2, 2), struct.pack("=4q", 0, 2, 1, 3))))
+            self.assertEqual(
+                daemon.ask(batch(request()), True), answer(("tensor", "int64", (2, 2), struct.pack("=4q", 0, 2, 1, 3)))
+            )
 
     @unittest.skipUnless(has("PIL"), "Pillow is not installed")
     def test_pictures_of_pillow(self):

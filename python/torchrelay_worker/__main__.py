@@ -1,4 +1,5 @@
 """`python -m torchrelay_worker`: the same worker by another name."""
+
 import sys
 
 from .main import run

@@ -1,4 +1,5 @@
 """The command line, which is that of TorchServe's worker. Checked here, so that nobody else has to."""
+
 import argparse
 import os
 import re

@@ -2,6 +2,7 @@
 
 A thread reads, the event loop calls. A handler that is no coroutine runs on threads.
 """
+
 import asyncio
 import os
 import threading

@@ -1,4 +1,5 @@
 """What the handler has started and left running ends with the worker. Called by `main` at its end."""
+
 import os
 import signal
 from typing import Dict, List

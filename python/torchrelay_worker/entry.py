@@ -1,4 +1,5 @@
 """From a handler's name to the two functions that it comes down to: one called at load, one for each batch."""
+
 import importlib
 import inspect
 from types import ModuleType
@@ -8,11 +9,14 @@ ENVELOPES = "ts.torch_handler.request_envelope."
 DEFAULTS = "ts.torch_handler."
 
 
+Handle = Callable[[Any, Any], Any]
+
+
 class Entry(NamedTuple):
-    """`initialize(context)` and `handle(data, context)`."""
+    """`initialize(context)`, and what gives `handle(data, context)` afterwards: a handler may put another in its place."""
 
     initialize: Callable[[Any], Any]
-    handle: Callable[[Any, Any], Any]
+    handle: Callable[[], Handle]
 
 
 def find(handler: str, envelope: str) -> Entry:
@@ -25,8 +29,8 @@ def find(handler: str, envelope: str) -> Entry:
     entry = _function(module, function or "handle") or _class(module)
     if not envelope:
         return entry
-    wrapper = _envelope(envelope)(entry.handle)
-    return Entry(entry.initialize, wrapper.handle)
+    wrapper = _envelope(envelope)
+    return Entry(entry.initialize, lambda: wrapper(entry.handle()).handle)
 
 
 def _module(name: str) -> ModuleType:
@@ -52,7 +56,7 @@ def _function(module: ModuleType, name: str) -> Optional[Entry]:
     if not callable(function) or inspect.isclass(function):
         return None
     # A function handler has no second entry: without data it is told to load.
-    return Entry(lambda context: function(None, context), function)
+    return Entry(lambda context: function(None, context), lambda: function)
 
 
 def _class(module: ModuleType) -> Entry:
@@ -69,7 +73,7 @@ def _class(module: ModuleType) -> Entry:
         if not callable(getattr(found, method, None)):
             raise ValueError("class %s of module %s has no method %s" % (found.__name__, module.__name__, method))
     handler = found()
-    return Entry(handler.initialize, handler.handle)
+    return Entry(handler.initialize, lambda: handler.handle)
 
 
 def _envelope(name: str):

@@ -1,4 +1,5 @@
 """The socket: opened, announced on standard output, and one daemon let in."""
+
 import os
 import platform
 import socket

@@ -1,4 +1,5 @@
 """From a load message to a service that answers, or to the code and message of the failure."""
+
 import json
 import logging
 import os
@@ -40,7 +41,7 @@ def load(message: Load, metrics: Any) -> Service:
     )
     found = entry.find(message.handler, message.envelope)
     found.initialize(context)
-    return Service(context, found.handle)
+    return Service(context, found.handle())
 
 
 def failure(error: BaseException, explain: bool) -> Optional[Tuple[int, str]]:

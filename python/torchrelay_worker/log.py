@@ -3,6 +3,7 @@
 Handlers log through the root logger, which is why it is set up here. Metric lines do not pass through it: a handler that
 turns logging down must not lose them.
 """
+
 import logging
 import sys
 import threading

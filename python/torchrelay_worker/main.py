@@ -3,6 +3,7 @@
 Exit codes are what the daemon goes by: 0 when it closed the connection, 1 for everything that went wrong. A handler that
 calls `sys.exit` ends the process with its own code.
 """
+
 import faulthandler
 import logging
 import socket

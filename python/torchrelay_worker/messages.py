@@ -1,4 +1,5 @@
 """What daemon and worker say to each other, whichever protocol carries it."""
+
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 
@@ -49,11 +50,12 @@ class Prediction(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """The answer to a message, or a part of it."""
+    """The answer to a message, or a part of it. Of a `failed` batch, code and message say all there is."""
 
     code: int
     message: str
     predictions: List[Prediction]
+    failed: bool = False
 
 
 class Unserialisable(Exception):
@@ -65,4 +67,4 @@ UNSERIALISABLE = (503, "Unsupported model output data type.")
 
 def failure(code: int, message: str, ids: List[str]) -> Answer:
     """The answer to a batch of which nothing came. The bodies say nothing; code and message do."""
-    return Answer(code, message, [Prediction(identity, "", code, "", {}, "error") for identity in ids])
+    return Answer(code, message, [Prediction(identity, "", code, "", {}, "error") for identity in ids], failed=True)

@@ -1,4 +1,5 @@
 """What the daemon offers besides protocol one, which is only ever said in the environment. See PROTOCOL.md."""
+
 import os
 
 VARIABLE = "TORCHRELAY_PROTOCOL"

@@ -1,4 +1,5 @@
 """Protocol one: TorchServe's own bytes. Integers are signed, 32 bits, big-endian; lists end in -1. See PROTOCOL.md."""
+
 import socket
 import struct
 import threading

@@ -1,4 +1,5 @@
 """A handler's answer as the body of an HTTP response, by its type. Protocol one sends nothing else."""
+
 import io
 import json
 import sys

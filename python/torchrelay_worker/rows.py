@@ -1,4 +1,5 @@
 """From a request as it came to what handlers see of it: a row of their data, and headers."""
+
 import json
 import logging
 import os

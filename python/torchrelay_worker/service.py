@@ -1,4 +1,5 @@
 """A loaded model: one call of its handler for each batch, and what came of it as an answer. Knows no protocol."""
+
 import copy
 import inspect
 import logging
@@ -122,9 +123,7 @@ class Call:
             logger.error("The handler of %s gave a %s, expected a list.", self.name, type(results).__name__)
             return self.failure(503, "Invalid model predict output")
         if len(results) != len(self.ids):
-            logger.error(
-                "The handler of %s gave %d answers to %d requests.", self.name, len(results), len(self.ids)
-            )
+            logger.error("The handler of %s gave %d answers to %d requests.", self.name, len(results), len(self.ids))
             return self.failure(503, "number of batch response mismatched")
         self._record()
         self._close_streams(results)

@@ -1,4 +1,5 @@
 """The conversation with one daemon: load, then batch after batch, until it closes the connection."""
+
 import json
 import logging
 import platform

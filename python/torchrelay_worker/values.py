@@ -2,6 +2,7 @@
 
 They hold no logic of the protocol; `two.decode` makes them and `two.encode` takes them apart.
 """
+
 from typing import Any, NamedTuple, Optional, Sequence, Tuple, Union
 
 Data = Union[bytes, bytearray, memoryview]

@@ -3,6 +3,7 @@
 A worker that waits for the next message notices by itself that the daemon has gone. One that is inside a handler does not
 read, and one that ends may wait for threads of its handler, so somebody else has to look.
 """
+
 import os
 import select
 import socket

@@ -1,4 +1,5 @@
 """Reading from the connection: whole pieces, or the reason why there are none. Both protocols read through this."""
+
 import socket
 import struct
 

@@ -4,6 +4,7 @@ Read without PyYAML: mappings and lists in either style, plain, quoted and block
 comments, with the scalars of YAML 1.1. Anything else is refused with its line rather than misread. Called for
 `metrics.yaml` and `model-config.yaml`.
 """
+
 import re
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -33,7 +34,9 @@ _WORDS = {"": None, "~": None, "null": None}
 _WORDS.update({word: True for word in ("true", "yes", "on")})
 _WORDS.update({word: False for word in ("false", "no", "off")})
 _WORDS.update({".inf": float("inf"), "+.inf": float("inf"), "-.inf": float("-inf"), ".nan": float("nan")})
-_KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s#&*!|>%@`"'{\[,\]}?-][^#]*?|[?-][^\s#][^#]*?)\s*:(?:\s+|$)""")
+_KEY = re.compile(
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s#&*!|>%@`"'{\[,\]}?-][^#]*?|[?-][^\s#][^#]*?)\s*:(?:\s+|$)"""
+)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", '"': '"', "\\": "\\", "/": "/", " ": " ", "e": "\x1b"}
 _DEPTH = 64
 

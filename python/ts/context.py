@@ -1,4 +1,5 @@
 """What a handler knows of its model, its server and the requests of the batch at hand. The worker makes one for each model."""
+
 import os
 from typing import Any, Dict, List, Optional, Tuple
 

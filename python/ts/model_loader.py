@@ -1,4 +1,5 @@
 """Loading a model without a daemon, as some tools and tests of handlers do."""
+
 from typing import Any, Optional
 
 from torchrelay_worker import loading

@@ -1,4 +1,5 @@
 """The file that a daemon starts, with TorchServe's arguments. It only finds the package beside it."""
+
 import os
 import sys
 

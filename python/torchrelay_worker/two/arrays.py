@@ -4,6 +4,7 @@ Which kind handlers get is settled once, when the model has loaded: torch tensor
 else numpy arrays, if numpy can be imported; else `Tensor`. So a handler gets what it works with, and none pays for an
 import that it does not use.
 """
+
 import ctypes
 import importlib.util
 import sys

@@ -1,4 +1,5 @@
 """From the body of a frame to a batch. Every length and offset is checked against what is there before it is used."""
+
 import json
 import struct
 from typing import Any, Callable, List

@@ -1,4 +1,5 @@
 """From a worker's answer to the body of a frame, and the memory that goes with it."""
+
 import json
 import math
 import struct
@@ -38,8 +39,7 @@ class Encoder:
         return body, self._arena.seal() if self._arena.size else None
 
     def answer(self, answer: Answer) -> None:
-        failed = answer.code != 200 and all(prediction.value == "error" for prediction in answer.predictions)
-        predictions = [] if failed else answer.predictions
+        predictions = [] if answer.failed else answer.predictions
         self._body += struct.pack(">i", answer.code)
         self._text(answer.message)
         self._count(len(predictions), REQUESTS, "answers")

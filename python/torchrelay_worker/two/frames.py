@@ -3,6 +3,7 @@
 What is wrong with a head ends the connection (ProtocolError), because nothing after it can be found. What is wrong with a
 body costs its message alone (`BadBody`).
 """
+
 import array
 import os
 import socket

@@ -3,6 +3,7 @@
 A memory that is sealed can never change or shrink again, so its reader may check it once and then trust it. That is why
 nothing unsealed is ever mapped here.
 """
+
 import fcntl
 import mmap
 import os
@@ -71,13 +72,13 @@ class Segment:
     def shared(self) -> memoryview:
         """The bytes for reading: whoever writes gets an error."""
         if self._shared is None:
-            self._shared = memoryview(self._map(mmap.ACCESS_READ))
+            self._shared = memoryview(self._map(mmap.PROT_READ))
         return self._shared
 
     def private(self) -> memoryview:
         """The bytes for whom nothing keeps from writing: pages that are written to are copied first."""
         if self._private is None:
-            self._private = memoryview(self._map(mmap.ACCESS_COPY))
+            self._private = memoryview(self._map(mmap.PROT_READ | mmap.PROT_WRITE))
         return self._private
 
     def close(self) -> None:
@@ -86,11 +87,12 @@ class Segment:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _map(self, access: int) -> mmap.mmap:
+    def _map(self, protection: int) -> mmap.mmap:
         if self._descriptor is None:
             raise ProtocolError("a memory is mapped after its frame was read")
         try:
-            return mmap.mmap(self._descriptor, self.size, access=access)
+            # Privately for readers, too: before Linux 6.7 a shared mapping of what is sealed against writing is refused.
+            return mmap.mmap(self._descriptor, self.size, flags=mmap.MAP_PRIVATE, prot=protection)
         except (OSError, ValueError, OverflowError) as error:
             raise ProtocolError("a memory of %d bytes cannot be mapped: %s" % (self.size, error)) from error
 

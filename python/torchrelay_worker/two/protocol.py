@@ -1,4 +1,5 @@
 """Protocol two as a session uses it: batches in, answers out."""
+
 import logging
 import os
 import socket

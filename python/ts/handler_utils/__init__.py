@@ -1,4 +1,5 @@
 """What handlers may use beside their base classes."""
+
 from pkgutil import extend_path
 
 # What is not here comes from a TorchServe that is installed, if there is one.

@@ -1,4 +1,5 @@
 """Batches in small pieces, which go through a handler's three steps like things on a conveyor belt."""
+
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Dict, List, Optional
 

@@ -1,4 +1,5 @@
 """Times of a handler's steps as metrics, where the model asks for them."""
+
 import functools
 import sys
 import time

@@ -1,9 +1,12 @@
 """Streaming, and classes by their names."""
+
 import importlib
 from typing import Any, Dict, List, Optional
 
 
-def send_intermediate_predict_response(ret: List[Any], req_id_map: Dict[int, str], message: str, code: int, context) -> None:
+def send_intermediate_predict_response(
+    ret: List[Any], req_id_map: Dict[int, str], message: str, code: int, context
+) -> None:
     """Sends answers before the last one, one for each request, which makes the HTTP answers streams.
 
     May be called from any thread while `handle` is at work. Raises TypeError where an answer cannot be sent.

@@ -1,4 +1,5 @@
 """Metrics of handlers: what `context.metrics` is."""
+
 from pkgutil import extend_path
 
 # What is not here comes from a TorchServe that is installed, if there is one.

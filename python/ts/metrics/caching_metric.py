@@ -1,4 +1,5 @@
 """A metric that records a value by printing it; the daemon reads the line and keeps the sums."""
+
 import logging
 import socket
 import time
@@ -23,7 +24,10 @@ class CachingMetric(MetricAbstract):
         """
         if len(dimension_values) != len(self.dimension_names):
             logger.error(
-                "Metric %s dropped: values %s for dimensions %s", self.metric_name, dimension_values, self.dimension_names
+                "Metric %s dropped: values %s for dimensions %s",
+                self.metric_name,
+                dimension_values,
+                self.dimension_names,
             )
             return
         self._record(value, request_id, zip(self.dimension_names, dimension_values))

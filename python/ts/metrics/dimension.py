@@ -1,4 +1,5 @@
 """A dimension of a metric: a name and the value that this sample has."""
+
 from typing import Any, Dict
 
 

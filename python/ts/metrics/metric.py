@@ -1,4 +1,5 @@
 """A single sample, as handlers of old made them."""
+
 import socket
 import time
 from collections import OrderedDict

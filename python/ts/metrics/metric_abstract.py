@@ -1,4 +1,5 @@
 """What every metric is and can."""
+
 import abc
 from typing import List, Optional
 

@@ -1,4 +1,5 @@
 """`context.metrics`: the metrics of one model, and the short ways to record a value. Where they are kept is its child's affair."""
+
 import abc
 from typing import Any, Dict, List, Optional, Union
 

@@ -1,4 +1,5 @@
 """The metrics of a model as the server's `metrics.yaml` lists them."""
+
 import logging
 from typing import Any, Dict, List
 

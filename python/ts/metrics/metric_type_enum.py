@@ -1,4 +1,5 @@
 """The three types of metrics."""
+
 import enum
 
 

@@ -1,4 +1,5 @@
 """Samples collected for later, as handlers of old did. New handlers use `context.metrics`."""
+
 from typing import Dict, List, Optional
 
 from .dimension import Dimension

@@ -1,4 +1,5 @@
 """Units by their short names."""
+
 from typing import Dict, Optional
 
 UNITS: Dict[Optional[str], str] = {

@@ -1,4 +1,5 @@
 """Frames of protocol one, for handlers that send them themselves."""
+
 from pkgutil import extend_path
 
 # What is not here comes from a TorchServe that is installed, if there is one.

@@ -1,4 +1,5 @@
 """Frames of protocol one for handlers that make or send them themselves."""
+
 from torchrelay_worker.messages import UNSERIALISABLE, Answer, Prediction, Unserialisable, failure
 from torchrelay_worker.one import encode
 

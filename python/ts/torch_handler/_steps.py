@@ -1,4 +1,5 @@
 """The steps that classifier and segmenter share between a picture and the network."""
+
 from torchvision import transforms
 
 MEAN = [0.485, 0.456, 0.406]

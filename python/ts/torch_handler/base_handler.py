@@ -2,6 +2,7 @@
 
 torch is imported when it is needed, so that a handler which overrides what needs it runs without.
 """
+
 import abc
 import importlib
 import importlib.util
@@ -14,7 +15,6 @@ from ts.handler_utils.timer import timed
 from ts.utils.util import check_valid_pt2_backend, list_classes_from_module, load_label_mapping
 
 logger = logging.getLogger(__name__)
-
 
 
 class BaseHandler(abc.ABC):
@@ -128,7 +128,8 @@ class BaseHandler(abc.ABC):
     def _load_pickled_model(self, model_dir, model_file, model_pt_path):
         """An eager model: the one class of `model_file`, with the state of `model_pt_path`, if there is one."""
         if not os.path.isfile(os.path.join(model_dir, model_file)):
-            raise FileNotFoundError("modelFile %s is not in the archive" % model_file)
+            # Of the kind that the worker answers, as TorchServe's is.
+            raise RuntimeError("modelFile %s is not in the archive" % model_file)
         module = importlib.import_module(os.path.splitext(os.path.basename(model_file))[0])
         classes = list_classes_from_module(module)
         if len(classes) != 1:

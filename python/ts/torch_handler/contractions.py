@@ -1,4 +1,5 @@
 """English contractions and what they stand for, built from the few rules that they follow."""
+
 from typing import Dict
 
 _VERBS = "are could did does do had has have is might must need ought should was were would".split()

@@ -1,4 +1,5 @@
 """`image_classifier`: the most probable classes of a picture. Needs torch, torchvision and Pillow."""
+
 import torch
 
 from ts.handler_utils.timer import timed

@@ -1,4 +1,5 @@
 """`image_segmenter`: the most probable class of each pixel. Needs torch, torchvision and Pillow."""
+
 import torch
 
 from ._steps import imagenet

@@ -1,4 +1,5 @@
 """`object_detector`: boxes of what is in a picture. Needs torch, torchvision and Pillow."""
+
 from torchvision import transforms
 
 from .vision_handler import VisionHandler

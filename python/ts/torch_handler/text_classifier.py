@@ -1,4 +1,5 @@
 """`text_classifier`: the classes of a text by its words and pairs of words. Needs torch."""
+
 import torch
 
 from ts.utils.util import map_class_to_label

@@ -1,4 +1,5 @@
 """The base of handlers for text: the vocabulary, and the steps that clean a text. Needs torch."""
+
 import abc
 import os
 import re

@@ -1,4 +1,5 @@
 """The base of handlers for pictures: rows to a stack of prepared pictures. Needs torch and Pillow."""
+
 import abc
 import base64
 import io

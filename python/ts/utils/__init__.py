@@ -1,4 +1,5 @@
 """Small things that handlers share."""
+
 from pkgutil import extend_path
 
 # What is not here comes from a TorchServe that is installed, if there is one.

@@ -1,4 +1,5 @@
 """A decorator that logs how long a call took."""
+
 import functools
 import logging
 import time

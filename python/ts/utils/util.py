@@ -1,4 +1,5 @@
 """Labels, classes of modules, configuration files, and the exception by which a handler chooses its status."""
+
 import enum
 import functools
 import inspect
@@ -88,7 +89,9 @@ def load_label_mapping(mapping_file_path: str) -> Optional[Dict[str, str]]:
         if isinstance(label, list) and label:
             label = label[-1]
         if not isinstance(label, str):
-            raise Exception("%s: the label of class %s is neither a text nor a list of texts" % (mapping_file_path, key))
+            raise Exception(
+                "%s: the label of class %s is neither a text nor a list of texts" % (mapping_file_path, key)
+            )
         labels[key] = label
     return labels
 

@@ -1,4 +1,5 @@
 """The JSON bodies that envelopes read."""
+
 import json
 from typing import Any
 

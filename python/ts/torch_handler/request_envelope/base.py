@@ -1,4 +1,5 @@
 """What every envelope does: from the requests' rows to the handler's data, and from its answer to the responses."""
+
 import abc
 
 

@@ -1,4 +1,5 @@
 """Envelope `body`: handlers get the bodies themselves in place of rows."""
+
 from .base import BaseEnvelope
 
 

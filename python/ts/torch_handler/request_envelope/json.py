@@ -1,4 +1,5 @@
 """Envelope `json`: requests `{"instances": […]}`, responses `{"predictions": […]}`, instances of all requests in one list."""
+
 import base64
 import json
 from itertools import islice

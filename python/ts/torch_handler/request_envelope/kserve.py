@@ -1,4 +1,5 @@
 """Envelope `kserve`: version 1 of KServe's protocol. One request at a time."""
+
 from ._bodies import body
 from .base import BaseEnvelope
 

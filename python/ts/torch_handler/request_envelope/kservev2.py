@@ -1,11 +1,14 @@
 """Envelope `kservev2`: version 2 of KServe's protocol, also what gRPC's ModelInfer becomes. One request at a time."""
+
 from typing import Any, List, Tuple
 
 from ._bodies import body
 from .base import BaseEnvelope
 
 _DATATYPES = {"bool": "BOOL", "float16": "FP16", "float32": "FP32", "float64": "FP64"}
-_DATATYPES.update({"%s%d" % (kind, bits): "%s%d" % (kind.upper(), bits) for kind in ("int", "uint") for bits in (8, 16, 32, 64)})
+_DATATYPES.update(
+    {"%s%d" % (kind, bits): "%s%d" % (kind.upper(), bits) for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+)
 
 
 class KServev2Envelope(BaseEnvelope):

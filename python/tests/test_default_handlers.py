@@ -6,10 +6,12 @@ Expected values are computed here from the description of each handler.
 import importlib.util
 import io
 import json
+import os
 import unittest
 from typing import Any, Dict
 
 from .harness import GENUINE, Daemon, Request
+from .harness_two import DaemonTwo, as_image, as_tensor, at, batch, memory, request
 
 MISSING = [name for name in ("torch", "torchvision", "PIL") if importlib.util.find_spec(name) is None]
 NO_CAPTUM = importlib.util.find_spec("captum") is None
@@ -221,6 +223,28 @@ class DefaultHandlers(unittest.TestCase):
         for answer in found:
             self.assertEqual(list(answer), ["label %d" % n for n in order])
             self.assert_close(list(answer.values()), probabilities[order].detach())
+
+    @unittest.skipIf(GENUINE, "TorchServe's worker speaks protocol one alone")
+    def test_image_classifier_takes_typed_values(self):
+        net = self.classifier()
+        samples = self.normalised()[0].contiguous()
+        pixels = self.picture.tobytes()
+        manifest = json.dumps({"model": {"serializedFile": "m.pt"}})
+        with DaemonTwo({"m.pt": self.saved(net)}, manifest=manifest) as daemon:
+            daemon.start(handler="image_classifier")
+            self.assertEqual(daemon.agreed["tensors"], "torch")
+            expected = self.torch.softmax(net(samples.unsqueeze(0)), dim=1)[0].topk(5)
+            for data, value in [
+                (self.png, as_image(at(0, 0, len(self.png)))),
+                (pixels, as_image(b"", (260, 300), at(0, 0, len(pixels)))),
+                (samples.numpy().tobytes(), as_tensor("float32", tuple(samples.shape), at(0, 0, samples.numel() * 4))),
+            ]:
+                kept = memory(data)
+                found = daemon.ask(batch(request(("data", "", value)), sizes=[len(data)]), True, [kept])
+                os.close(kept)
+                kind, answer = found.predictions[0][5]
+                self.assertEqual((kind, list(answer)), ("json", [str(n) for n in expected.indices.tolist()]))
+                self.assert_close(list(answer.values()), expected.values.detach())
 
     def test_image_classifier_without_labels_and_in_batches(self):
         files = {"m.pt": self.saved(self.classifier())}

@@ -52,6 +52,8 @@ async def _serve(protocol: Any, service: Service) -> None:
                     raise ProtocolError("a second model came to a worker with --async")
                 room.acquire()
                 loop.call_soon_threadsafe(start, message)
+                # Not while it waits for the next one: what came in memory is given back when it is answered.
+                del message
         except BaseException as error:
             try:
                 loop.call_soon_threadsafe(fail, error)

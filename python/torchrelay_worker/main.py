@@ -60,7 +60,7 @@ def _run(argv: List[str]) -> int:
     try:
         Session(connection, offered, metrics).serve(asynchronous=options.asynchronous)
         return 1  # a load that failed and was answered
-    except PeerGone:
+    except (PeerGone, ConnectionError):
         logger.info("The daemon has closed the connection.")
         return 0
     except Exception:

@@ -4,8 +4,11 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # Python put this file's own folder first, where `ts/version.py` and others would be found under wrong names.
-    sys.path[0] = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    here = os.path.dirname(os.path.abspath(__file__))
+    if sys.path and os.path.abspath(sys.path[0]) == here:
+        # Python put this file's own folder first, where `ts/version.py` and others would be found under wrong names.
+        del sys.path[0]
+    sys.path.insert(0, os.path.dirname(here))
 
     from torchrelay_worker.main import run
 

@@ -14,6 +14,8 @@ from typing import Any, Optional
 from ts.handler_utils.timer import timed
 from ts.utils.util import check_valid_pt2_backend, list_classes_from_module, load_label_mapping
 
+from ._rows import payload
+
 logger = logging.getLogger(__name__)
 
 
@@ -105,7 +107,7 @@ class BaseHandler(abc.ABC):
         inputs, target = None, 0
         row = raw_data[0]
         if isinstance(row, dict):
-            inputs = row.get("data") or row.get("body")
+            inputs = payload(row)
             target = row.get("target") or 0
         return self.get_insights(data_preprocess, inputs, target)
 

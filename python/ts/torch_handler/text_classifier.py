@@ -4,6 +4,7 @@ import torch
 
 from ts.utils.util import map_class_to_label
 
+from ._rows import payload
 from .text_handler import TextHandler
 
 
@@ -12,8 +13,7 @@ class TextClassifier(TextHandler):
 
     def preprocess(self, data):
         """The first row's text as ids of its tokens. Only the first: this handler takes no batches."""
-        row = data[0]
-        text = row.get("data") or row.get("body")
+        text = payload(data[0])
         if isinstance(text, (bytes, bytearray)):
             text = text.decode("utf-8")
         text = self._remove_html_tags(text).lower()

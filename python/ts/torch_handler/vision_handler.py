@@ -10,6 +10,7 @@ from PIL import Image
 from torchrelay_worker import Image as Picture
 from ts.handler_utils.timer import timed
 
+from ._rows import payload
 from .base_handler import BaseHandler
 
 INTEGRATION_STEPS = 15
@@ -28,8 +29,8 @@ class VisionHandler(BaseHandler, abc.ABC):
 
     @timed
     def preprocess(self, data):
-        """Takes `data`, else `body`, of each row: an encoded picture, its base64 text, or nested lists of numbers."""
-        return torch.stack([self._prepare(row.get("data") or row.get("body")) for row in data]).to(self.device)
+        """Takes `data`, else `body`, of each row: an encoded picture, its base64 text, or numbers: lists, a tensor."""
+        return torch.stack([self._prepare(payload(row)) for row in data]).to(self.device)
 
     def get_insights(self, tensor_data, _, target=0):
         """How much each sample of the picture speaks for a class: nested lists of the picture's shape."""
@@ -44,7 +45,7 @@ class VisionHandler(BaseHandler, abc.ABC):
             return self.image_processing(value.pil())
         if isinstance(value, (bytes, bytearray, memoryview)):
             return self.image_processing(Image.open(io.BytesIO(value)))
-        return value if torch.is_tensor(value) else torch.FloatTensor(value)
+        return torch.as_tensor(value, dtype=torch.float32)
 
 
 def _explainer(model):

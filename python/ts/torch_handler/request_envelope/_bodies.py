@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+from ts.torch_handler._rows import payload
+
 
 def body(row: dict) -> Any:
     """`data`, else `body`, of a row as JSON. Raises ValueError where it is none."""
-    value = row.get("data") or row.get("body")
+    value = payload(row)
     return json.loads(value) if isinstance(value, (bytes, bytearray, str)) else value

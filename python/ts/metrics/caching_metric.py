@@ -16,6 +16,8 @@ _HOST = socket.gethostname()
 
 
 class CachingMetric(MetricAbstract):
+    """Keeps no value itself: two workers of a model would each have a part of it."""
+
     def add_or_update(self, value, dimension_values: list = [], request_id: str = "") -> None:
         """Records a value under values for the names of its dimensions, in their order.
 

@@ -4,6 +4,8 @@ from typing import Any, Dict
 
 
 class Dimension:
+    """`name:value` in a line of metrics."""
+
     def __init__(self, name, value):
         self.name = name
         self.value = value

@@ -7,6 +7,8 @@ from .metric import Metric
 
 
 class MetricsStore:
+    """Samples in `store`, for `ts.service.emit_metrics`. One that has the same name and dimensions is updated."""
+
     def __init__(self, request_ids: Dict[int, str], model_name: str):
         self.store: List[Metric] = []
         self.request_ids = request_ids

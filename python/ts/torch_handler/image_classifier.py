@@ -10,6 +10,8 @@ from .vision_handler import VisionHandler
 
 
 class ImageClassifier(VisionHandler):
+    """Answers the `topk` most probable classes."""
+
     topk = 5
     image_processing = imagenet()
 

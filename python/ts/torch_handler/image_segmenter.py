@@ -7,6 +7,8 @@ from .vision_handler import VisionHandler
 
 
 class ImageSegmenter(VisionHandler):
+    """The network answers a dictionary with `out`: a score for each class and pixel."""
+
     image_processing = imagenet()
 
     def postprocess(self, data):

@@ -6,6 +6,8 @@ from .vision_handler import VisionHandler
 
 
 class ObjectDetector(VisionHandler):
+    """The network answers `boxes`, `labels` and `scores` for each picture; below `threshold` a box is left out."""
+
     threshold = 0.5
     image_processing = transforms.Compose([transforms.ToTensor()])
 

@@ -9,6 +9,8 @@ from .text_handler import TextHandler
 
 
 class TextClassifier(TextHandler):
+    """Tokens, and groups of up to `ngrams` of them, are what the network gets."""
+
     ngrams = 2
 
     def preprocess(self, data):

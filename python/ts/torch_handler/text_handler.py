@@ -22,6 +22,8 @@ _GONE = re.compile(r"[\";:]|<br />")
 
 
 class TextHandler(BaseHandler, abc.ABC):
+    """Children make ids of a text by `source_vocab`, which maps a token to its id."""
+
     def __init__(self):
         super().__init__()
         self.source_vocab = None

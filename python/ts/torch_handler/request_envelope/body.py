@@ -6,6 +6,8 @@ from .base import BaseEnvelope
 
 
 class BodyEnvelope(BaseEnvelope):
+    """Takes the rows apart; answers stay as they are."""
+
     def parse_input(self, data):
         return [payload(row) for row in data]
 

@@ -9,6 +9,8 @@ from .base import BaseEnvelope
 
 
 class JSONEnvelope(BaseEnvelope):
+    """Remembers how many instances each request had."""
+
     def parse_input(self, data):
         """An instance `{"b64": …}` becomes its bytes."""
         requests = [body(row)["instances"] for row in data]

@@ -5,6 +5,8 @@ from .base import BaseEnvelope
 
 
 class KServeEnvelope(BaseEnvelope):
+    """Answers predictions, or explanations where the request asked for them."""
+
     def parse_input(self, data):
         return body(data[0]).get("instances")
 

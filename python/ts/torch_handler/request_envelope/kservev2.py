@@ -12,6 +12,8 @@ _DATATYPES.update(
 
 
 class KServev2Envelope(BaseEnvelope):
+    """Remembers id and names of the request."""
+
     def parse_input(self, data):
         """The inputs as they came, their data in the shape that they tell; of BYTES the first element."""
         self._body = body(data[0])

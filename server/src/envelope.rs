@@ -3,7 +3,7 @@
 use servable::Task;
 use serving::Model;
 
-use crate::http::App;
+use crate::app::App;
 pub use archive::Envelope;
 
 /// That of the model's own settings, or else the server's. `None`: requests are bare.

@@ -11,9 +11,9 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use servable::{Input, Part, Task, Value};
 use serving::Code;
 
+use crate::app::App;
 use crate::envelope::inner_headers;
 use crate::error::Failure;
-use crate::http::App;
 
 /// A whole request.
 pub(crate) struct Asked<'r> {

@@ -17,6 +17,7 @@ mod dev;
 mod disks;
 mod faults;
 mod fixtures;
+mod grpc;
 mod harness;
 mod listeners;
 mod load;

@@ -344,6 +344,16 @@ impl Pick {
 }
 
 impl Graph {
+    /// The models that some node calls.
+    pub fn used_models(&self) -> impl Iterator<Item = &Model> {
+        let is_called = |index: usize| {
+            let calls = |kind: &Kind| matches!(kind, Kind::Model { model, .. } if *model == index);
+            self.nodes.iter().any(|node| calls(&node.kind))
+        };
+        let models = self.models.iter().enumerate();
+        models.filter_map(move |(index, model)| is_called(index).then_some(model))
+    }
+
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }

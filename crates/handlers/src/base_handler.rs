@@ -125,8 +125,12 @@ impl Stages for BaseHandler {
         }
     }
 
+    fn as_batch(&self, row: &Tensor) -> Option<Tensor> {
+        Some(row.clone())
+    }
+
     fn write(&self, row: &Tensor, into: &mut [u8]) {
-        into.copy_from_slice(row.bytes());
+        row.copy_to(into);
     }
 
     fn postprocess(&self, input: &Input, _row: Tensor, result: Value) -> Result<Output, JobError> {

@@ -24,6 +24,11 @@ pub(crate) trait Stages {
     /// Writes the row's elements. `into` is as long as the layout demands and aligned for any element.
     fn write(&self, row: &Self::Row, into: &mut [u8]);
 
+    /// The row as a tensor of whole items, where it is one: alone in its batch it need not be written anywhere.
+    fn as_batch(&self, _row: &Self::Row) -> Option<Tensor> {
+        None
+    }
+
     /// Makes the answer of the row's part of the network's result.
     fn postprocess(&self, input: &Input, row: Self::Row, result: Value)
     -> Result<Output, JobError>;
@@ -102,7 +107,7 @@ pub(crate) fn run<S: Stages>(
     }
     for bucket in buckets {
         let total = bucket.iter().map(|placed| placed.layout.count()).sum();
-        let batch = stack(stages, &bucket, total)?;
+        let batch = stack(stages, network, &bucket, total)?;
         let result = network
             .forward(&[batch.into()], threads)
             .map_err(|error| stages.explain(&bucket[0].layout, error))?;
@@ -138,17 +143,32 @@ pub(crate) fn refuse_explanation(input: &Input) -> Result<(), JobError> {
 
 fn stack<S: Stages>(
     stages: &S,
+    network: &dyn Network,
     bucket: &[Placed<S::Row>],
     total: usize,
 ) -> Result<Tensor, BatchError> {
     let layout = &bucket[0].layout;
     let mut shape = vec![total];
     shape.extend_from_slice(&layout.item);
+    if let [alone] = bucket
+        && let Some(row) = stages.as_batch(&alone.row)
+        && let Some(batch) = in_place(network, &row, &shape)
+    {
+        return Ok(batch);
+    }
     let rows = bucket.iter().map(|placed| {
         let write = |into: &mut [u8]| stages.write(&placed.row, into);
         (placed.layout.bytes(), write)
     });
     side_by_side(layout.dtype, shape, rows)
+}
+
+/// A tensor under the shape of its batch, where the network can be given its own memory.
+pub(crate) fn in_place(network: &dyn Network, row: &Tensor, shape: &[usize]) -> Option<Tensor> {
+    if network.writes_arguments() || !row.is_ready() {
+        return None;
+    }
+    row.reshape(shape.to_vec()).ok()
 }
 
 /// One tensor of rows that are written one after the other; each says how many bytes it takes, and together they fill the

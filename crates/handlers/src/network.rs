@@ -11,6 +11,12 @@ pub trait Network {
     ///
     /// `threads` is how many cores this run may use.
     fn forward(&mut self, arguments: &[Value], threads: NonZeroUsize) -> Result<Value, BatchError>;
+
+    /// Whether a run may change its arguments' memory. One that may is given buffers that nobody else looks at; for one that
+    /// certainly does not, a lone request's tensor is its batch.
+    fn writes_arguments(&self) -> bool {
+        true
+    }
 }
 
 impl<F> Network for F

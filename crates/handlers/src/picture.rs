@@ -197,7 +197,7 @@ fn from_numbers(tensor: &Tensor) -> Result<Picture, String> {
             tensor.shape()
         ));
     }
-    if tensor.elements::<f32>().is_some() {
+    if tensor.dtype() == DType::F32 {
         return Ok(Picture::Tensor(tensor.clone()));
     }
     Tensor::new(tensor.shape().to_vec(), numbers(tensor).into_owned())

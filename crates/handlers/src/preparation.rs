@@ -214,7 +214,7 @@ impl Preparation {
     /// Writes `[channels, height, width]` of single precision. `into` has the length of the layout.
     pub(crate) fn write(&self, prepared: &Prepared, into: &mut [u8]) {
         let (image, window, canvas) = match prepared {
-            Prepared::Tensor(tensor) => return into.copy_from_slice(tensor.bytes()),
+            Prepared::Tensor(tensor) => return tensor.copy_to(into),
             Prepared::Picture {
                 image,
                 window,

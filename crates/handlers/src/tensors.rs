@@ -1,9 +1,6 @@
 //! Cutting a network's result into rows, and finding the tensor in it that a handler wants.
 
-use std::ops::Range;
-use std::sync::Arc;
-
-use servable::{JobError, Storage, Tensor, Value};
+use servable::{JobError, Tensor, Value};
 
 /// Row `index` of every tensor in `value`, nested as it is; `None` where something is no tensor or has no such row.
 pub(crate) fn rows(value: &Value, index: usize) -> Option<Value> {
@@ -12,7 +9,8 @@ pub(crate) fn rows(value: &Value, index: usize) -> Option<Value> {
 
 /// Rows `start..start + count` of every tensor in `value`, which keep their first dimension.
 pub(crate) fn slice(value: &Value, start: usize, count: usize) -> Option<Value> {
-    map_tensors(value, &|tensor| part(tensor, start, count))
+    let end = start.checked_add(count)?;
+    map_tensors(value, &|tensor| tensor.rows(start..end))
 }
 
 fn map_tensors(value: &Value, cut: &dyn Fn(&Tensor) -> Option<Tensor>) -> Option<Value> {
@@ -35,34 +33,6 @@ fn map_tensors(value: &Value, cut: &dyn Fn(&Tensor) -> Option<Tensor>) -> Option
         | Value::Text(_)
         | Value::Bytes(_)
         | Value::Image(_) => None,
-    }
-}
-
-fn part(tensor: &Tensor, start: usize, count: usize) -> Option<Tensor> {
-    let (&all, inner) = tensor.shape().split_first()?;
-    if start == 0 && count == all {
-        return Some(tensor.clone());
-    }
-    let end = start.checked_add(count).filter(|end| *end <= all)?;
-    let row = inner.iter().product::<usize>() * tensor.dtype().size();
-    let mut shape = tensor.shape().to_vec();
-    shape[0] = count;
-    let storage = Part {
-        of: tensor.clone(),
-        range: start * row..end * row,
-    };
-    Tensor::from_storage(tensor.dtype(), shape, Arc::new(storage)).ok()
-}
-
-/// Some bytes of a tensor, which it keeps alive.
-struct Part {
-    of: Tensor,
-    range: Range<usize>,
-}
-
-impl Storage for Part {
-    fn bytes(&self) -> &[u8] {
-        &self.of.bytes()[self.range.clone()]
     }
 }
 

@@ -83,7 +83,7 @@ impl Image {
     /// About how many bytes it holds.
     pub fn bytes(&self) -> usize {
         let file = self.file().map_or(0, |file| file.len());
-        file + self.decoded().map_or(0, |pixels| pixels.bytes().len())
+        file + self.decoded().map_or(0, |pixels| pixels.byte_len())
     }
 }
 

@@ -121,7 +121,7 @@ fn not_finite(number: f64) -> &'static [u8] {
 fn write_tensor(out: &mut Vec<u8>, tensor: &Tensor) {
     let size = tensor.dtype().size();
     // Numbers take about twice their bytes as text; one reservation spares the doubling of a large buffer.
-    out.reserve(tensor.bytes().len() * 3);
+    out.reserve(tensor.byte_len() * 3);
     write_dimension(
         out,
         tensor.shape(),

@@ -1,11 +1,15 @@
 //! A dense tensor in host memory: element type, shape, and shared bytes in row-major order.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use half::{bf16, f16};
 use thiserror::Error;
+
+use crate::rope::{Rope, RopeStorage};
+use crate::storage::{Elements, Storage};
 
 /// The element types that cross the waist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,25 +87,6 @@ macro_rules! element {
 
 element!(u8 => U8, i8 => I8, i16 => I16, i32 => I32, i64 => I64, f16 => F16, bf16 => BF16, f32 => F32, f64 => F64);
 
-/// Memory that a tensor keeps alive. The bytes never change while a tensor refers to them.
-pub trait Storage: Send + Sync {
-    fn bytes(&self) -> &[u8];
-}
-
-struct Elements<T>(Vec<T>);
-
-impl<T: Element> Storage for Elements<T> {
-    fn bytes(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
-    }
-}
-
-impl Storage for Bytes {
-    fn bytes(&self) -> &[u8] {
-        self
-    }
-}
-
 /// A dense, row-major tensor in host memory. Cloning and taking rows share the storage.
 #[derive(Clone)]
 pub struct Tensor {
@@ -124,6 +109,8 @@ pub enum TensorError {
     },
     #[error("shape {0:?} has more elements than memory can hold")]
     Overflow(Vec<usize>),
+    #[error("expected bool, found a byte other than 0 and 1")]
+    NotBool,
 }
 
 impl Tensor {
@@ -138,22 +125,24 @@ impl Tensor {
         shape: Vec<usize>,
         storage: Arc<dyn Storage>,
     ) -> Result<Self, TensorError> {
-        let expected = bytes_of(dtype, &shape)?;
-        let found = storage.bytes().len();
-        if expected != found {
-            return Err(TensorError::Length {
-                dtype,
-                shape,
-                expected,
-                found,
-            });
-        }
+        check_length(dtype, &shape, storage.len())?;
         Ok(Tensor {
             dtype,
             shape,
             storage,
             start: 0,
         })
+    }
+
+    /// A tensor over elements in little-endian order that came off a wire. They are copied only when somebody needs them
+    /// in one aligned piece, or lays them into a batch.
+    pub fn from_rope(dtype: DType, shape: Vec<usize>, rope: Rope) -> Result<Self, TensorError> {
+        check_length(dtype, &shape, rope.len())?;
+        if dtype == DType::Bool && rope.chunks().flatten().any(|&flag| flag > 1) {
+            return Err(TensorError::NotBool);
+        }
+        let storage = RopeStorage::new(rope, dtype.size());
+        Tensor::from_storage(dtype, shape, Arc::new(storage))
     }
 
     pub fn dtype(&self) -> DType {
@@ -173,9 +162,28 @@ impl Tensor {
         self.len() == 0
     }
 
-    /// The elements as bytes of this machine's order.
+    /// How many bytes the elements take.
+    pub fn byte_len(&self) -> usize {
+        self.len() * self.dtype.size()
+    }
+
+    /// The elements as bytes of this machine's order, joined if they came in pieces.
     pub fn bytes(&self) -> &[u8] {
-        &self.storage.bytes()[self.start..self.start + self.len() * self.dtype.size()]
+        &self.storage.bytes()[self.start..self.start + self.byte_len()]
+    }
+
+    /// Writes the elements into `out`, which is as long as they are. Nothing is joined for it.
+    pub fn copy_to(&self, out: &mut [u8]) {
+        self.storage.copy_to(self.start, out);
+    }
+
+    /// Whether the elements lie in one piece and aligned, so that nobody need copy them.
+    pub fn is_ready(&self) -> bool {
+        let is_aligned = |piece: &[u8]| {
+            let place = piece.as_ptr().addr() + self.start;
+            place.is_multiple_of(self.dtype.size()) || self.is_empty()
+        };
+        self.storage.piece().is_some_and(is_aligned)
     }
 
     /// The same bytes without a copy, for whoever works on bytes and must not know tensors.
@@ -213,23 +221,43 @@ impl Tensor {
         })
     }
 
+    /// Slices along the first dimension, which stays, sharing memory; `None` past the end or for a scalar.
+    pub fn rows(&self, range: Range<usize>) -> Option<Tensor> {
+        let (&rows, inner) = self.shape.split_first()?;
+        let count = range.end.checked_sub(range.start)?;
+        if range.end > rows {
+            return None;
+        }
+        let row = inner.iter().product::<usize>() * self.dtype.size();
+        Some(Tensor {
+            dtype: self.dtype,
+            shape: [&[count], inner].concat(),
+            storage: Arc::clone(&self.storage),
+            start: self.start + range.start * row,
+        })
+    }
+
     /// The same elements under another shape of the same size.
     pub fn reshape(&self, shape: Vec<usize>) -> Result<Tensor, TensorError> {
-        let expected = bytes_of(self.dtype, &shape)?;
-        let found = self.bytes().len();
-        if expected != found {
-            return Err(TensorError::Length {
-                dtype: self.dtype,
-                shape,
-                expected,
-                found,
-            });
-        }
+        check_length(self.dtype, &shape, self.byte_len())?;
         Ok(Tensor {
             shape,
             ..self.clone()
         })
     }
+}
+
+fn check_length(dtype: DType, shape: &[usize], found: usize) -> Result<(), TensorError> {
+    let expected = bytes_of(dtype, shape)?;
+    if expected == found {
+        return Ok(());
+    }
+    Err(TensorError::Length {
+        dtype,
+        shape: shape.to_vec(),
+        expected,
+        found,
+    })
 }
 
 /// How many bytes the elements take. Sides beside one of 0 are counted too, so that the product of any of them fits.

@@ -74,7 +74,7 @@ impl Value {
             Value::Text(text) => text.len(),
             Value::Bytes(bytes) => bytes.len(),
             Value::Image(image) => image.bytes(),
-            Value::Tensor(tensor) => tensor.bytes().len(),
+            Value::Tensor(tensor) => tensor.byte_len(),
             Value::List(items) => items.iter().map(Value::bytes).sum(),
             Value::Map(items) => items
                 .iter()

@@ -167,6 +167,11 @@ impl Serving {
         &self.workflow_store
     }
 
+    /// The header that names a request's sequence, and an answer's.
+    pub fn sequence_header(&self) -> &str {
+        &self.sequence_headers.id
+    }
+
     /// Has every later change written down before it is answered. Only the first call counts.
     pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
         let _ = self.keeper.set(keeper);

@@ -6,6 +6,8 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -127,6 +129,33 @@ int tr_module_forward(const tr_module *module, const tr_value *const *arguments,
     torch::jit::Module shared = module->module;
     *out = new tr_value{shared.forward(std::move(stack))};
   });
+}
+
+int tr_module_writes_arguments(const tr_module *module) {
+  try {
+    auto graph = module->module.get_method("forward").graph()->copy();
+    torch::jit::Inline(*graph);
+    torch::jit::AliasDb aliases(graph);
+    const auto inputs = graph->inputs();
+    for (size_t i = 1; i < inputs.size(); i++) {
+      // What is inside a list is beyond this analysis.
+      if (inputs[i]->type()->kind() != c10::TypeKind::TensorType || aliases.hasWriters(inputs[i])) {
+        return 1;
+      }
+    }
+    return 0;
+  } catch (...) {
+    return 1;
+  }
+}
+
+char *tr_module_argument(const tr_module *module, size_t index) {
+  try {
+    const auto &arguments = module->module.get_method("forward").function().getSchema().arguments();
+    return index + 1 < arguments.size() ? copy_of(arguments[index + 1].name()) : nullptr;
+  } catch (...) {
+    return nullptr;
+  }
 }
 
 void tr_module_free(tr_module *module) { delete module; }

@@ -36,6 +36,10 @@ int tr_module_optimize(const tr_module *module, tr_module **out, char **error);
 // Runs `forward` in inference mode. May be called from many threads at once.
 int tr_module_forward(const tr_module *module, const tr_value *const *arguments, size_t count, tr_value **out,
                       char **error);
+// Whether `forward` may change the memory of its arguments; 1 where that cannot be told.
+int tr_module_writes_arguments(const tr_module *module);
+// The name of the index-th argument of `forward`, without `self`; NULL past the end. The caller frees it.
+char *tr_module_argument(const tr_module *module, size_t index);
 void tr_module_free(tr_module *module);
 // From here on libtorch takes its memory on the CPU from these functions, for the whole process. `take` is given a size, an
 // alignment and an offset, may return null, and returns an address that is aligned once the offset is added.

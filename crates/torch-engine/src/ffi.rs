@@ -40,6 +40,8 @@ unsafe extern "C" {
         out: *mut *mut RawValue,
         error: *mut *mut c_char,
     ) -> c_int;
+    fn tr_module_writes_arguments(module: *const RawModule) -> c_int;
+    fn tr_module_argument(module: *const RawModule, index: usize) -> *mut c_char;
     fn tr_module_free(module: *mut RawModule);
     fn tr_use_memory(
         take: unsafe extern "C" fn(usize, usize, usize) -> *mut c_void,
@@ -120,6 +122,19 @@ impl ScriptModule {
             )
         })
         .map(ScriptValue)
+    }
+
+    /// Whether a run may change the memory of its arguments.
+    pub(crate) fn writes_arguments(&self) -> bool {
+        // SAFETY: the module is alive; the shim looks at a copy of its graph.
+        unsafe { tr_module_writes_arguments(self.0.as_ptr()) != 0 }
+    }
+
+    /// The names of the arguments of `forward`.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        // SAFETY: the module is alive; the shim checks the index and returns text of our own.
+        let name = |index| take_text(unsafe { tr_module_argument(self.0.as_ptr(), index) });
+        (0..).map_while(name).collect()
     }
 }
 
@@ -295,7 +310,7 @@ impl Storage for TorchStorage {
 }
 
 /// A libtorch tensor over the memory of one of ours, which it keeps alive, without copying. A network that changes its
-/// arguments in place changes that memory; handlers hand over buffers of their own.
+/// arguments in place changes that memory; handlers hand such ones buffers of their own.
 pub(crate) fn share_with_torch(tensor: &servable::Tensor) -> Option<Tensor> {
     extern "C" fn release(owner: *mut c_void) {
         // SAFETY: `owner` came from `Box::into_raw` below, and libtorch calls this once.

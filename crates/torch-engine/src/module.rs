@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 
 use crate::ffi::{ScriptModule, ScriptValue, Thrown};
 use crate::first_useful_line;
-use crate::values::{difference, from_script, to_script};
+use crate::values::{copied, difference, from_script, to_script};
 
 /// How far the optimised graph may stray from the saved one: this much for a value of up to 1, in proportion beyond.
 const TOLERANCE: f64 = 1e-3;
@@ -21,6 +21,10 @@ pub(crate) struct Module {
     /// For log lines.
     name: String,
     device: Device,
+    /// Whether a run may change its arguments.
+    writes: bool,
+    /// What `forward` calls them.
+    arguments: Vec<String>,
     serving: RwLock<Arc<ScriptModule>>,
     /// The optimised graph until it is decided on.
     candidate: Mutex<Option<ScriptModule>>,
@@ -56,6 +60,8 @@ impl Module {
         Ok(Module {
             name,
             device,
+            writes: module.writes_arguments(),
+            arguments: module.arguments(),
             serving: RwLock::new(Arc::new(module)),
             candidate: Mutex::new(candidate),
         })
@@ -63,6 +69,17 @@ impl Module {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a run may change the memory of its arguments.
+    pub(crate) fn writes_arguments(&self) -> bool {
+        // A device has a copy of its own.
+        self.writes && self.device == Device::Cpu
+    }
+
+    /// The names of the arguments of `forward`.
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
     }
 
     /// Whether it is known which graph serves.
@@ -74,20 +91,27 @@ impl Module {
 
     /// Runs the network. May be called from many threads at once.
     pub(crate) fn forward(&self, arguments: &[Value]) -> Result<Value, BatchError> {
-        let arguments = arguments
-            .iter()
-            .map(|value| to_script(value, self.device))
-            .collect::<Result<Vec<_>, _>>()?;
-        let serving = Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner));
-        let result = from_script(&serving.forward(&arguments).map_err(batch_error)?)?;
         // Whoever comes while another decides is served as before and does not wait.
-        let candidate = self
-            .candidate
-            .try_lock()
-            .ok()
-            .and_then(|mut candidate| candidate.take());
-        if let Some(candidate) = candidate {
-            self.decide_on(candidate, &arguments, &result);
+        let mut candidate = self.candidate.try_lock().ok();
+        let undecided = candidate
+            .as_ref()
+            .is_some_and(|candidate| candidate.is_some());
+        // The other graph is to be given what this one was.
+        let spare =
+            (undecided && self.writes).then(|| arguments.iter().map(copied).collect::<Vec<_>>());
+        let to_scripts = |arguments: &[Value]| -> Result<Vec<ScriptValue>, BatchError> {
+            let scripts = arguments.iter().map(|value| to_script(value, self.device));
+            scripts.collect()
+        };
+        let given = to_scripts(arguments)?;
+        let serving = Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner));
+        let result = from_script(&serving.forward(&given).map_err(batch_error)?)?;
+        if let Some(candidate) = candidate.as_mut().and_then(|candidate| candidate.take()) {
+            let again = match spare {
+                Some(spare) => to_scripts(&spare)?,
+                None => given,
+            };
+            self.decide_on(candidate, &again, &result);
         }
         Ok(result)
     }

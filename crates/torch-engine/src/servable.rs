@@ -78,4 +78,8 @@ impl Network for SharedNetwork {
         }
         self.module.forward(arguments)
     }
+
+    fn writes_arguments(&self) -> bool {
+        self.module.writes_arguments()
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use servable::{BatchError, DType, Device, Reason, Tensor, Value};
 use tch::Kind;
 
@@ -17,6 +18,26 @@ pub(crate) fn to_script(value: &Value, device: Device) -> Result<ScriptValue, Ba
         return Ok(ScriptValue::tensor_list(&tensors));
     }
     Ok(ScriptValue::tensor(&to_torch(argument(value)?, device)?))
+}
+
+/// An argument in memory of its own.
+pub(crate) fn copied(value: &Value) -> Value {
+    match value {
+        Value::Tensor(tensor) => {
+            let bytes = Bytes::copy_from_slice(tensor.bytes());
+            let copy = Tensor::from_rope(tensor.dtype(), tensor.shape().to_vec(), bytes.into());
+            Value::Tensor(copy.unwrap_or_else(|_| tensor.clone()))
+        }
+        Value::List(items) => Value::list(items.iter().map(copied)),
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Bytes(_)
+        | Value::Image(_)
+        | Value::Map(_)) => other.clone(),
+    }
 }
 
 fn argument(value: &Value) -> Result<&Tensor, BatchError> {
@@ -242,7 +263,7 @@ mod tests {
             DType::BF16,
             DType::Bool,
         ] {
-            let storage = Arc::new(Bytes(vec![1; 6 * dtype.size()]));
+            let storage = Arc::new(Owned(vec![1; 6 * dtype.size()]));
             let tensor = Tensor::from_storage(dtype, vec![2, 3], storage).expect("six elements");
             let script =
                 to_script(&Value::Tensor(tensor.clone()), Device::Cpu).expect("an argument");
@@ -269,9 +290,9 @@ mod tests {
         assert_eq!(back.elements::<f32>(), Some(&[1., 2., 3.][..]));
     }
 
-    struct Bytes(Vec<u8>);
+    struct Owned(Vec<u8>);
 
-    impl servable::Storage for Bytes {
+    impl servable::Storage for Owned {
         fn bytes(&self) -> &[u8] {
             &self.0
         }

@@ -6,7 +6,10 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use servable::{Device, Input, JobError, LoadError, Loader, Output, Reason, Tensor, Value};
+use bytes::Bytes;
+use servable::{
+    Copied, DType, Device, Input, JobError, LoadError, Loader, Output, Reason, Rope, Tensor, Value,
+};
 use torch_engine::{ModelFiles, TorchLoader, cuda_devices};
 
 fn fixtures() -> PathBuf {
@@ -73,6 +76,46 @@ fn a_batch_equals_its_rows_alone() {
             assert!((a - b).abs() < 1e-5, "{a} alone, {b} in the batch");
         }
     }
+}
+
+/// A module that adds one to the tensor that it is given, where that lies.
+fn adds_in_place(folder: &Path) -> PathBuf {
+    let example = tch::Tensor::from_slice2(&[[0f32, 0.0]]);
+    let mut closure = |inputs: &[tch::Tensor]| vec![inputs[0].shallow_clone().g_add_scalar_(1.0)];
+    let module = tch::CModule::create_by_tracing("adds", "forward", &[example], &mut closure);
+    let path = folder.join("adds.pt");
+    module.expect("traced").save(&path).expect("saved");
+    path
+}
+
+#[test]
+fn a_lone_tensor_is_copied_only_for_a_network_that_writes_to_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |weights: PathBuf, expected: [f32; 2], copies: u64| {
+        let loader = TorchLoader::new(files(weights, "base_handler", "{}")).expect("a loader");
+        let copied = Copied::counted();
+        let mut rope = Rope::new(copied.clone());
+        rope.push(Bytes::from_owner(
+            [1.5f32, -2.0].map(f32::to_ne_bytes).concat(),
+        ));
+        let tensor = Tensor::from_rope(DType::F32, vec![2], rope).expect("two elements");
+        if !tensor.is_ready() {
+            return; // The allocator put it where no number may lie.
+        }
+        // The first call tries the optimised graph as well, the second runs whichever serves.
+        let mut servable = loader.load(Device::Cpu).expect("loads");
+        for _ in 0..2 {
+            let input = [Input::body("", tensor.clone())];
+            let results = servable
+                .predict(&input, NonZeroUsize::MIN)
+                .expect("answers");
+            assert_eq!(numbers(&results[0]), expected);
+        }
+        assert_eq!(tensor.elements(), Some(&[1.5f32, -2.0][..]), "as it came");
+        assert_eq!(copied.bytes(), copies);
+    };
+    check(fixtures().join("double.pt"), [3.0, -4.0], 0);
+    check(adds_in_place(folder.path()), [2.5, -1.0], 16);
 }
 
 #[test]

@@ -7,23 +7,14 @@ use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Frame;
-use servable::{Part, Value};
+use servable::{Copied, Part, Rope, Value};
 
-use super::memory::{Claim, Memory};
+use crate::app::BodyLimits;
 use crate::error::Failure;
+use crate::memory::Claim;
 
 /// How many stalls' worth of time a whole body has, so that one that drips in without end does end.
 const PATIENCE: u32 = 10;
-
-/// The bounds of a body.
-#[derive(Debug, Clone)]
-pub struct BodyLimits {
-    pub size: usize,
-    /// How long the body may stand still. It may take ten times as long in all.
-    pub stall: Duration,
-    /// What the bodies of all requests may hold together.
-    pub memory: Memory,
-}
 
 /// A part, and what it is called where it is a file of a form.
 pub(super) struct Field {
@@ -77,43 +68,74 @@ fn whole(bytes: Bytes, content_type: &str) -> Field {
 /// The whole body as it is. What it holds is counted on `claim` as it arrives.
 pub(super) async fn read(
     headers: &HeaderMap,
-    mut body: Body,
+    body: Body,
     limits: &BodyLimits,
     claim: &mut Claim,
 ) -> Result<Bytes, Failure> {
-    let announced = text_header(headers, header::CONTENT_LENGTH)
-        .parse::<usize>()
-        .unwrap_or(0);
-    if announced > limits.size {
+    // Many bodies are one frame, which is taken as it is; the frames of others are copied together as they come, so that
+    // no more is held than the body.
+    let mut first = Bytes::new();
+    let mut together = BytesMut::new();
+    let announced = announced(headers);
+    each_frame(headers, body, limits, claim, |data| {
+        if first.is_empty() {
+            first = data;
+            return;
+        }
+        if together.is_empty() {
+            together.reserve(announced.max(first.len() + data.len()));
+            together.extend_from_slice(&first);
+        }
+        together.extend_from_slice(&data);
+    })
+    .await?;
+    Ok(if together.is_empty() {
+        first
+    } else {
+        together.freeze()
+    })
+}
+
+/// The whole body in the pieces in which it came, for whoever cuts tensors out of it. What it holds is counted on `claim`
+/// as it arrives, and what is copied of it later on `copied`.
+#[allow(dead_code, reason = "for the wires that carry tensors as they are")]
+pub(super) async fn read_rope(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &BodyLimits,
+    claim: &mut Claim,
+    copied: &Copied,
+) -> Result<Rope, Failure> {
+    let mut rope = Rope::new(copied.clone());
+    each_frame(headers, body, limits, claim, |data| rope.push(data)).await?;
+    Ok(rope)
+}
+
+/// Hands over the data of a body frame by frame, within its limits.
+async fn each_frame(
+    headers: &HeaderMap,
+    mut body: Body,
+    limits: &BodyLimits,
+    claim: &mut Claim,
+    mut take: impl FnMut(Bytes),
+) -> Result<(), Failure> {
+    if announced(headers) > limits.size {
         return Err(Failure::too_large());
     }
     let reading = async {
-        // Many bodies are one frame, which is taken as it is; the frames of others are copied together once.
-        let mut first = Bytes::new();
-        let mut together = BytesMut::new();
+        let mut held = 0;
         while let Some(frame) = next_frame(&mut body, limits.stall).await? {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
-            if first.len().max(together.len()) + data.len() > limits.size {
+            held += data.len();
+            if held > limits.size {
                 return Err(Failure::too_large());
             }
             claim.grow(data.len())?;
-            if first.is_empty() {
-                first = data;
-                continue;
-            }
-            if together.is_empty() {
-                together.reserve(announced.max(first.len() + data.len()));
-                together.extend_from_slice(&first);
-            }
-            together.extend_from_slice(&data);
+            take(data);
         }
-        Ok(if together.is_empty() {
-            first
-        } else {
-            together.freeze()
-        })
+        Ok(())
     };
     let whole = limits.stall * PATIENCE;
     tokio::time::timeout(whole, reading)
@@ -124,6 +146,13 @@ pub(super) async fn read(
                 "the body did not arrive within {seconds} s"
             )))
         })
+}
+
+/// How long the body is to be, as its head says.
+fn announced(headers: &HeaderMap) -> usize {
+    text_header(headers, header::CONTENT_LENGTH)
+        .parse()
+        .unwrap_or(0)
 }
 
 async fn next_frame(body: &mut Body, stall: Duration) -> Result<Option<Frame<Bytes>>, Failure> {
@@ -219,6 +248,7 @@ fn text_header(headers: &HeaderMap, name: header::HeaderName) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
     use axum::http::HeaderValue;
 
     fn limits() -> BodyLimits {
@@ -254,6 +284,41 @@ mod tests {
             })
             .collect();
         assert_eq!(found, expected, "{content_type}: {body}");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_in_one_piece_or_in_the_pieces_in_which_it_came() {
+        let frames = |count: usize| {
+            let frames = (0..count).map(|_| Ok::<_, std::convert::Infallible>("ab"));
+            Body::from_stream(futures_util::stream::iter(frames))
+        };
+        let (headers, limits) = (HeaderMap::new(), limits());
+        let copied = Copied::counted();
+        let mut claim = limits.memory.claim();
+        let rope = read_rope(&headers, frames(5), &limits, &mut claim, &copied).await;
+        let rope = rope.expect("a body");
+        assert_eq!((rope.len(), rope.chunks().count()), (10, 5));
+        assert_eq!(rope.into_bytes(), "ababababab");
+        assert_eq!(copied.bytes(), 10);
+        let whole = read(&headers, frames(5), &limits, &mut claim).await;
+        assert_eq!(whole.expect("a body"), "ababababab");
+        let long = limits.size / 2 + 1;
+        for failure in [
+            read_rope(&headers, frames(long), &limits, &mut claim, &copied)
+                .await
+                .map(drop),
+            read(&headers, frames(long), &limits, &mut claim)
+                .await
+                .map(drop),
+        ] {
+            assert_eq!(failure, Err(Failure::too_large()));
+        }
+        // What another request holds leaves no room, and what was read is given back.
+        let mut other = limits.memory.claim();
+        other.grow(995 - 10 - 10 - 2 * limits.size).expect("room");
+        let mut claim = limits.memory.claim();
+        let refused = read_rope(&headers, frames(20), &limits, &mut claim, &copied).await;
+        assert_eq!(refused.expect_err("no room").status, 503);
     }
 
     #[tokio::test]

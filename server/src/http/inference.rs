@@ -13,10 +13,11 @@ use servable::{Input, Part, Task, Value};
 use super::answer::output_response;
 use super::body::Field;
 use super::enveloped;
-use super::memory::Claim;
 use super::segments::Segments;
-use super::{App, HttpSettings, RequestId, body, health, openapi, v1, v2, workflow};
+use super::{App, RequestId, body, health, openapi, v1, v2, workflow};
+use crate::app::WireSettings;
 use crate::error::Failure;
+use crate::memory::Claim;
 
 /// What tells about the API and how it is; open to everybody.
 pub(super) fn descriptions() -> Router<App> {
@@ -27,7 +28,7 @@ pub(super) fn descriptions() -> Router<App> {
 }
 
 /// Everything else, down to the paths that do not exist.
-pub(super) fn routes(settings: &HttpSettings) -> Router<App> {
+pub(super) fn routes(settings: &WireSettings) -> Router<App> {
     Router::new()
         .merge(health::routes())
         .merge(v1::routes())

@@ -21,7 +21,8 @@ use super::answer::json_response;
 use super::inference::{header_list, patience};
 use super::json::Reader;
 use super::segments::Segments;
-use super::{App, HttpSettings, RequestId};
+use super::{App, RequestId};
+use crate::app::WireSettings;
 use crate::error::Failure;
 use crate::v2::{self, Asked, Parameters};
 
@@ -36,7 +37,7 @@ pub(super) fn is_below(path: &str) -> bool {
 }
 
 /// What the inference API serves.
-pub(super) fn routes(settings: &HttpSettings) -> Router<App> {
+pub(super) fn routes(settings: &WireSettings) -> Router<App> {
     let inference = Router::new()
         .route("/v2/models/{model}/infer", any(infer))
         .route("/v2/models/{model}/explain", any(explain));

@@ -7,9 +7,9 @@ use servable::Input;
 
 use super::target::Target;
 use super::{InferRequest, InferResponse, inputs, outputs};
+use crate::app::App;
 use crate::envelope::inner_headers;
 use crate::error::Failure;
-use crate::http::App;
 
 /// What a wire knows of a request beside its message.
 #[derive(Debug, Clone, Default)]

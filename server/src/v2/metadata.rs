@@ -5,8 +5,8 @@ use servable::{DType, Dim, Field, Type};
 use super::Datatype;
 use super::outputs::LONE;
 use super::target::Target;
+use crate::app::App;
 use crate::error::Failure;
-use crate::http::App;
 
 /// The name of this server.
 pub const SERVER_NAME: &str = "torchrelay";

@@ -8,8 +8,10 @@ use std::collections::BTreeSet;
 use serving::{Model, State};
 
 use super::Parameters;
+use crate::app::App;
 use crate::error::Failure;
-use crate::http::{App, registration};
+use crate::http::register_model_of_json;
+use crate::operations::models;
 
 /// One version of something that is registered, or an archive that could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,35 +114,34 @@ fn stem(url: &str) -> &str {
 /// A name under which the store has nothing, and whatever a registration may fail with.
 pub async fn load(app: &App, name: &str, parameters: &Parameters) -> Result<(), Failure> {
     check_allowed(app)?;
-    let (serving, limit) = (&app.serving, app.settings.management.unregister_timeout);
-    let loaded = serving.registry.resolve(name, None).ok();
-    let config = parameters.text("config").unwrap_or("{}");
-    let mut registration = registration::of_json(app, config)?;
-    if registration.url.is_empty() {
-        registration.url = match &loaded {
+    let loaded = app.serving.registry.resolve(name, None).ok();
+    let mut asked = register_model_of_json(parameters.text("config").unwrap_or("{}"))?;
+    if asked.url.is_none() {
+        asked.url = Some(match &loaded {
             Some(model) => model.url.clone(),
             None => in_store(app, name)?,
-        };
+        });
     }
-    if registration.wishes.workers == Some(0) {
-        registration.wishes.workers = Some(1);
+    asked.name = Some(name.to_owned());
+    // One that serves nobody would not be loaded.
+    let workers = asked.initial_workers.unwrap_or_default();
+    asked.initial_workers = Some(workers.max(default_workers(app)));
+    asked.synchronous = true;
+    if loaded.is_none() {
+        models::register(app, asked).await?;
+        return Ok(());
     }
-    registration.name = Some(name.to_owned());
-    let model = match &loaded {
-        Some(_) => serving.replace(registration, limit).await?,
-        None => serving.register(registration).await?,
-    };
-    app.left_out.forget(&model.name, Some(&model.version));
-    if let Err(error) = serving.wait_for_workers(&model).await {
-        if loaded.is_none() {
-            let version = Some(model.version.as_str());
-            if let Err(error) = serving.unregister(&model.name, version, limit).await {
-                tracing::warn!(model = model.name, "{error}");
-            }
-        }
-        return Err(error.into());
-    }
+    let settings = &app.settings.management;
+    let registration = models::registration(settings, asked)?;
+    app.serving
+        .replace(registration, settings.unregister_timeout)
+        .await?;
     Ok(())
+}
+
+fn default_workers(app: &App) -> i64 {
+    let workers = app.settings.management.initial_workers.max(1);
+    i64::try_from(workers).unwrap_or(1)
 }
 
 /// What the store has under that name, whatever its ending.
@@ -163,7 +164,6 @@ fn in_store(app: &App, name: &str) -> Result<String, Failure> {
 /// Where there is none of that name, or what is inside does not end in time.
 pub async fn unload(app: &App, name: &str) -> Result<(), Failure> {
     check_allowed(app)?;
-    let limit = app.settings.management.unregister_timeout;
     let default = match app.serving.registry.resolve(name, None) {
         Ok(model) => model,
         Err(missing) => return unload_workflow(app, name, missing).await,
@@ -173,8 +173,7 @@ pub async fn unload(app: &App, name: &str) -> Result<(), Failure> {
     versions.sort_by_key(|model| model.version == default.version);
     for model in versions {
         let version = Some(model.version.as_str());
-        app.serving.unregister(name, version, limit).await?;
-        app.left_out.forget(name, version);
+        models::unregister(app, name, version).await?;
     }
     Ok(())
 }

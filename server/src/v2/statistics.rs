@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use serving::Model;
 
+use crate::app::App;
 use crate::error::Failure;
-use crate::http::App;
 
 /// Of one version of a model, since it was registered.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -8,8 +8,8 @@ use servable::{Input, Output, Type};
 use serving::workflow::{RunOptions, Workflow};
 use serving::{Error, Model};
 
+use crate::app::App;
 use crate::envelope::{self, Envelope};
-use crate::http::App;
 
 /// A model or a workflow that was found.
 pub(super) enum Target {

@@ -57,7 +57,7 @@ impl Bound for Split {
         let Some((&rows, inner)) = tensor.shape().split_first() else {
             return Err(wrong("tensor", "is a single number, which has no rows"));
         };
-        let row = tensor.bytes().len().checked_div(rows).unwrap_or(0);
+        let row = tensor.byte_len().checked_div(rows).unwrap_or(0);
         let pieces = rows.div_ceil(self.rows);
         if pieces > MAX_ITEMS {
             return Err(wrong(

@@ -167,7 +167,7 @@ impl Rows {
             // Nothing is left out, so nothing need be copied.
             Rows::Tensor(tensor) if keep.iter().all(|keep| *keep) => Ok(Value::Tensor(tensor)),
             Rows::Tensor(tensor) => {
-                let row = tensor.bytes().len() / keep.len();
+                let row = tensor.byte_len() / keep.len();
                 let mut bytes = Vec::new();
                 let mut count = 0;
                 for place in places {

@@ -3,10 +3,8 @@
 //! The `.npy` layout is NumPy's NEP 1: the magic bytes, a version, the length of a header, the header (a Python dict
 //! of `descr`, `fortran_order` and `shape`), and the elements.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use servable::{DType, Input, JobError, Output, Storage, Tensor, Value};
+use servable::{DType, Input, JobError, Output, Tensor, Value};
 
 use super::expected::Expected;
 
@@ -76,7 +74,7 @@ pub(crate) fn answer(input: &Input, result: &Value) -> Result<Option<Output>, Jo
 /// Raw elements, if the request's headers or the settings say of what shape and type they are.
 pub(crate) fn read_raw(
     input: &Input,
-    bytes: &[u8],
+    bytes: &Bytes,
     expected: &Expected,
 ) -> Option<Result<Tensor, String>> {
     let shape = match input.header(SHAPE_HEADER) {
@@ -91,7 +89,7 @@ pub(crate) fn read_raw(
     let tensor = shape.and_then(|shape| {
         let dtype = dtype?;
         let shape = fill(&shape, bytes.len(), dtype)?;
-        from_bytes(dtype, shape, bytes)
+        from_bytes(dtype, shape, bytes.clone())
     });
     Some(tensor)
 }
@@ -141,10 +139,10 @@ pub(crate) fn npy_header(bytes: &[u8]) -> Option<&str> {
     split_npy(bytes).ok().map(|(header, _)| header)
 }
 
-pub(crate) fn read_npy(bytes: &[u8]) -> Result<Tensor, String> {
+pub(crate) fn read_npy(bytes: &Bytes) -> Result<Tensor, String> {
     let (header, elements) = split_npy(bytes)?;
     let (dtype, shape) = parse_header(header)?;
-    from_bytes(dtype, shape, elements).map_err(|reason| format!(".npy: {reason}"))
+    from_bytes(dtype, shape, bytes.slice_ref(elements)).map_err(|reason| format!(".npy: {reason}"))
 }
 
 fn split_npy(bytes: &[u8]) -> Result<(&str, &[u8]), String> {
@@ -254,29 +252,9 @@ pub(crate) fn write_npy(tensor: &Tensor) -> Bytes {
     out.into()
 }
 
-/// A tensor over a copy of `bytes`, aligned for its elements; the error is one line.
-pub(crate) fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: &[u8]) -> Result<Tensor, String> {
-    if dtype == DType::Bool && bytes.iter().any(|flag| *flag > 1) {
-        return Err("expected bool, found a byte other than 0 and 1".into());
-    }
-    let mut words = vec![0u64; bytes.len().div_ceil(8)];
-    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-    let storage = Words {
-        words,
-        len: bytes.len(),
-    };
-    Tensor::from_storage(dtype, shape, Arc::new(storage)).map_err(|error| error.to_string())
-}
-
-struct Words {
-    words: Vec<u64>,
-    len: usize,
-}
-
-impl Storage for Words {
-    fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.len]
-    }
+/// A tensor over `bytes`, which are copied only if they are not aligned for its elements; the error is one line.
+pub(crate) fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Result<Tensor, String> {
+    Tensor::from_rope(dtype, shape, bytes.into()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -335,7 +335,7 @@ fn collect(collector: &mut Collector, value: &Value) -> Result<(), String> {
 }
 
 fn stacked(root: &str, items: &[Value]) -> Result<Tensor, String> {
-    let mut bytes = Vec::new();
+    let mut bytes: Vec<u8> = Vec::new();
     let mut first: Option<&Tensor> = None;
     for (index, item) in items.iter().enumerate() {
         let Value::Tensor(tensor) = item else {
@@ -350,12 +350,14 @@ fn stacked(root: &str, items: &[Value]) -> Result<Tensor, String> {
                 "{root}[{index}]: expected {like:?}, found {tensor:?}"
             ));
         }
-        bytes.extend_from_slice(tensor.bytes());
+        let start = bytes.len();
+        bytes.resize(start + tensor.byte_len(), 0);
+        tensor.copy_to(&mut bytes[start..]);
     }
     let Some(like) = first else {
         return Err(format!("{root}: expected tensors, found none"));
     };
     let mut shape = vec![items.len()];
     shape.extend_from_slice(like.shape());
-    super::binary::from_bytes(like.dtype(), shape, &bytes)
+    super::binary::from_bytes(like.dtype(), shape, bytes.into())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use bytes::Bytes;
 use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use servable::{DType, Input, JobError, Part, Tensor, Value};
 
@@ -96,7 +97,7 @@ fn decode(input: &Input, part: &Part, expected: &Expected) -> Result<Tensor, Str
 fn decode_bytes(
     input: &Input,
     part: &Part,
-    bytes: &[u8],
+    bytes: &Bytes,
     expected: &Expected,
 ) -> Result<Tensor, String> {
     let name = part.name.as_str();

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use servable::{BatchError, Input, Reason, Tensor, Value};
+use servable::{BatchError, Copied, DType, Input, Reason, Rope, Tensor, Value};
 
 use crate::testing::{
     ONE, batch_as_alone, body, handler, json_input, on_tensor, predict, refusal, tensor,
@@ -376,4 +376,102 @@ fn settings_are_checked_when_the_model_is_loaded() {
         "handler: expected a section of keys and values, found [1]",
     );
     handler("base_handler", "{profile: true, shape: [null, 2]}");
+}
+
+/// Where the elements of the network's arguments lay.
+#[derive(Default)]
+struct Watching {
+    writes: bool,
+    seen: Vec<(Vec<usize>, *const u8)>,
+}
+
+impl crate::Network for Watching {
+    fn forward(
+        &mut self,
+        arguments: &[Value],
+        _: std::num::NonZeroUsize,
+    ) -> Result<Value, BatchError> {
+        let [Value::Tensor(batch)] = arguments else {
+            panic!("expected one tensor");
+        };
+        assert!(batch.is_ready(), "a network is given whole, aligned memory");
+        self.seen
+            .push((batch.shape().to_vec(), batch.bytes().as_ptr()));
+        Ok(batch.clone().into())
+    }
+
+    fn writes_arguments(&self) -> bool {
+        self.writes
+    }
+}
+
+/// A tensor of 2,100 numbers that came in that many chunks, of which none begins where an element does but the first.
+fn in_chunks(chunks: usize, copied: &Copied) -> Tensor {
+    let numbers: Vec<f32> = (0..2100).map(|number| number as f32).collect();
+    let bytes = Bytes::from_owner(
+        numbers
+            .iter()
+            .flat_map(|n| n.to_ne_bytes())
+            .collect::<Vec<_>>(),
+    );
+    let mut rope = Rope::new(copied.clone());
+    for chunk in 0..chunks {
+        let cut =
+            |index: usize| (index * bytes.len() / chunks + usize::from(index > 0)).min(bytes.len());
+        rope.push(bytes.slice(cut(chunk)..cut(chunk + 1)));
+    }
+    Tensor::from_rope(DType::F32, vec![2100], rope).expect("as many bytes")
+}
+
+#[test]
+fn what_came_in_chunks_is_copied_once_on_its_way_into_the_batch() {
+    let length = 2100 * 4;
+    for (requests, writes) in [(1, true), (1, false), (3, true), (3, false)] {
+        let copied = Copied::counted();
+        let inputs: Vec<_> = (0..requests)
+            .map(|_| Input::body("", in_chunks(700, &copied)))
+            .collect();
+        let mut network = Watching {
+            writes,
+            ..Watching::default()
+        };
+        let answers = predict(&mut *handler("base_handler", "{}"), &mut network, &inputs);
+        assert_eq!(copied.bytes(), requests * length, "{requests} requests");
+        assert_eq!(network.seen[0].0, [requests as usize, 2100]);
+        for answer in answers {
+            let Value::Tensor(row) = answer.expect("an answer").value else {
+                panic!("expected a tensor");
+            };
+            assert_eq!(row.elements::<f32>().expect("numbers")[2099], 2099.0);
+        }
+    }
+}
+
+#[test]
+fn a_lone_tensor_is_its_batch_unless_the_network_writes() {
+    let check = |settings: &str, writes: bool, expected: &[usize], in_place: bool| {
+        let tensor = tensor(&[4, 2], &[1f32; 8]);
+        let place = tensor.bytes().as_ptr();
+        let mut network = Watching {
+            writes,
+            ..Watching::default()
+        };
+        let inputs = [Input::body("", tensor)];
+        predict(
+            &mut *handler("base_handler", settings),
+            &mut network,
+            &inputs,
+        );
+        let (shape, found) = &network.seen[0];
+        assert_eq!(
+            (shape.as_slice(), *found == place),
+            (expected, in_place),
+            "{settings} {writes}"
+        );
+    };
+    check("{}", false, &[1, 4, 2], true);
+    check("batched: true", false, &[4, 2], true);
+    check("{}", true, &[1, 4, 2], false);
+    check("batched: true", true, &[4, 2], false);
+    check("dtype: float64", false, &[1, 4, 2], false);
 }

@@ -8,7 +8,7 @@ use servable::{BatchError, DType, Dim, JobError, Tensor, TensorType, Type, Value
 
 use crate::Network;
 use crate::base_handler::from_value;
-use crate::batch::{check_rows, mismatched, side_by_side};
+use crate::batch::{check_rows, in_place, mismatched, side_by_side};
 use crate::tensors::{rows, slice};
 
 /// What a node wants of the network.
@@ -117,7 +117,7 @@ pub(super) fn forward(
     for bucket in buckets {
         let total = bucket.iter().map(|asked| asked.rows(batched)).sum();
         let arguments = (0..bucket[0].arguments.len())
-            .map(|place| joined(&bucket, place, total, batched).map(Value::Tensor))
+            .map(|place| joined(network, &bucket, place, total, batched).map(Value::Tensor))
             .collect::<Result<Vec<_>, _>>()?;
         let result = network.forward(&arguments, threads)?;
         check_rows(&result, total)?;
@@ -165,19 +165,24 @@ fn go_together(one: &Asked, other: &Asked, batched: bool) -> bool {
 
 /// The argument at one place of all calls in a bucket.
 fn joined(
+    network: &dyn Network,
     bucket: &[Asked],
     place: usize,
     total: usize,
     batched: bool,
 ) -> Result<Tensor, BatchError> {
     let first = &bucket[0].arguments[place];
-    if batched && bucket.len() == 1 {
-        return Ok(first.clone());
-    }
     let shape = [&[total], item(first, batched)].concat();
+    if bucket.len() == 1
+        && let Some(batch) = in_place(network, first, &shape)
+    {
+        return Ok(batch);
+    }
     let rows = bucket.iter().map(|asked| {
-        let bytes = asked.arguments[place].bytes();
-        (bytes.len(), |into: &mut [u8]| into.copy_from_slice(bytes))
+        let argument = &asked.arguments[place];
+        (argument.byte_len(), |into: &mut [u8]| {
+            argument.copy_to(into)
+        })
     });
     side_by_side(first.dtype(), shape, rows)
 }

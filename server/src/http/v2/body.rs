@@ -8,9 +8,10 @@ use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::HEAD_LENGTH;
+use crate::app::BodyLimits;
 use crate::error::Failure;
-use crate::http::body::{self, BodyLimits};
-use crate::http::memory::Claim;
+use crate::http::body;
+use crate::memory::Claim;
 
 /// How a body is packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +118,7 @@ mod tests {
     use flate2::write::{GzEncoder, ZlibEncoder};
 
     use super::*;
-    use crate::http::Memory;
+    use crate::memory::Memory;
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

@@ -9,15 +9,16 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
+use crate::app::BodyLimits;
 use crate::envelope::Envelope;
 use crate::http::tests::{Answer, Api, send};
-use crate::http::{BodyLimits, HttpSettings, Protocols, inference_router, management_router};
+use crate::http::{Protocols, inference_router, management_router};
 
 /// The API over the model `m`, which takes longer bodies than other tests do.
 async fn start(protocols: Protocols) -> (Api, App) {
     let api = Api::guarded_by(crate::auth::Auth::off()).await;
     let mut app = api.app.clone();
-    let settings = HttpSettings {
+    let settings = WireSettings {
         body: BodyLimits {
             size: 4000,
             ..app.settings.body.clone()

@@ -18,7 +18,7 @@ fn file(version: u8, header: &str, elements: &[u8]) -> Vec<u8> {
 }
 
 fn check(version: u8, header: &str, elements: &[u8], expected: &str) {
-    let found = match read_npy(&file(version, header, elements)) {
+    let found = match read_npy(&file(version, header, elements).into()) {
         Ok(tensor) => format!("{tensor:?} {:?}", tensor.bytes()),
         Err(error) => error,
     };
@@ -91,11 +91,11 @@ fn what_is_not_such_a_file_is_refused() {
         ".npy: expected bool, found a byte other than 0 and 1",
     );
     assert_eq!(
-        read_npy(b"\x93NUMPY\x01").expect_err("short"),
+        read_npy(&Bytes::from_static(b"\x93NUMPY\x01")).expect_err("short"),
         ".npy: the header is cut short"
     );
     assert_eq!(
-        read_npy(b"\x93NUMPY\x01\0\x10\0{").expect_err("short"),
+        read_npy(&Bytes::from_static(b"\x93NUMPY\x01\0\x10\0{")).expect_err("short"),
         ".npy: the header is cut short"
     );
 }
@@ -139,7 +139,7 @@ proptest! {
         let mut hostile = NPY_MAGIC.to_vec();
         hostile.extend([version, 0]);
         hostile.extend(bytes);
-        if let Err(error) = read_npy(&hostile) {
+        if let Err(error) = read_npy(&hostile.into()) {
             prop_assert_eq!(error.lines().count(), 1);
         }
     }

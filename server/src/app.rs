@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
 use crate::config::{Config, Cors};
-use crate::http::Protocols;
 use crate::memory::Memory;
 use crate::missing::MissingWorkflows;
+pub use crate::protocols::Protocols;
 use crate::snapshot::LeftOut;
 
 /// What every endpoint may use.

@@ -123,6 +123,18 @@ impl Failure {
     pub fn too_large() -> Self {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "", "")
     }
+
+    /// The same failure with a body, where TorchServe has none.
+    pub fn with_words(self) -> Self {
+        if self.status != StatusCode::PAYLOAD_TOO_LARGE {
+            return self;
+        }
+        Failure {
+            kind: "RequestEntityTooLargeException",
+            message: "The request is larger than the server takes (max_request_size).".into(),
+            ..self
+        }
+    }
 }
 
 impl From<serving::Error> for Failure {
@@ -161,7 +173,7 @@ fn details(failure: &NodeFailure) -> Vec<(&'static str, Value)> {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE && self.message.is_empty() {
             let mut response = self.status.into_response();
             response
                 .headers_mut()

@@ -13,7 +13,6 @@ mod logged;
 mod management;
 mod metrics;
 mod openapi;
-mod protocols;
 mod segments;
 mod token;
 mod v1;
@@ -39,8 +38,6 @@ use crate::error::Failure;
 use crate::telemetry;
 pub use front::{absent_targets, front_router};
 pub(crate) use health::is_ready;
-pub(crate) use management::register_model_of_json;
-pub use protocols::Protocols;
 
 /// The id of the request at hand, as in the log and in `x-request-id`.
 #[derive(Clone)]

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod metrics_config;
 mod missing;
 mod operations;
+mod protocols;
 pub mod run;
 pub mod shutdown;
 pub mod snapshot;

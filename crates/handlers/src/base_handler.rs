@@ -46,6 +46,7 @@ impl BaseHandler {
             expected: Expected {
                 dtype,
                 shape: parameters.shape("shape")?,
+                limits: context.decode_limits(),
             },
             batched: parameters.flag("batched")?.unwrap_or(false),
             answer_key: parameters.text("answer_key")?.map(Into::into),

@@ -127,6 +127,9 @@ pub enum Error {
         workflow: String,
         failures: Vec<(String, Error)>,
     },
+    /// What one node of a workflow gave is nothing that the next can take.
+    #[error("{0}")]
+    Misfit(String),
     /// A node of a workflow failed on this request.
     #[error("{0}")]
     Node(Box<NodeFailure>),
@@ -200,7 +203,7 @@ impl Error {
                 out_of_memory: true,
                 ..
             } => Code::OutOfMemory,
-            Error::WorkersFailed { .. } => Code::Internal,
+            Error::WorkersFailed { .. } | Error::Misfit(_) => Code::Internal,
             Error::UnloadTimeout(_) => Code::Timeout,
             Error::InvalidModel(_) => Code::InvalidModel,
             Error::NoWorker { why, .. } => why.code(),

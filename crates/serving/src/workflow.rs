@@ -115,6 +115,8 @@ pub struct WorkflowReply {
     pub others: Vec<Output>,
     /// Nodes that failed or were cut short although there is an answer.
     pub degraded: Vec<String>,
+    /// Parts of the request that nothing of the workflow takes.
+    pub ignored: Vec<String>,
     /// If the client wished for it.
     pub timeline: Option<Timeline>,
     /// What went into the wished-for nodes and came out, in the order in which they ended.

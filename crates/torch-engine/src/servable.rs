@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use handlers::{Handler, Network};
-use servable::{BatchError, Input, JobError, Output, Servable, Value};
+use servable::{BatchError, Device, Input, JobError, Output, Servable, Value};
 
 use tracing::warn;
 
@@ -81,5 +81,9 @@ impl Network for SharedNetwork {
 
     fn writes_arguments(&self) -> bool {
         self.module.writes_arguments()
+    }
+
+    fn device(&self) -> Device {
+        self.module.device()
     }
 }

@@ -1,9 +1,9 @@
 //! The management API: register, scale, describe, list, unregister, choose the default version. Of workflows, `workflow.rs`
 //! does the same.
 //!
-//! Each endpoint reads its parameters (`management/parameters.rs`) and calls one function of `operations/models.rs`.
+//! Each endpoint reads its parameters (`management/read.rs`) and calls one function of `operations/models.rs`.
 
-pub(super) mod parameters;
+mod read;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -17,8 +17,8 @@ use super::answer::json_response;
 use super::segments::Segments;
 use super::{App, openapi, v2, workflow};
 use crate::error::Failure;
+use crate::operations::Parameters;
 use crate::operations::models::{self, RegisterModel, ScaleModel};
-use parameters::Parameters;
 
 /// What tells about the API; it is open to everybody.
 pub(super) fn descriptions() -> Router<App> {
@@ -73,7 +73,7 @@ async fn all(
         Method::POST => {
             register(
                 &app,
-                Parameters::read(query.0, request, &app.settings.body).await?,
+                read::read(query.0, request, &app.settings.body).await?,
             )
             .await
         }
@@ -106,36 +106,8 @@ async fn model(
 }
 
 async fn register(app: &App, parameters: Parameters) -> Answer {
-    let asked = registered_as(&parameters);
+    let asked = RegisterModel::from(&parameters);
     Ok(models::register(app, asked).await?.into_response())
-}
-
-fn registered_as(parameters: &Parameters) -> RegisterModel {
-    let text = |name: &str| parameters.text(name).map(str::to_owned);
-    RegisterModel {
-        url: text("url"),
-        name: text("model_name"),
-        handler: text("handler"),
-        runtime: text("runtime"),
-        initial_workers: parameters.number("initial_workers"),
-        batch_size: parameters.count("batch_size"),
-        max_batch_delay: parameters.millis("max_batch_delay"),
-        response_timeout: parameters.seconds("response_timeout"),
-        startup_timeout: parameters.seconds("startup_timeout"),
-        s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
-        synchronous: parameters.flag("synchronous").unwrap_or(true),
-    }
-}
-
-/// What a registration asks for by the text of a JSON object, for other protocols.
-///
-/// # Errors
-///
-/// Text that is none.
-pub(crate) fn register_model_of_json(text: &str) -> Result<RegisterModel, Failure> {
-    let parameters = Parameters::from_json(text.as_bytes())
-        .map_err(|error| Failure::bad_request(format!("config: {}", error.message)))?;
-    Ok(registered_as(&parameters))
 }
 
 async fn scale(app: &App, target: &Target, parameters: &Parameters) -> Answer {

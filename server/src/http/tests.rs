@@ -12,7 +12,7 @@ use serving::testing::ScriptedLoader;
 use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
-use crate::app::{BodyLimits, ManagementSettings, WireSettings};
+use crate::app::{BodyLimits, ManagementSettings, Protocols, WireSettings};
 use crate::auth::Auth;
 use crate::memory::Memory;
 use crate::missing::MissingWorkflows;
@@ -79,7 +79,7 @@ impl Api {
             store,
             workflow_store: workflow_store.expect("a store"),
             workflow_source: Arc::new(serving::StoreOnly),
-            functions: Arc::new(functions::Functions),
+            functions: Arc::new(functions::Functions::default()),
             source: Arc::new(serving::StoreOnly),
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),

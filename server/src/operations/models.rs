@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use serving::{Error, Registration, Scale, Wishes};
 
-use super::{Done, Outcome, Page};
-use crate::app::{App, ManagementSettings};
+use super::{Done, Outcome, Page, Parameters};
+use crate::app::App;
 use crate::error::Failure;
 
 pub(crate) fn list(app: &App, page: Page) -> Done {
@@ -37,52 +37,31 @@ pub(crate) struct RegisterModel {
     pub(crate) synchronous: bool,
 }
 
-pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
-    let settings = &app.settings.management;
-    if !settings.enable_model_api {
-        return Err(Failure::method_not_allowed());
-    }
-    let synchronous = asked.synchronous;
-    let registration = registration(settings, asked)?;
-    let model = app.serving.register(registration).await?;
-    app.left_out.forget(&model.name, Some(&model.version));
-    let workers = model.scale().min;
-    let registered = format!(
-        "Model \"{}\" Version: {} registered with {workers} initial workers",
-        model.name, model.version
-    );
-    if workers == 0 {
-        return Ok(Done::says(format!(
-            "{registered}. Use scale workers API to add workers for the model."
-        )));
-    }
-    if !synchronous {
-        return Ok(Done::accepted());
-    }
-    if let Err(error) = app.serving.wait_for_workers(&model).await {
-        // A model that did not come up does not stay behind: the next attempt finds its name free.
-        let version = Some(model.version.as_str());
-        if let Err(error) = app
-            .serving
-            .unregister(&model.name, version, settings.unregister_timeout)
-            .await
-        {
-            tracing::warn!(model = model.name, "{error}");
+impl From<&Parameters> for RegisterModel {
+    fn from(parameters: &Parameters) -> Self {
+        let text = |name: &str| parameters.text(name).map(str::to_owned);
+        RegisterModel {
+            url: text("url"),
+            name: text("model_name"),
+            handler: text("handler"),
+            runtime: text("runtime"),
+            initial_workers: parameters.number("initial_workers"),
+            batch_size: parameters.count("batch_size"),
+            max_batch_delay: parameters.millis("max_batch_delay"),
+            response_timeout: parameters.seconds("response_timeout"),
+            startup_timeout: parameters.seconds("startup_timeout"),
+            s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
+            synchronous: parameters.flag("synchronous").unwrap_or(true),
         }
-        return Err(error.into());
     }
-    Ok(Done::says(registered))
 }
 
-/// What is asked for as the serving core takes it.
+/// What the core is to be asked for.
 ///
 /// # Errors
 ///
-/// What no model can be registered with.
-pub(crate) fn registration(
-    settings: &ManagementSettings,
-    asked: RegisterModel,
-) -> Result<Registration, Failure> {
+/// A registration without a url, and numbers that no model can be registered with.
+pub(crate) fn registration(app: &App, asked: RegisterModel) -> Result<Registration, Failure> {
     let Some(url) = asked.url else {
         return Err(Failure::bad_request("Parameter url is required."));
     };
@@ -95,7 +74,7 @@ pub(crate) fn registration(
     }
     let workers = asked
         .initial_workers
-        .map_or(settings.initial_workers, |workers| {
+        .map_or(app.settings.management.initial_workers, |workers| {
             usize::try_from(workers).unwrap_or(0)
         });
     if workers > serving::MOST_WORKERS {
@@ -126,6 +105,43 @@ pub(crate) fn registration(
         part: false,
         at_startup: false,
     })
+}
+
+pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
+    let settings = &app.settings.management;
+    if !settings.enable_model_api {
+        return Err(Failure::method_not_allowed());
+    }
+    let synchronous = asked.synchronous;
+    let registration = registration(app, asked)?;
+    let model = app.serving.register(registration).await?;
+    app.left_out.forget(&model.name, Some(&model.version));
+    let workers = model.scale().min;
+    let registered = format!(
+        "Model \"{}\" Version: {} registered with {workers} initial workers",
+        model.name, model.version
+    );
+    if workers == 0 {
+        return Ok(Done::says(format!(
+            "{registered}. Use scale workers API to add workers for the model."
+        )));
+    }
+    if !synchronous {
+        return Ok(Done::accepted());
+    }
+    if let Err(error) = app.serving.wait_for_workers(&model).await {
+        // A model that did not come up does not stay behind: the next attempt finds its name free.
+        let version = Some(model.version.as_str());
+        if let Err(error) = app
+            .serving
+            .unregister(&model.name, version, settings.unregister_timeout)
+            .await
+        {
+            tracing::warn!(model = model.name, "{error}");
+        }
+        return Err(error.into());
+    }
+    Ok(Done::says(registered))
 }
 
 /// How many workers a model is to have.

@@ -10,8 +10,8 @@ use serving::{Model, State};
 use super::Parameters;
 use crate::app::App;
 use crate::error::Failure;
-use crate::http::register_model_of_json;
-use crate::operations::models;
+use crate::operations;
+use crate::operations::models::{self, RegisterModel};
 
 /// One version of something that is registered, or an archive that could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +115,10 @@ fn stem(url: &str) -> &str {
 pub async fn load(app: &App, name: &str, parameters: &Parameters) -> Result<(), Failure> {
     check_allowed(app)?;
     let loaded = app.serving.registry.resolve(name, None).ok();
-    let mut asked = register_model_of_json(parameters.text("config").unwrap_or("{}"))?;
+    let config = parameters.text("config").unwrap_or("{}");
+    let config = operations::Parameters::from_json(config.as_bytes())
+        .map_err(|error| Failure::bad_request(format!("config: {}", error.message)))?;
+    let mut asked = RegisterModel::from(&config);
     if asked.url.is_none() {
         asked.url = Some(match &loaded {
             Some(model) => model.url.clone(),
@@ -131,11 +134,9 @@ pub async fn load(app: &App, name: &str, parameters: &Parameters) -> Result<(), 
         models::register(app, asked).await?;
         return Ok(());
     }
-    let settings = &app.settings.management;
-    let registration = models::registration(settings, asked)?;
-    app.serving
-        .replace(registration, settings.unregister_timeout)
-        .await?;
+    let registration = models::registration(app, asked)?;
+    let limit = app.settings.management.unregister_timeout;
+    app.serving.replace(registration, limit).await?;
     Ok(())
 }
 

@@ -59,6 +59,12 @@ pub(super) fn size(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     open(bytes).map(|(_, size)| size)
 }
 
+pub(super) fn orientation(bytes: &[u8]) -> Result<Orientation, DecodeError> {
+    let (decoder, _) = open(bytes)?;
+    let said = decoder.exif_orientation().and_then(Orientation::from_exif);
+    Ok(said.unwrap_or(Orientation::NoTransforms))
+}
+
 fn open(bytes: &[u8]) -> Result<(Decoder<'_>, (u32, u32)), DecodeError> {
     let bounds = Bounds {
         // The format ends at 65,535; our own limits do the refusing.

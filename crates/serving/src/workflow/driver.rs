@@ -11,6 +11,7 @@ use dag::{Fault, Graph, Kind, Node, NodeId, Run, Source};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use servable::{Input, JobError, Value};
+use tracing::info;
 
 use crate::Serving;
 use crate::error::Error;
@@ -81,7 +82,13 @@ impl Drive<'_> {
             (answer, &self.workflow.plans[answer])
         };
         let known = |parts: &[(String, Value)]| provenance::of(self.serving, self.workflow, parts);
-        let request = request::request(self.graph(), self.input, known)?;
+        let spread = request::spread(self.graph(), self.input);
+        let input = spread.as_ref().unwrap_or(self.input);
+        let request = request::request(self.graph(), input, known)?;
+        let ignored = request::ignored(self.graph(), input);
+        for (_, why) in &ignored {
+            info!(workflow = self.workflow.name, "part of a request: {why}");
+        }
         let mut run: Run<CallError> = Run::new(Arc::clone(plan), request);
         let mut calling: FuturesUnordered<Calling<'_>> = FuturesUnordered::new();
         let mut windows = Windows::new(self);
@@ -142,9 +149,11 @@ impl Drive<'_> {
         Ok(WorkflowReply {
             output,
             others,
+            ignored: ignored.iter().map(|(name, _)| name.clone()).collect(),
             degraded: outcome.degraded.into_iter().map(name).collect(),
             timeline: self.options.explain.then(|| Timeline {
                 total: self.start.elapsed(),
+                warnings: ignored.into_iter().map(|(_, why)| why).collect(),
                 happenings: record.happenings,
             }),
             saved: record.saved,
@@ -197,13 +206,10 @@ impl Drive<'_> {
 
     fn failure(&self, failure: dag::Failure<CallError>) -> Error {
         let node = self.graph().node(failure.node);
-        let job = |fault: String, mine: bool| {
-            // What the request itself brought is the client's fault; what another node gave is not.
-            Error::Job(if mine {
-                JobError::bad_input(fault)
-            } else {
-                JobError::failed(fault)
-            })
+        // What the request itself brought is the client's fault; what another node gave is not, and would be the same again.
+        let job = |fault: String, mine: bool| match mine {
+            true => Error::Job(JobError::bad_input(fault)),
+            false => Error::Misfit(fault),
         };
         let text = failure.fault.to_string();
         let (cause, model, attempt) = match failure.fault {

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::*;
-use crate::app::BodyLimits;
+use crate::app::{BodyLimits, Protocols, WireSettings};
 use crate::envelope::Envelope;
 use crate::http::tests::{Answer, Api, send};
-use crate::http::{Protocols, inference_router, management_router};
+use crate::http::{inference_router, management_router};
 
 /// The API over the model `m`, which takes longer bodies than other tests do.
 async fn start(protocols: Protocols) -> (Api, App) {

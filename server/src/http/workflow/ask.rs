@@ -20,6 +20,12 @@ const EXPLAIN: &str = "x-explain";
 /// Nodes that failed or were cut short although there is an answer.
 const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
 
+/// Parts of the request that the workflow has no use for.
+const IGNORED: HeaderName = HeaderName::from_static("x-ignored");
+
+/// What the query says to the server; everything else in it is an input of the workflow.
+const OWN: [&str; 3] = ["version", "explain", "save"];
+
 /// By any method. The body is read as that of a prediction.
 pub(super) async fn ask(
     State(app): State<App>,
@@ -60,7 +66,9 @@ async fn answer(
         input,
         patience,
         _claim,
-    } = read_input(app, id, request, HashMap::new()).await?;
+    } = read_input(app, id, request, inputs(&workflow, query))
+        .await
+        .map_err(Failure::with_words)?;
     options.patience = patience;
     let reply = app
         .serving
@@ -75,13 +83,9 @@ async fn answer(
     }
     let most = app.settings.max_response_size;
     let mut response = output_response(output, true, most)?;
-    if !reply.degraded.is_empty() {
-        // Names of nodes may hold what a header may not.
-        let names = reply.degraded.join(",");
-        let names = HeaderValue::try_from(names.as_str())
-            .or_else(|_| HeaderValue::try_from(names.escape_default().to_string()));
-        if let Ok(names) = names {
-            response.headers_mut().insert(DEGRADED, names);
+    for (header, names) in [(DEGRADED, &reply.degraded), (IGNORED, &reply.ignored)] {
+        if let Some(names) = listed(names) {
+            response.headers_mut().insert(header, names);
         }
     }
     if let Some(folder) = &app.settings.workflow_save_dir
@@ -91,6 +95,34 @@ async fn answer(
         response.headers_mut().insert(saved::HEADER, place);
     }
     Ok(response)
+}
+
+/// The inputs that the query brings. Where the workflow declares none, its models see the body alone, as TorchServe has it.
+fn inputs(workflow: &Workflow, query: &HashMap<String, String>) -> HashMap<String, String> {
+    if workflow.graph.inputs.is_empty() {
+        return HashMap::new();
+    }
+    let theirs = query
+        .iter()
+        .filter(|(name, _)| !OWN.contains(&name.as_str()));
+    theirs
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Names as a header has them; `None` where there are none.
+fn listed(names: &[String]) -> Option<HeaderValue> {
+    /// What a client has called its parts may be longer than anybody's headers.
+    const LONGEST: usize = 1000;
+    if names.is_empty() {
+        return None;
+    }
+    let names = names.join(",");
+    let names: String = names.chars().take(LONGEST).collect();
+    // Names may hold what a header may not.
+    HeaderValue::try_from(names.as_str())
+        .or_else(|_| HeaderValue::try_from(names.escape_default().to_string()))
+        .ok()
 }
 
 /// The nodes of `save`, which must be there.

@@ -24,8 +24,10 @@ pub struct ModelStatistics {
     pub fail: Spent,
     /// Waiting for a worker.
     pub queue: Spent,
-    /// In the model: handler and network together.
-    pub compute: Spent,
+    /// Before the network, in it and after it. Where nobody can tell them apart, all of it is the network's.
+    pub input: Spent,
+    pub infer: Spent,
+    pub output: Spent,
     /// By the number of requests in a batch.
     pub batches: Vec<BatchStatistics>,
 }
@@ -34,7 +36,9 @@ pub struct ModelStatistics {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BatchStatistics {
     pub size: u64,
-    pub compute: Spent,
+    pub input: Spent,
+    pub infer: Spent,
+    pub output: Spent,
 }
 
 /// How often, and how long in all.
@@ -70,6 +74,7 @@ pub fn statistics(
     Ok(models.iter().map(|model| of(model)).collect())
 }
 
+/// Nobody counts them yet.
 fn of(model: &Model) -> ModelStatistics {
     ModelStatistics {
         name: model.name.clone(),

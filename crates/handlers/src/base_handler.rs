@@ -11,7 +11,8 @@ mod payload;
 use std::num::NonZeroUsize;
 
 use servable::{
-    BatchError, DType, Field, Input, JobError, LoadError, Output, Signature, Tensor, Type, Value,
+    BatchError, DType, Field, Input, JobError, LoadError, Output, Port, Ports, Signature, Tensor,
+    Type, Value,
 };
 
 use crate::batch::{self, Layout, Stages};
@@ -28,6 +29,8 @@ pub(crate) struct BaseHandler {
     expected: Expected,
     /// Whether a request's first dimension is a batch of its own.
     batched: bool,
+    /// How many rows of a batched request go through the network at a time, where its client takes them one by one.
+    rows_at_a_time: NonZeroUsize,
     /// The key under which the answer stands, if it is to be an object.
     answer_key: Option<String>,
 }
@@ -48,6 +51,10 @@ impl BaseHandler {
                 shape: parameters.shape("shape")?,
             },
             batched: parameters.flag("batched")?.unwrap_or(false),
+            rows_at_a_time: parameters
+                .count("stream_rows")?
+                .and_then(NonZeroUsize::new)
+                .unwrap_or(STREAM_ROWS),
             answer_key: parameters.text("answer_key")?.map(Into::into),
         };
         parameters.finish()?;
@@ -80,13 +87,25 @@ impl Handler for BaseHandler {
                 of: Type::Any,
             }]),
         };
-        of_payload(Type::Any, output)
+        let ports = Ports {
+            takes: vec![Port::new(INPUT, self.expected.tensor_type())],
+            gives: Vec::new(),
+        };
+        Signature {
+            ports,
+            ..of_payload(Type::Any, output)
+        }
     }
 
     fn example(&self) -> Option<Input> {
         self.expected
-            .example()
+            .example(1)
             .map(|tensor| Input::body("", tensor))
+    }
+
+    fn other_example(&self) -> Option<Input> {
+        let other = self.expected.is_open().then(|| self.expected.example(2));
+        other.flatten().map(|tensor| Input::body("", tensor))
     }
 }
 
@@ -134,6 +153,14 @@ impl Stages for BaseHandler {
     }
 
     fn postprocess(&self, input: &Input, _row: Tensor, result: Value) -> Result<Output, JobError> {
+        self.postprocess_item(input, result)
+    }
+
+    fn items_at_a_time(&self) -> NonZeroUsize {
+        self.rows_at_a_time
+    }
+
+    fn postprocess_item(&self, input: &Input, result: Value) -> Result<Output, JobError> {
         if let Some(output) = binary::answer(input, &result)? {
             return Ok(output);
         }
@@ -155,6 +182,12 @@ impl Stages for BaseHandler {
         error
     }
 }
+
+/// Enough to keep the cores busy, and few enough that the first of many come soon.
+const STREAM_ROWS: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
+
+/// What the tensor is called that the payload becomes, where the network has no name for it.
+const INPUT: &str = "input";
 
 const INTEGERS: &str =
     " (integers were sent; send 1.0 rather than 1, or set `dtype: float32` in the handler section)";

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use dag::{Bound, Call, Fault, FunctionError, Graph, Kind, Node, OnError, Plan, Run, Source};
 use servable::{
-    BatchError, Field, Input, JobError, LoadError, Output, Reason, Signature, Type, Value,
+    BatchError, Field, Input, JobError, LoadError, Output, Ports, Reason, Signature, Type, Value,
 };
 
 use crate::batch::refuse_explanation;
@@ -147,6 +147,7 @@ impl Handler for Pipeline {
         Signature {
             inputs: graph.inputs.iter().map(field).collect(),
             output: graph.answers[0].pick.output(graph),
+            ports: Ports::default(),
         }
     }
 

@@ -36,6 +36,7 @@ pub use timeline::{Happening, Timeline};
 
 use crate::metrics::WorkflowMetrics;
 use crate::source::Brought;
+use crate::statistics::{WorkflowCounters, WorkflowStatistics};
 
 /// What a registration asks for.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +77,7 @@ pub struct Workflow {
     /// For all of them at once.
     whole: Arc<Plan>,
     live: Live,
+    statistics: WorkflowCounters,
     metrics: WorkflowMetrics,
     functions: Functions,
     /// The copy of the archive in the store, if the registration brought one.
@@ -135,6 +137,11 @@ impl Workflow {
     /// What each node has done so far, in the order of the graph.
     pub fn live(&self) -> Vec<NodeNumbers> {
         self.live.numbers()
+    }
+
+    /// What has become of its requests since it was registered.
+    pub fn statistics(&self) -> WorkflowStatistics {
+        self.statistics.read()
     }
 
     /// Has the copy that its registration brought outlive it.

@@ -1,5 +1,6 @@
 //! The pool with scripted servables, in real time: what a caller sees when workers are slow, fail, panic or leave.
 
+mod statistics;
 mod together;
 
 use std::num::NonZeroUsize;

@@ -61,7 +61,13 @@ impl Serving {
             start,
             deadline: start + limit,
         };
+        let mut leaving = Leaving(Some((&workflow, start)));
         let reply = drive.run().await;
+        leaving.0 = None;
+        match &reply {
+            Ok(_) => workflow.statistics.answered(start.elapsed()),
+            Err(_) => workflow.statistics.failed(start.elapsed()),
+        }
         let outcome = match &reply {
             Ok(reply) if reply.degraded.is_empty() => "answered",
             Ok(_) => "degraded",
@@ -69,6 +75,17 @@ impl Serving {
         };
         workflow.metrics.request(outcome, start.elapsed());
         reply
+    }
+}
+
+/// A client that goes before there is an answer is counted.
+struct Leaving<'w>(Option<(&'w Workflow, Instant)>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some((workflow, start)) = self.0 {
+            workflow.statistics.cancelled(start.elapsed());
+        }
     }
 }
 

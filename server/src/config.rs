@@ -8,6 +8,7 @@
 pub mod address;
 mod addresses;
 mod fronts;
+mod grpc;
 pub mod key_material;
 pub mod keys;
 pub mod load_models;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 pub use address::Address;
 pub use addresses::Addresses;
+pub use grpc::{Grpc, GrpcService};
 pub use key_material::{KeyMaterial, Secret};
 pub use load_models::{LoadModels, ModelSource};
 pub use models::{ModelSettings, Models};
@@ -63,6 +65,7 @@ pub struct Config {
     pub metrics_address: Address,
     /// In the order in which they are opened.
     pub fronts: Vec<Front>,
+    pub grpc: Grpc,
     /// False: nothing is opened at `metrics_address`.
     pub enable_metrics_api: bool,
     pub metrics_mode: Mode,
@@ -190,7 +193,13 @@ impl Config {
         let addresses = addresses.map(|name| reader.address(name));
         let fronts = fronts::fronts(reader, env);
         let of_fronts = fronts.iter().map(|front| &front.address);
-        let https = addresses.iter().chain(of_fronts).any(Address::is_https);
+        let grpc = Grpc::read(reader);
+        let of_grpc = [&grpc.inference.address, &grpc.management.address];
+        let of_grpc = of_grpc.into_iter();
+        let https = of_grpc
+            .chain(&addresses)
+            .chain(of_fronts)
+            .any(Address::is_https);
         let [inference_address, management_address, metrics_address] = addresses;
         // The table gives these keys a minimum of 1.
         let positive = |number: Option<NonZeroUsize>| number.unwrap_or(NonZeroUsize::MIN);
@@ -200,6 +209,7 @@ impl Config {
             management_address,
             metrics_address,
             fronts,
+            grpc,
             enable_metrics_api: reader.bool("enable_metrics_api"),
             metrics_mode: metrics_mode(reader),
             metrics_config: reader.path("metrics_config").map(|(path, _)| path),

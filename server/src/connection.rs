@@ -1,33 +1,28 @@
 //! Accepting connections and serving HTTP on them: our own loop, for the sake of its bounds and of its end. TCP, TLS and
-//! Unix sockets differ in how a connection begins and in nothing else.
+//! Unix sockets differ in how a connection begins and in nothing else; HTTP/1.1 and the HTTP/2 of gRPC in what is said then
+//! (`connection/http1.rs`, `connection/http2.rs`).
 
 mod greeting;
+mod http1;
+mod http2;
 mod watched;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::listeners::{Accepted, Listener};
 use greeting::{Greeting, greet, https_only};
-use watched::Watched;
 
 /// The bounds of the connections of one listener.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +33,23 @@ pub struct ConnectionLimits {
     pub header_timeout: Duration,
     /// How long a connection may stand open with no request on it.
     pub idle_timeout: Duration,
+}
+
+/// What is spoken on the connections of one listener.
+#[derive(Debug, Clone, Copy)]
+pub enum Protocol {
+    Http1,
+    /// That of gRPC.
+    Http2(Age),
+}
+
+/// How long a connection may last.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Age {
+    /// After so long it is asked to end. `None`: never.
+    pub most: Option<Duration>,
+    /// So long its calls are given to finish then. `None`: as long as they take.
+    pub grace: Option<Duration>,
 }
 
 /// Where a request came from, as the access log tells it: `/127.0.0.1:4711`, or `unix:pid=4711`.
@@ -61,6 +73,7 @@ impl fmt::Display for Peer {
 /// Serves until `stop`; then accepts nothing more and returns. Connections finish what they are at, as tasks of `tracker`.
 pub async fn accept(
     listener: Listener,
+    protocol: Protocol,
     router: Router,
     limits: ConnectionLimits,
     stop: CancellationToken,
@@ -76,6 +89,7 @@ pub async fn accept(
             return;
         };
         let conversation = Conversation {
+            protocol,
             router: router.clone(),
             limits,
             stop: stop.clone(),
@@ -112,6 +126,7 @@ async fn next(listener: &Listener, room: &Arc<Semaphore>) -> Option<(Accepted, P
 
 /// What is said on one connection, and until when.
 struct Conversation {
+    protocol: Protocol,
     router: Router,
     limits: ConnectionLimits,
     stop: CancellationToken,
@@ -150,45 +165,11 @@ impl Conversation {
 
     async fn serve<S>(self, stream: S, peer: Peer)
     where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Conversation {
-            router,
-            limits,
-            stop,
-        } = self;
-        let turns = Arc::new(AtomicUsize::new(0));
-        let service = hyper::service::service_fn({
-            let turns = Arc::clone(&turns);
-            move |request: Request<Incoming>| {
-                let (router, turns) = (router.clone(), Arc::clone(&turns));
-                async move {
-                    turns.fetch_add(1, Ordering::Relaxed);
-                    let mut request = request.map(Body::new);
-                    request.extensions_mut().insert(peer);
-                    let response = router.oneshot(request).await;
-                    turns.fetch_add(1, Ordering::Relaxed);
-                    response
-                }
-            }
-        });
-        let stream = TokioIo::new(Watched::new(stream, turns, limits));
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            // The watch below tells an idle connection from a slow head; this bound holds for both together.
-            .header_read_timeout(limits.idle_timeout + limits.header_timeout)
-            .serve_connection(stream, service);
-        let mut connection = std::pin::pin!(connection);
-        let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
-            () = stop.cancelled() => {
-                // The request at hand is answered; then the connection closes.
-                connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-        };
-        if let Err(error) = ended {
-            debug!("{peer}: {error}");
+        match self.protocol {
+            Protocol::Http1 => http1::serve(stream, peer, self).await,
+            Protocol::Http2(age) => http2::serve(stream, peer, self, age).await,
         }
     }
 }

@@ -123,6 +123,31 @@ impl Failure {
     pub fn too_large() -> Self {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "", "")
     }
+
+    /// What its body says.
+    pub fn document(&self) -> Value {
+        let mut body = json!({
+            "code": self.status.as_u16(),
+            "type": self.kind,
+            "message": self.message,
+        });
+        for (name, value) in &self.details {
+            body[*name] = value.clone();
+        }
+        body
+    }
+
+    /// The same failure with a body, where TorchServe has none.
+    pub fn with_words(self) -> Self {
+        if self.status != StatusCode::PAYLOAD_TOO_LARGE {
+            return self;
+        }
+        Failure {
+            kind: "RequestEntityTooLargeException",
+            message: "The request is larger than the server takes (max_request_size).".into(),
+            ..self
+        }
+    }
 }
 
 impl From<serving::Error> for Failure {
@@ -161,22 +186,14 @@ fn details(failure: &NodeFailure) -> Vec<(&'static str, Value)> {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.status == StatusCode::PAYLOAD_TOO_LARGE {
+        if self.status == StatusCode::PAYLOAD_TOO_LARGE && self.message.is_empty() {
             let mut response = self.status.into_response();
             response
                 .headers_mut()
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             return response;
         }
-        let mut body = json!({
-            "code": self.status.as_u16(),
-            "type": self.kind,
-            "message": self.message,
-        });
-        for (name, value) in self.details {
-            body[name] = value;
-        }
-        let mut response = json_response(self.status, &body);
+        let mut response = json_response(self.status, &self.document());
         if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

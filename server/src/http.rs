@@ -9,93 +9,31 @@ mod health;
 mod inference;
 mod logged;
 mod management;
-mod memory;
 mod metrics;
 mod openapi;
 mod segments;
+mod stream;
 mod token;
 mod workflow;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Uri, Version, header, uri::PathAndQuery};
+use axum::http::{HeaderValue, Uri, Version, header, uri::PathAndQuery};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use serving::Serving;
-use serving::metrics::Metrics;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{Instrument, info};
 use uuid::Uuid;
 
-use crate::auth::{Auth, Purpose};
-use crate::config::{Config, Cors};
+use crate::app::App;
+use crate::auth::Purpose;
 use crate::connection::Peer;
 use crate::error::Failure;
-use crate::missing::MissingWorkflows;
-use crate::snapshot::LeftOut;
 use crate::telemetry;
-pub use body::BodyLimits;
 pub use front::{absent_targets, front_router};
-pub use management::ManagementSettings;
-pub use memory::Memory;
-
-/// What every endpoint may use.
-#[derive(Clone)]
-pub struct App {
-    pub serving: Arc<Serving>,
-    pub settings: Arc<HttpSettings>,
-    pub auth: Auth,
-    pub metrics: Metrics,
-    /// What a snapshot has and the registry has not.
-    pub left_out: LeftOut,
-    /// Workflows that the start could not register.
-    pub missing_workflows: MissingWorkflows,
-    /// Cancelled when the server is told to stop.
-    pub stop: CancellationToken,
-}
-
-/// What the configuration says to the HTTP side.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    pub body: BodyLimits,
-    /// Whether JSON answers of models carry a content type, which TorchServe's do not.
-    pub prediction_content_type: bool,
-    /// The largest answer of a model, in bytes.
-    pub max_response_size: usize,
-    pub management: ManagementSettings,
-    /// The folder for the values of a workflow's nodes, if clients may have them written.
-    pub workflow_save_dir: Option<PathBuf>,
-    /// Whether somebody collects traces.
-    traces: bool,
-    cors: Vec<(HeaderName, HeaderValue)>,
-}
-
-impl HttpSettings {
-    pub fn new(config: &Config) -> Self {
-        HttpSettings {
-            body: BodyLimits {
-                size: config.max_request_size,
-                stall: config.body_timeout,
-                memory: Memory::new(config.request_memory.get()),
-            },
-            prediction_content_type: config.prediction_content_type,
-            max_response_size: config.max_response_size,
-            management: ManagementSettings {
-                enable_model_api: config.enable_model_api,
-                initial_workers: config.default_workers_per_model.map_or(0, Into::into),
-                unregister_timeout: config.unregister_model_timeout,
-            },
-            workflow_save_dir: config.workflow_save_dir.clone(),
-            traces: config.logs.otlp_endpoint.is_some(),
-            cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),
-        }
-    }
-}
 
 /// The id of the request at hand, as in the log and in `x-request-id`.
 #[derive(Clone)]
@@ -234,26 +172,5 @@ fn keeps_connection(request: &Request) -> bool {
     }
 }
 
-fn cors_headers(cors: &Cors) -> Vec<(HeaderName, HeaderValue)> {
-    let values = [
-        (
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            Some(&cors.allowed_origin),
-        ),
-        (
-            header::ACCESS_CONTROL_ALLOW_METHODS,
-            cors.allowed_methods.as_ref(),
-        ),
-        (
-            header::ACCESS_CONTROL_ALLOW_HEADERS,
-            cors.allowed_headers.as_ref(),
-        ),
-    ];
-    values
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, HeaderValue::try_from(value?).ok()?)))
-        .collect()
-}
-
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

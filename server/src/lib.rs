@@ -5,6 +5,7 @@
 //! to the `serving` crate; failures come back through the one table in `error.rs`. `wiring.rs` is the only file that
 //! names configuration, serving and engine together.
 
+pub mod app;
 pub mod args;
 pub mod auth;
 pub mod config;
@@ -13,11 +14,14 @@ pub mod daemonize;
 pub mod dev;
 pub mod error;
 pub mod front;
+pub mod grpc;
 pub mod http;
 pub mod listeners;
 pub mod log_location;
+pub mod memory;
 pub mod metrics_config;
 mod missing;
+mod operations;
 pub mod run;
 pub mod shutdown;
 pub mod snapshot;
@@ -37,11 +41,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
+use app::{App, WireSettings};
 use auth::{Auth, AuthError};
-use config::Config;
-use connection::ConnectionLimits;
-use http::{App, HttpSettings};
-pub use listeners::{Listeners, Management};
+use config::{Config, GrpcService};
+use connection::{Age, ConnectionLimits, Protocol};
+pub use listeners::{GrpcListeners, Listeners, Management};
 use snapshot::Snapshots;
 use system_metrics::Sampling;
 use unpacked::UnpackFolder;
@@ -77,7 +81,7 @@ pub async fn serve(
 
     let app = App {
         serving: Arc::clone(&serving),
-        settings: Arc::new(HttpSettings::new(config)),
+        settings: Arc::new(WireSettings::new(config)),
         auth,
         metrics: metrics.clone(),
         left_out: loaded.models,
@@ -92,16 +96,18 @@ pub async fn serve(
     let connections = TaskTracker::new();
     // Later than `stop` by the drain delay: until then everything goes on.
     let close = CancellationToken::new();
-    let accept = |listener, router| {
+    let accept_as = |protocol, listener, router| {
         let (stop, connections) = (close.clone(), connections.clone());
         tokio::spawn(connection::accept(
             listener,
+            protocol,
             router,
             limits,
             stop,
             connections,
         ))
     };
+    let accept = |listener, router| accept_as(Protocol::Http1, listener, router);
     let mut accepting = Vec::new();
     match listeners.management {
         Management::Shared => {
@@ -132,6 +138,31 @@ pub async fn serve(
             warn!("front {}: there is no {target} yet", front.name);
         }
         accepting.push(accept(listener, http::front_router(&app, front)));
+    }
+    if let Some(grpc) = listeners.grpc {
+        let age = |service: &GrpcService| {
+            Protocol::Http2(Age {
+                most: service.max_age,
+                grace: service.grace,
+            })
+        };
+        let of_inference = age(&config.grpc.inference);
+        match grpc.management {
+            Management::Shared => {
+                let router = grpc::shared_router(app.clone());
+                accepting.push(accept_as(of_inference, grpc.inference, router));
+            }
+            Management::Own(management) => {
+                let router = grpc::inference_router(app.clone());
+                accepting.push(accept_as(of_inference, grpc.inference, router));
+                let router = grpc::management_router(app.clone());
+                accepting.push(accept_as(age(&config.grpc.management), management, router));
+            }
+            Management::Closed => {
+                let router = grpc::inference_router(app.clone());
+                accepting.push(accept_as(of_inference, grpc.inference, router));
+            }
+        }
     }
     if !config.disable_system_metrics {
         let sampling = Sampling {

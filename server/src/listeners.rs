@@ -1,4 +1,4 @@
-//! The sockets that HTTP is served on: TCP, with or without TLS, and Unix sockets.
+//! The sockets that HTTP and gRPC are served on: TCP, with or without TLS, and Unix sockets.
 //!
 //! [`bind`] opens all of a configuration; `main` calls it, so that a port that is taken or a key that cannot be read is
 //! told before anything else starts. What happens on the connections is the affair of `connection.rs`.
@@ -10,12 +10,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
-use crate::config::{Address, Config};
+use crate::config::{Address, Config, Grpc};
 use identity::IdentityError;
 use socket_file::SocketFile;
 
@@ -28,6 +29,15 @@ pub struct Listeners {
     pub metrics: Option<Listener>,
     /// As many as the configuration has fronts, in their order.
     pub fronts: Vec<Listener>,
+    /// `None`: gRPC is not served. No configuration says so; servers within tests do.
+    pub grpc: Option<GrpcListeners>,
+}
+
+/// The sockets of gRPC.
+#[derive(Debug)]
+pub struct GrpcListeners {
+    pub inference: Listener,
+    pub management: Management,
 }
 
 /// Where the management API is served.
@@ -84,8 +94,9 @@ pub enum ListenError {
 /// The first address that cannot be listened on, or, if one of them is https, what is wrong with the key or the
 /// certificate. Listeners that are open by then are closed again.
 pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
-    let tls = acceptor(config)?;
-    let open = async |key: &str, address| open(key, address, tls.as_ref()).await;
+    let tls = server_config(config)?;
+    let http = tls.clone().map(|tls| acceptor(tls, b"http/1.1"));
+    let open = async |key: &str, address| open(key, address, http.as_ref()).await;
     let inference = open("inference_address", &config.inference_address).await?;
     let management = if same(&config.management_address, &config.inference_address) {
         info!("management_address: listening on {}", inference.address());
@@ -102,11 +113,27 @@ pub async fn bind(config: &Config) -> Result<Listeners, ListenError> {
     for front in &config.fronts {
         fronts.push(open(&format!("front {}", front.name), &front.address).await?);
     }
+    let grpc = Some(bind_grpc(&config.grpc, tls).await?);
     Ok(Listeners {
         inference,
         management,
         metrics,
         fronts,
+        grpc,
+    })
+}
+
+async fn bind_grpc(grpc: &Grpc, tls: Option<ServerConfig>) -> Result<GrpcListeners, ListenError> {
+    let tls = tls.map(|tls| acceptor(tls, b"h2"));
+    let open = async |key: &str, address| open(key, address, tls.as_ref()).await;
+    let (inference, management) = (&grpc.inference.address, &grpc.management.address);
+    Ok(GrpcListeners {
+        inference: open("grpc_inference_address", inference).await?,
+        management: if same(management, inference) {
+            Management::Shared
+        } else {
+            Management::Own(open("grpc_management_address", management).await?)
+        },
     })
 }
 
@@ -152,12 +179,14 @@ impl std::fmt::Debug for Listener {
     }
 }
 
-/// What shakes hands on https listeners; `None` where there are none, and then no key is read.
-fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, IdentityError> {
+/// The settings of TLS; `None` where no listener wants any, and then no key is read.
+fn server_config(config: &Config) -> Result<Option<ServerConfig>, IdentityError> {
     let addresses = [
         Some(&config.inference_address),
         Some(&config.management_address),
         config.enable_metrics_api.then_some(&config.metrics_address),
+        Some(&config.grpc.inference.address),
+        Some(&config.grpc.management.address),
     ];
     let hosts: Vec<&str> = addresses
         .into_iter()
@@ -173,8 +202,13 @@ fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, IdentityError> {
     if hosts.is_empty() {
         return Ok(None);
     }
-    let tls = identity::server_config(&config.key_material, &hosts)?;
-    Ok(Some(TlsAcceptor::from(Arc::new(tls))))
+    identity::server_config(&config.key_material, &hosts).map(Some)
+}
+
+/// What shakes hands, for the one protocol that is spoken afterwards.
+fn acceptor(mut tls: ServerConfig, protocol: &[u8]) -> TlsAcceptor {
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    TlsAcceptor::from(Arc::new(tls))
 }
 
 /// Whether one socket serves both. Two free ports are two ports.

@@ -46,6 +46,7 @@ pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<String> {
     let serving = wiring::serving(config, engine, unpacked.path(), Metrics::off())?;
     let serving = Arc::new(serving);
     let workflow = register(&serving, args).await?;
+    check_params(&workflow, &args.params)?;
     let files = Files::new(&args.out, &workflow, args.overlay.is_some())?;
     let found = pictures::find(&args.image, &files)?;
     let files = files.sparing(found.paths());
@@ -73,6 +74,29 @@ async fn register(serving: &Arc<Serving>, args: &args::Run) -> anyhow::Result<Ar
     };
     let registered = serving.register_workflow(registration).await;
     registered.map_err(|error| anyhow!("{}: {error}", args.workflow.display()))
+}
+
+/// Every one of them must be an input of the workflow, and another than the picture.
+fn check_params(workflow: &Workflow, params: &[(String, String)]) -> anyhow::Result<()> {
+    let graph = &workflow.graph;
+    let is_picture = |name: &str| {
+        let mut required = graph.inputs.iter().filter(|entry| entry.is_required());
+        match (required.next(), required.next()) {
+            (Some(only), None) => only.name == name,
+            (_, _) => false,
+        }
+    };
+    let wrong = params.iter().filter_map(|(name, _)| match name.as_str() {
+        name if is_picture(name) => Some(format!("--param {name}: this input is the picture")),
+        name => graph
+            .unknown_input(name)
+            .map(|why| format!("--param {name}: {why}")),
+    });
+    let wrong: Vec<String> = wrong.collect();
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => bail!(wrong.join("\n")),
+    }
 }
 
 /// What is done with each picture.

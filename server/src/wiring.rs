@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use archive::{DeviceType, Limits, ModelConfig, Unpacked};
 use functions::Functions;
+use image_ops::DecodeLimits;
 use servable::{Device, LoadError, Loader};
 use serving::metrics::Metrics;
 use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes, WorkflowStore};
@@ -52,7 +53,7 @@ pub fn serving(
         store,
         workflow_store,
         workflow_source: Arc::new(workflow_source),
-        functions: Arc::new(Functions),
+        functions: Arc::new(functions(config)),
         source: Arc::new(source),
         engine,
         cores,
@@ -63,6 +64,15 @@ pub fn serving(
         sequence_headers: config.sequence_headers.clone(),
         configured: Box::new(move |name, version| configured_wishes(&models, name, version)),
     }))
+}
+
+/// The native functions, which take as large pictures as models do.
+pub fn functions(config: &Config) -> Functions {
+    Functions::within(if config.limit_max_image_pixels {
+        DecodeLimits::default()
+    } else {
+        DecodeLimits::unlimited_pixels()
+    })
 }
 
 /// The engine this build was made with.

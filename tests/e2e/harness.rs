@@ -66,6 +66,11 @@ impl Bench {
                 text.push_str(&format!("{key}=http://127.0.0.1:0\n"));
             }
         }
+        for key in ["grpc_inference_port", "grpc_management_port"] {
+            if !lines.contains(key) {
+                text.push_str(&format!("{key}=0\n"));
+            }
+        }
         self.write("config.properties", text.as_bytes());
         self
     }

@@ -12,7 +12,7 @@ use archive::{Plan, WorkflowPackOptions};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Request};
-use crate::fixtures::{Model, json as read_json, shared};
+use crate::fixtures::{Model, json as read_json, own, shared};
 use crate::harness::{Bench, Daemon};
 
 const FORMS: [&str; 2] = ["plate_recognition", "plate_recognition_typed"];
@@ -149,6 +149,10 @@ fn both_forms_are_there_at_the_start_and_read_plates() {
                 &texts,
             );
         }
+        // The picture that the guide shows.
+        let street = fs::read(own("street.png")).expect("a picture of ours");
+        let found = ask(&daemon, form, &street).prediction();
+        assert_eq!(found["texts"], json!(["X904AM78"]), "{form}");
         let car = picture(&data, "car.jpg");
         let path = format!("/wfpredict/{form}");
         // The other order of channels, as a field of a form.

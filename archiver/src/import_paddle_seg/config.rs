@@ -23,6 +23,9 @@ handler:
     inputs:
       image: image
       with-argmax: {{type: bool, default: false, about: whether the network gives scores in place of class numbers}}
+      batch-size: {{type: int, default: 0, min: 0, about: "the most pictures of one pass, 0 for as many as the server likes"}}
+      cpu-threads: {{type: int, default: 0, min: 0, about: "the most threads of one pass, 0 for as many as the server likes"}}
+      device: {{type: text, default: any, options: [any, cpu, gpu], about: where the network must be}}
     nodes:
       # On floats, in this order, without rounding in between.
       planes:
@@ -40,6 +43,8 @@ handler:
           ]}}
           palette: {{value: [{colours}]}}
     output: {{mask: mask, classes: known.classes, palette: known.palette, model: known.model}}
+  # Which of these inputs say how the network is to run.
+  asked: {{batch_size: batch-size, threads: cpu-threads, device: device}}
 "#
     )
 }

@@ -51,7 +51,7 @@ impl Deploy {
 
 /// Has the function that will run them read them.
 fn check(transforms: &[Value]) -> Result<(), String> {
-    let function = Functions
+    let function = Functions::default()
         .find("transforms")
         .ok_or("there is no function `transforms`")?;
     let arguments = Arguments::from_iter([("steps".to_owned(), Value::from(transforms))]);

@@ -43,7 +43,8 @@ pub(crate) struct Daemon {
 
 /// Free ports, no tokens (every request would carry one), metrics as they are scraped.
 const CONFIG: &str = "inference_address=http://127.0.0.1:0\nmanagement_address=http://127.0.0.1:0\n\
-                      metrics_address=http://127.0.0.1:0\ndisable_token_authorization=true\nmetrics_mode=prometheus\n";
+                      metrics_address=http://127.0.0.1:0\ngrpc_inference_port=0\ngrpc_management_port=0\n\
+                      disable_token_authorization=true\nmetrics_mode=prometheus\n";
 
 impl Daemon {
     /// Starts the program and waits until it listens.

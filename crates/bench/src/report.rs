@@ -8,7 +8,7 @@ use crate::stats::Ratio;
 
 mod workflows;
 
-pub use workflows::{Chain, Demo, Forms, Merging, Workflows};
+pub use workflows::{Chain, Cover, Demo, Forms, Merging, Workflows};
 
 /// Everything that one comparison found.
 #[derive(Debug, Default)]

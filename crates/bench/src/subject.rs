@@ -46,7 +46,7 @@ enum Fit {
     Crop(u32),
 }
 
-/// The names of all subjects.
+/// The names of all subjects that are compared as models.
 pub const NAMES: [&str; 4] = ["classifier", "echo", "mlp", "resnet18"];
 
 impl Subject {
@@ -104,6 +104,14 @@ impl Subject {
                 folder.join("resnet18.pt"),
                 batching,
                 Fit::Crop(224),
+            ),
+            // Not one of the names: what the bare loop runs beside a workflow.
+            "segmenter" => picture(
+                "segmenter",
+                "demo segmenter, 720 × 720 JPEG to 256 × 256",
+                fixture("quadrat_segmenter.pt"),
+                batching,
+                Fit::Squeeze(256),
             ),
             other => bail!(
                 "there is no model {other:?}: there are {}",

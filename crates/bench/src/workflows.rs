@@ -1,6 +1,7 @@
 //! What workflows cost and what batches across requests bring them: one daemon with a few graphs, measured pairwise in turn,
 //! so that a machine that is slower for a while is slower for both of a pair.
 
+mod cover;
 mod forms;
 
 use std::fs;
@@ -44,6 +45,8 @@ pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Res
     daemon.wait_until_ready()?;
     progress("segment_cover: one connection, beside what its nodes compute");
     let demo = demo(&daemon, plan)?;
+    progress("segment_cover: one connection, beside libtorch alone");
+    let cover = cover::measure(&daemon, folder, plan)?;
     progress("a chain of nodes that do nothing, beside one of them");
     let chain = chain(&daemon, plan)?;
     progress("items of several requests together, and apart");
@@ -54,6 +57,7 @@ pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Res
     let forms = forms::measure(folder, plan)?;
     Ok(Workflows {
         demo,
+        cover,
         chain,
         merging,
         forms,

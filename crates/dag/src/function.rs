@@ -2,6 +2,8 @@
 //!
 //! The functions themselves live in the crate `functions`, which nobody here knows.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value as Json};
 use servable::{Type, Value};
 use thiserror::Error;
@@ -9,7 +11,7 @@ use thiserror::Error;
 /// One native function: `resize`, `nms`, `merge`.
 pub trait Function: Send + Sync {
     /// What people read about it, and what specs are checked against.
-    fn about(&self) -> &About;
+    fn about(&self) -> &'static About;
 
     /// Checks the parameters of one node and makes the function ready for any number of calls. Every mistake is told.
     fn bind(&self, arguments: &Arguments) -> Result<Box<dyn Bound>, Vec<ParameterError>>;
@@ -96,15 +98,32 @@ pub enum FunctionError {
     /// The value is at fault, and with it the request: no picture, wrong shape, a missing member.
     #[error("{0}")]
     BadInput(String),
+    /// A parameter is at fault, by itself or beside this value. Where it came with the request, so is the request.
+    #[error("parameter `{parameter}`: {message}")]
+    Parameter {
+        /// Its name, with the place inside it where that helps: `size[1]`.
+        parameter: String,
+        /// Expected and found.
+        message: String,
+    },
     /// The function is at fault, or the machine.
     #[error("{0}")]
     Failed(String),
 }
 
+impl From<ParameterError> for FunctionError {
+    fn from(error: ParameterError) -> Self {
+        FunctionError::Parameter {
+            parameter: error.parameter,
+            message: error.message,
+        }
+    }
+}
+
 /// The functions there are.
 pub trait Catalogue: Send + Sync {
-    /// Functions live as long as the program, so that a graph can bind one again for parameters that come with a request.
-    fn find(&self, name: &str) -> Option<&'static dyn Function>;
+    /// The function of that name, with all that it works with beside parameters and inputs.
+    fn find(&self, name: &str) -> Option<Arc<dyn Function>>;
 
     /// All names, for the nearest one to a mistake.
     fn names(&self) -> Vec<&'static str>;

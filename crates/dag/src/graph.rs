@@ -10,6 +10,7 @@ use servable::{Type, Value};
 
 use crate::expression::Expression;
 use crate::function::Bound;
+use crate::problem::nearest;
 
 /// How a spec was written, which decides how it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,8 +90,10 @@ impl Entry {
 pub struct Given {
     pub min: Option<f64>,
     pub max: Option<f64>,
-    /// The only texts allowed.
+    /// The only values allowed, as they are written.
     pub options: Vec<String>,
+    /// Why there are no others, for who asks for one.
+    pub because: String,
     pub about: String,
 }
 
@@ -257,19 +260,26 @@ impl Given {
     ///
     /// What was expected and what was found, in one line.
     pub fn check(&self, value: &Value) -> Result<(), String> {
+        let told = |why: String| match self.because.as_str() {
+            "" => why,
+            because => format!("{why}: {because}"),
+        };
+        let Some(word) = word(value) else {
+            return Ok(());
+        };
+        if !self.is_option(&word) {
+            let known = match &self.options[..] {
+                [only] => only.clone(),
+                all => format!("one of {}", all.join(", ")),
+            };
+            return Err(told(format!("expected {known}, found `{word}`")));
+        }
         let number = match value {
             Value::Int(number) => *number as f64,
             Value::Float(number) => *number,
-            Value::Text(text) => {
-                let known = &self.options;
-                if known.is_empty() || known.iter().any(|option| **option == **text) {
-                    return Ok(());
-                }
-                let known = known.join(", ");
-                return Err(format!("expected one of {known}, found `{text}`"));
-            }
             Value::Null
             | Value::Bool(_)
+            | Value::Text(_)
             | Value::Bytes(_)
             | Value::Image(_)
             | Value::Tensor(_)
@@ -287,7 +297,27 @@ impl Given {
             (Some(min), None) => format!("of at least {min}"),
             (None, max) => format!("of at most {}", max.unwrap_or_default()),
         };
-        Err(format!("expected a number {bounds}, found {number}"))
+        Err(told(format!("expected a number {bounds}, found {number}")))
+    }
+
+    pub(crate) fn is_option(&self, word: &str) -> bool {
+        self.options.is_empty() || self.options.iter().any(|option| option == word)
+    }
+}
+
+/// A value as it is written; `None` for what no option can be.
+pub(crate) fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Int(value) => Some(value.to_string()),
+        Value::Float(value) => Some(value.to_string()),
+        Value::Text(text) => Some(text.to_string()),
+        Value::Null
+        | Value::Bytes(_)
+        | Value::Image(_)
+        | Value::Tensor(_)
+        | Value::List(_)
+        | Value::Map(_) => None,
     }
 }
 
@@ -311,6 +341,17 @@ impl Node {
             OnError::Fail | OnError::Skip => None,
         };
         inputs.chain(when).chain(instead)
+    }
+
+    /// The request's input from which a parameter of its function is taken, where it comes from there. `parameter` may say a
+    /// place inside it, as [`FunctionError::Parameter`](crate::FunctionError::Parameter) does.
+    pub fn asked(&self, parameter: &str) -> Option<&str> {
+        let name = parameter.split(['.', '[']).next().unwrap_or_default();
+        let bind = self.inputs.iter().find(|bind| bind.name == name)?;
+        match &bind.from {
+            Source::Part(input) => Some(input),
+            Source::Request | Source::Node { .. } | Source::Literal(_) => None,
+        }
     }
 
     /// The scope in which its value is: that which it opens, or its own.
@@ -344,6 +385,16 @@ impl Pick {
 }
 
 impl Graph {
+    /// The models that some node calls.
+    pub fn used_models(&self) -> impl Iterator<Item = &Model> {
+        let is_called = |index: usize| {
+            let calls = |kind: &Kind| matches!(kind, Kind::Model { model, .. } if *model == index);
+            self.nodes.iter().any(|node| calls(&node.kind))
+        };
+        let models = self.models.iter().enumerate();
+        models.filter_map(move |(index, model)| is_called(index).then_some(model))
+    }
+
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0]
     }
@@ -352,6 +403,23 @@ impl Graph {
     pub fn find(&self, name: &str) -> Option<NodeId> {
         let index = self.nodes.iter().position(|node| node.name == name)?;
         Some(NodeId(index))
+    }
+
+    /// What is wrong with a request's part of that name, and which input it may mean; `None` where an input takes it, or where
+    /// the graph declares none.
+    pub fn unknown_input(&self, name: &str) -> Option<String> {
+        let entry = self.inputs.iter().find(|entry| entry.name == name);
+        match entry.map(|entry| entry.from) {
+            None if self.inputs.is_empty() => None,
+            None => {
+                let of_client = |entry: &&Entry| entry.from == Giver::Request;
+                let names = self.inputs.iter().filter(of_client);
+                let near = nearest(name, names.map(|entry| entry.name.as_str()));
+                Some(format!("there is no input `{name}`{near}"))
+            }
+            Some(Giver::Request) => None,
+            Some(Giver::Server) => Some(format!("the server itself gives the input `{name}`")),
+        }
     }
 
     /// The scopes around one, from itself to the request.

@@ -152,7 +152,10 @@ fn shape(shape: Shape) -> Json {
         Shape::Suffixes => {
             json!({ "type": "object", "additionalProperties": { "type": "string" } })
         }
-        Shape::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Shape::Options => json!({
+            "type": "array",
+            "items": { "type": ["string", "number", "boolean"] }
+        }),
         Shape::OneOf(words) => json!({ "enum": words }),
         Shape::OnError => json!({
             "anyOf": [

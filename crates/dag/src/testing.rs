@@ -1,5 +1,7 @@
 //! A catalogue of a few functions for tests: about the shape of the real ones, without their work.
 
+use std::sync::Arc;
+
 use servable::{Type, Value};
 
 use crate::function::{
@@ -10,9 +12,9 @@ use crate::function::{
 pub(crate) struct Few;
 
 impl Catalogue for Few {
-    fn find(&self, name: &str) -> Option<&'static dyn Function> {
+    fn find(&self, name: &str) -> Option<Arc<dyn Function>> {
         let found = ALL.iter().find(|function| function.about.name == name)?;
-        Some(found)
+        Some(Arc::new(found))
     }
 
     fn names(&self) -> Vec<&'static str> {
@@ -90,8 +92,8 @@ const fn parameter(name: &'static str, default: Option<&'static str>) -> Paramet
     }
 }
 
-impl Function for Simple {
-    fn about(&self) -> &About {
+impl Function for &'static Simple {
+    fn about(&self) -> &'static About {
         &self.about
     }
 

@@ -2,7 +2,7 @@
 //! trained on them, and both are traced to TorchScript as fixtures of the tests and as the first thing to serve.
 //!
 //! The way through: [`quadrat`] and [`substrate`] choose what a picture shows, `scene` paints it, [`tags`] lays numbered tags
-//! on it, [`samples`] names and writes the pictures that are committed under `tests/fixtures`. With the feature `libtorch`, `torch` trains and
+//! on it, [`street`] draws what the guide to number plates shows, [`samples`] names and writes the pictures that are committed under `tests/fixtures`. With the feature `libtorch`, `torch` trains and
 //! traces the models; the program `train` calls it.
 //!
 //! The generator is pure Rust and gives the same bytes on every machine: it has a random number generator of its own,
@@ -11,6 +11,7 @@
 pub mod png;
 pub mod quadrat;
 pub mod samples;
+pub mod street;
 pub mod substrate;
 pub mod tags;
 #[cfg(feature = "libtorch")]
@@ -21,6 +22,7 @@ mod rng;
 mod scene;
 
 pub use quadrat::Quadrat;
+pub use street::Street;
 pub use substrate::Substrate;
 pub use tags::Tagged;
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use crate::street::{self, Street};
 use crate::{CLASSES, Quadrat, Substrate, Tagged, png};
 
 /// A committed quadrat: `quadrats/<name>.png`, its truth in `quadrats/<name>.json`.
@@ -53,7 +54,7 @@ pub fn default_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures")
 }
 
-/// Writes `quadrats/`, `substrates/` and `tags/` into `folder`.
+/// Writes `quadrats/`, `substrates/`, `tags/` and `street.png` into `folder`.
 pub fn write_pictures(folder: &Path) -> Result<(), Error> {
     for sample in QUADRATS {
         let quadrat = sample.quadrat();
@@ -86,7 +87,13 @@ pub fn write_pictures(folder: &Path) -> Result<(), Error> {
         )?;
         write_json(&path.with_extension("json"), &tags_truth(&picture))?;
     }
-    Ok(())
+    let street = Street::new(street::TEXT);
+    write_png(
+        &folder.join("street.png"),
+        &street.rgb,
+        street.width,
+        street.height,
+    )
 }
 
 /// Writes a file and the folders it needs.
@@ -193,6 +200,15 @@ mod tests {
                 path.display()
             );
         }
+    }
+
+    #[test]
+    fn the_committed_street_is_as_drawn() {
+        let file = fs::read(default_folder().join("street.png")).expect("the street");
+        let street = Street::new(street::TEXT);
+        let expected = (street.rgb, street.width, street.height);
+        let decoded = png::decode(&file).expect("a PNG of ours");
+        assert!(decoded == expected, "other pixels than committed");
     }
 
     #[test]

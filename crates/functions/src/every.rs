@@ -12,16 +12,51 @@ use crate::{Functions, all};
 
 #[test]
 fn every_function_is_found_by_its_name_and_only_one() {
-    let names = Functions.names();
+    let names = Functions::default().names();
     let different: HashSet<_> = names.iter().collect();
     assert_eq!(different.len(), names.len());
     for name in names {
         assert_eq!(
-            Functions.find(name).map(|found| found.about().name),
+            Functions::default()
+                .find(name)
+                .map(|found| found.about().name),
             Some(name)
         );
     }
-    assert!(Functions.find("no such function").is_none());
+    assert!(Functions::default().find("no such function").is_none());
+}
+
+#[test]
+fn pictures_are_bounded_as_whoever_makes_the_functions_says() {
+    let picture = image_ops::Image::new(3, 2, 3, vec![0; 18]).expect("a picture");
+    let file = image_ops::encode_png(&picture).expect("a file");
+    let limits = image_ops::DecodeLimits {
+        max_pixels: 5,
+        ..image_ops::DecodeLimits::default()
+    };
+    let check = |functions: Functions, is_taken: bool| {
+        for (name, with) in [
+            ("decode_image", "{}"),
+            ("decode_image", "{exif: true}"),
+            ("resize", "{pixels: -1}"),
+            ("transforms", "{steps: []}"),
+            ("stack", "{}"),
+        ] {
+            let with: Arguments = serde_yaml::from_str(with).expect("parameters");
+            let function = functions.find(name).expect(name);
+            let port = function.about().inputs[0].name;
+            let image = Value::Image(servable::Image::from_file(file.clone()));
+            let image = match name {
+                "stack" => Value::list([image]),
+                _ => image,
+            };
+            let bound = function.bind(&with).unwrap_or_else(|_| panic!("{name}"));
+            let found = bound.call(vec![(port.to_owned(), image)]);
+            assert_eq!(found.is_ok(), is_taken, "{name}: {found:?}");
+        }
+    };
+    check(Functions::default(), true);
+    check(Functions::within(limits), false);
 }
 
 #[test]
@@ -64,7 +99,7 @@ fn examples_can_be_bound() {
             .get("with")
             .and_then(|with| with.as_object())
             .unwrap_or(&nothing);
-        let function = Functions.find(about.name).expect(about.name);
+        let function = Functions::default().find(about.name).expect(about.name);
         assert!(function.bind(with).is_ok(), "{}", about.name);
     }
 }

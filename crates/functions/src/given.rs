@@ -1,4 +1,5 @@
-//! The inputs of one call, taken by name and read as what a function works on.
+//! The inputs of one call, taken by name and read as what a function works on, pictures within the bounds that the function
+//! was made with.
 
 use dag::{FunctionError, Inputs};
 use image_ops::{DecodeLimits, Image};
@@ -14,17 +15,30 @@ pub(crate) const MAX_BYTES: usize = 512 << 20;
 pub(crate) const MAX_ITEMS: usize = 1 << 20;
 
 /// What a call brought.
-pub(crate) struct Given(Vec<(String, Value)>);
+pub(crate) struct Given {
+    inputs: Vec<(String, Value)>,
+    limits: DecodeLimits,
+}
 
 impl Given {
-    pub(crate) fn new(inputs: Vec<(String, Value)>) -> Self {
-        Given(inputs)
+    pub(crate) fn new(inputs: Vec<(String, Value)>, limits: DecodeLimits) -> Self {
+        Given { inputs, limits }
+    }
+
+    /// How large a picture may be.
+    pub(crate) fn limits(&self) -> DecodeLimits {
+        self.limits
+    }
+
+    /// All inputs, for a function that takes whatever there is.
+    pub(crate) fn all(self) -> Vec<(String, Value)> {
+        self.inputs
     }
 
     /// The input of that name, if there is one.
     pub(crate) fn optional(&mut self, name: &str) -> Option<Value> {
-        let index = self.0.iter().position(|(known, _)| known == name)?;
-        Some(self.0.swap_remove(index).1)
+        let index = self.inputs.iter().position(|(known, _)| known == name)?;
+        Some(self.inputs.swap_remove(index).1)
     }
 
     pub(crate) fn value(&mut self, name: &str) -> Result<Value, FunctionError> {
@@ -35,7 +49,12 @@ impl Given {
     /// A picture: a file, samples, or a tensor of 8-bit samples.
     pub(crate) fn picture(&mut self, name: &str) -> Result<Picture, FunctionError> {
         let value = self.value(name)?;
-        Picture::of(&value).map_err(|error| wrong(name, error))
+        self.decode(&value).map_err(|error| wrong(name, error))
+    }
+
+    /// The same of a value that came as an input.
+    pub(crate) fn decode(&self, value: &Value) -> Result<Picture, String> {
+        Picture::of(value, &self.limits)
     }
 
     /// The first tensor of what a network gave: the tensor itself, or the first of several.
@@ -46,13 +65,13 @@ impl Given {
         {
             return Ok(first.clone());
         }
-        tensor(value).map_err(|reason| wrong(name, reason))
+        tensor(value, &self.limits).map_err(|reason| wrong(name, reason))
     }
 
     /// A tensor, as one or as nested lists of numbers.
     pub(crate) fn tensor(&mut self, name: &str) -> Result<Tensor, FunctionError> {
         let value = self.value(name)?;
-        tensor(value).map_err(|reason| wrong(name, reason))
+        tensor(value, &self.limits).map_err(|reason| wrong(name, reason))
     }
 }
 
@@ -127,14 +146,13 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    pub(crate) fn of(value: &Value) -> Result<Self, String> {
-        let limits = DecodeLimits::default();
+    fn of(value: &Value, limits: &DecodeLimits) -> Result<Self, String> {
         let told = |error: PictureError| error.to_string();
         let image = match value {
-            Value::Image(image) => pixels_of(image, &limits).map_err(told)?,
+            Value::Image(image) => pixels_of(image, limits).map_err(told)?,
             Value::Bytes(bytes) => {
                 let image = servable::Image::from_file(bytes.clone());
-                pixels_of(&image, &limits).map_err(told)?
+                pixels_of(&image, limits).map_err(told)?
             }
             Value::Tensor(tensor) => image_of(tensor).map_err(told)?,
             other @ (Value::Null
@@ -173,11 +191,11 @@ pub(crate) fn picture_value(image: Image, flat: bool) -> Value {
 }
 
 /// A value as a tensor. Lists of numbers become float32, or int64 where all are whole.
-pub(crate) fn tensor(value: Value) -> Result<Tensor, String> {
+pub(crate) fn tensor(value: Value, limits: &DecodeLimits) -> Result<Tensor, String> {
     match value {
         Value::Tensor(tensor) => Ok(tensor),
         Value::Image(image) => {
-            tensor_ops::decoded(&image, &DecodeLimits::default()).map_err(|error| error.to_string())
+            tensor_ops::decoded(&image, limits).map_err(|error| error.to_string())
         }
         other @ (Value::List(_) | Value::Int(_) | Value::Float(_) | Value::Bool(_)) => {
             let mut numbers = Numbers::default();
@@ -186,7 +204,7 @@ pub(crate) fn tensor(value: Value) -> Result<Tensor, String> {
         }
         other @ (Value::Null | Value::Text(_) | Value::Bytes(_) | Value::Map(_)) => {
             match whole(&other) {
-                Some(parsed) => tensor(parsed),
+                Some(parsed) => tensor(parsed, limits),
                 None => Err(format!("is not a tensor (found {})", other.kind())),
             }
         }

@@ -31,20 +31,35 @@ mod testing;
 mod texts;
 mod values;
 
-use dag::{Catalogue, Function};
+use std::sync::Arc;
 
-use native::Native;
+use dag::{Catalogue, Function};
+use image_ops::DecodeLimits;
+
+use native::{Bounded, Native};
 
 pub use page::{detail, page, table};
 
-/// Every native function there is.
+/// Every native function there is. The default ones take pictures within the usual bounds.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Functions;
+pub struct Functions {
+    limits: DecodeLimits,
+}
+
+impl Functions {
+    /// Functions that take pictures within these bounds.
+    pub fn within(limits: DecodeLimits) -> Self {
+        Functions { limits }
+    }
+}
 
 impl Catalogue for Functions {
-    fn find(&self, name: &str) -> Option<&'static dyn Function> {
-        let found = all().find(|native| native.about.name == name)?;
-        Some(found)
+    fn find(&self, name: &str) -> Option<Arc<dyn Function>> {
+        let native = all().find(|native| native.about.name == name)?;
+        Some(Arc::new(Bounded {
+            native,
+            limits: self.limits,
+        }))
     }
 
     fn names(&self) -> Vec<&'static str> {

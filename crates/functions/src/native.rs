@@ -1,10 +1,12 @@
-//! How a function of this crate is declared, and how its parameters may come late.
+//! How a function of this crate is declared, what it is made with, and how its parameters may come late.
 
 use dag::{
     About, Arguments, Bound, Function, FunctionError, Inputs, Parameter, ParameterError, Port,
 };
+use image_ops::DecodeLimits;
 use servable::{Type, Value};
 
+use crate::given::Given;
 use crate::json;
 use crate::parameters::Parameters;
 
@@ -12,23 +14,55 @@ use crate::parameters::Parameters;
 pub(crate) struct Native {
     pub(crate) about: About,
     /// Reads the parameters; what is wrong with them is remembered by [`Parameters`], and the result then dropped.
-    pub(crate) bind: fn(&mut Parameters<'_>) -> Box<dyn Bound>,
+    pub(crate) bind: fn(&mut Parameters<'_>) -> Box<dyn Ready>,
 }
 
-impl Function for &'static Native {
-    fn about(&self) -> &About {
-        &self.about
+/// A function with its parameters: what a [`Bound`] is inside this crate, where inputs come as [`Given`].
+pub(crate) trait Ready: Send + Sync {
+    /// As [`Bound::output`].
+    fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String>;
+
+    /// As [`Bound::call`].
+    fn call(&self, inputs: Given) -> Result<Value, FunctionError>;
+
+    /// As [`Bound::is_light`].
+    fn is_light(&self) -> bool {
+        false
+    }
+}
+
+impl Native {
+    /// The function without parameters, for another that makes use of it; `None` where it needs some.
+    pub(crate) fn plain(&self) -> Option<Box<dyn Ready>> {
+        let arguments = Arguments::new();
+        let mut parameters = Parameters::new(&self.about, &arguments);
+        let ready = (self.bind)(&mut parameters);
+        let (wrong, missing) = parameters.finish();
+        (wrong.is_empty() && missing.is_empty()).then_some(ready)
+    }
+}
+
+/// A function within the bounds that whoever runs it sets to pictures.
+pub(crate) struct Bounded {
+    pub(crate) native: &'static Native,
+    pub(crate) limits: DecodeLimits,
+}
+
+impl Function for Bounded {
+    fn about(&self) -> &'static About {
+        &self.native.about
     }
 
     fn bind(&self, arguments: &Arguments) -> Result<Box<dyn Bound>, Vec<ParameterError>> {
-        let mut parameters = Parameters::new(&self.about, arguments);
-        let ready = (self.bind)(&mut parameters);
+        let mut parameters = Parameters::new(&self.native.about, arguments);
+        let ready = (self.native.bind)(&mut parameters);
         let (wrong, missing) = parameters.finish();
         if !wrong.is_empty() {
             return Err(wrong);
         }
         Ok(Box::new(Node {
-            native: self,
+            native: self.native,
+            limits: self.limits,
             arguments: arguments.clone(),
             ready: if missing.is_empty() {
                 Ok(ready)
@@ -42,9 +76,10 @@ impl Function for &'static Native {
 /// One node's use of a function.
 struct Node {
     native: &'static Native,
+    limits: DecodeLimits,
     arguments: Arguments,
     /// Without what is missing, which may come with each call: then nothing is wrong with that.
-    ready: Result<Box<dyn Bound>, Vec<ParameterError>>,
+    ready: Result<Box<dyn Ready>, Vec<ParameterError>>,
 }
 
 impl Node {
@@ -56,24 +91,23 @@ impl Node {
     }
 
     /// The function with the parameters that came with a call.
-    fn with(&self, late: Vec<(String, Value)>) -> Result<Box<dyn Bound>, FunctionError> {
+    fn with(&self, late: Vec<(String, Value)>) -> Result<Box<dyn Ready>, FunctionError> {
         let mut arguments = self.arguments.clone();
         for (name, value) in late {
-            let value = json::of(&value).map_err(|reason| bad_parameter(&name, &reason))?;
+            let value = json::of(&value).map_err(|message| FunctionError::Parameter {
+                parameter: name.clone(),
+                message,
+            })?;
             arguments.insert(name, value);
         }
         let mut parameters = Parameters::new(&self.native.about, &arguments);
         let ready = (self.native.bind)(&mut parameters);
         let (wrong, missing) = parameters.finish();
-        match wrong.iter().chain(&missing).next() {
+        match wrong.into_iter().chain(missing).next() {
             None => Ok(ready),
-            Some(error) => Err(bad_parameter(&error.parameter, &error.message)),
+            Some(error) => Err(error.into()),
         }
     }
-}
-
-fn bad_parameter(name: &str, reason: &str) -> FunctionError {
-    FunctionError::BadInput(format!("parameter `{name}`: {reason}"))
 }
 
 impl Bound for Node {
@@ -94,8 +128,8 @@ impl Bound for Node {
         let (late, inputs): (Vec<_>, Vec<_>) =
             inputs.into_iter().partition(|(name, _)| self.is_late(name));
         match &self.ready {
-            Ok(ready) if late.is_empty() => ready.call(inputs),
-            Ok(_) | Err(_) => self.with(late)?.call(inputs),
+            Ok(ready) if late.is_empty() => ready.call(Given::new(inputs, self.limits)),
+            Ok(_) | Err(_) => self.with(late)?.call(Given::new(inputs, self.limits)),
         }
     }
 

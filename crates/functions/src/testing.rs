@@ -13,7 +13,7 @@ pub(crate) fn bound(name: &str, with: &str) -> Box<dyn Bound> {
 /// The same, or all that is wrong with them.
 pub(crate) fn try_bound(name: &str, with: &str) -> Result<Box<dyn Bound>, String> {
     let with: Arguments = serde_yaml::from_str(with).expect("parameters as YAML");
-    let functions = Functions;
+    let functions = Functions::default();
     let function = functions.find(name).expect("a function of that name");
     function.bind(&with).map_err(|errors| {
         let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();

@@ -49,6 +49,7 @@ impl BaseHandler {
             expected: Expected {
                 dtype,
                 shape: parameters.shape("shape")?,
+                limits: context.decode_limits(),
             },
             batched: parameters.flag("batched")?.unwrap_or(false),
             rows_at_a_time: parameters
@@ -88,7 +89,7 @@ impl Handler for BaseHandler {
             }]),
         };
         let ports = Ports {
-            takes: vec![Port::new(INPUT, self.expected.tensor_type())],
+            takes: vec![Port::new(Ports::INPUT, self.expected.tensor_type())],
             gives: Vec::new(),
         };
         Signature {
@@ -185,9 +186,6 @@ impl Stages for BaseHandler {
 
 /// Enough to keep the cores busy, and few enough that the first of many come soon.
 const STREAM_ROWS: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
-
-/// What the tensor is called that the payload becomes, where the network has no name for it.
-const INPUT: &str = "input";
 
 const INTEGERS: &str =
     " (integers were sent; send 1.0 rather than 1, or set `dtype: float32` in the handler section)";

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use image_ops::DecodeLimits;
+
 /// What a handler may read while it is made: the unpacked archive and the model's settings.
 #[derive(Debug, Clone, Copy)]
 pub struct ModelContext<'a> {
@@ -21,6 +23,15 @@ impl<'a> ModelContext<'a> {
             settings: None,
             config_file: None,
             limit_max_image_pixels: true,
+        }
+    }
+
+    /// How large a picture may be.
+    pub(crate) fn decode_limits(&self) -> DecodeLimits {
+        if self.limit_max_image_pixels {
+            DecodeLimits::default()
+        } else {
+            DecodeLimits::unlimited_pixels()
         }
     }
 }

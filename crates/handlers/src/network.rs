@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Value};
+use servable::{BatchError, Device, Value};
 
 /// A loaded network: arguments to result. Implemented by engines and, in tests, by closures.
 pub trait Network {
@@ -16,6 +16,11 @@ pub trait Network {
     /// certainly does not, a lone request's tensor is its batch.
     fn writes_arguments(&self) -> bool {
         true
+    }
+
+    /// Where it computes.
+    fn device(&self) -> Device {
+        Device::Cpu
     }
 }
 

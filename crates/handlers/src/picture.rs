@@ -52,7 +52,7 @@ fn decode(part: &Part, limits: &DecodeLimits) -> Result<Picture, String> {
             image_of(tensor).map(Picture::Image).map_err(told)
         }
         value @ (Value::Tensor(_) | Value::List(_)) => {
-            let tensor = from_value(&part.name, value, None).map_err(not_numbers)?;
+            let tensor = from_value(&part.name, value, None, limits).map_err(not_numbers)?;
             from_numbers(&tensor)
         }
         Value::Map(_) => match part.value.get("b64") {

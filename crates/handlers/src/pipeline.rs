@@ -5,30 +5,65 @@
 //! its request's alone.
 //!
 //! No models, queues or time limits: those belong to workflows, which `serving` runs. `spec.rs` reads and checks the graph,
-//! `request.rs` says what a request gives it, `round.rs` has the network run.
+//! `request.rs` says what a request gives it, `terms.rs` how it wants the network to run, `round.rs` has that run.
 
 mod request;
 mod round;
 mod spec;
+mod terms;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use dag::{Bound, Call, Fault, FunctionError, Graph, Kind, Node, OnError, Plan, Run, Source};
+use dag::{Fault, FunctionError, Graph, Kind, Node, OnError, Plan, Run, Source};
+use image_ops::DecodeLimits;
 use servable::{
-    BatchError, Field, Input, JobError, LoadError, Output, Ports, Reason, Signature, Type, Value,
+    BatchError, Device, Field, Input, JobError, LoadError, Output, Ports, Reason, Signature, Type,
+    Value,
 };
 
 use crate::batch::refuse_explanation;
 use crate::parameters::Parameters;
 use crate::{Bucketing, Handler, ModelContext, Network};
 use round::{Asked, Wish};
+use terms::{Asking, Terms};
 
 pub(crate) struct Pipeline {
     plan: Arc<Plan>,
     /// Whether what the network is called with has a first dimension of its own, along which requests are joined; else each
     /// call is one row.
     batched: bool,
+    /// Which inputs say how the network is to run.
+    asking: Asking,
+    limits: DecodeLimits,
+}
+
+/// A request on its way through the graph.
+struct Going {
+    run: Run<Mistake>,
+    terms: Terms,
+}
+
+/// What went wrong in a call, and whether the request has asked for it, whatever the network gave.
+#[derive(Debug, Clone)]
+struct Mistake {
+    error: JobError,
+    asked: bool,
+}
+
+impl From<JobError> for Mistake {
+    fn from(error: JobError) -> Self {
+        Mistake {
+            error,
+            asked: false,
+        }
+    }
+}
+
+impl std::fmt::Display for Mistake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(f)
+    }
 }
 
 impl Pipeline {
@@ -36,10 +71,13 @@ impl Pipeline {
         let parameters = Parameters::read(context)?;
         let graph = spec::read(context, &parameters)?;
         let batched = parameters.flag("batched")?.unwrap_or(true);
+        let asking = Asking::read(&parameters, &graph)?;
         parameters.finish()?;
         Ok(Pipeline {
             plan: Arc::new(Plan::new(Arc::new(graph), 0)),
             batched,
+            asking,
+            limits: context.decode_limits(),
         })
     }
 
@@ -47,31 +85,38 @@ impl Pipeline {
         self.plan.graph()
     }
 
-    fn begin(&self, input: &Input) -> Result<Run<JobError>, JobError> {
+    fn begin(&self, input: &Input, device: Device) -> Result<Going, JobError> {
         refuse_explanation(input)?;
-        let request = request::request(self.graph(), input)?;
-        Ok(Run::new(Arc::clone(&self.plan), request))
+        let request = request::request(self.graph(), input, self.limits)?;
+        Ok(Going {
+            terms: self.asking.terms(&request, device)?,
+            run: Run::new(Arc::clone(&self.plan), request),
+        })
     }
 
     /// Takes a run as far as it goes without the network; what it wants of that is added to `asked`.
-    fn advance(&self, run: &mut Run<JobError>, index: usize, asked: &mut Vec<Asked>) {
+    fn advance(&self, going: &mut Going, index: usize, asked: &mut Vec<Asked>) {
+        let run = &mut going.run;
         while let Some(calls) = run.next(|_| true) {
             for call in calls {
                 let node = self.graph().node(call.id.node);
                 match &node.kind {
                     Kind::Function { bound, .. } => {
                         let id = call.id;
-                        run.complete(id, function(bound.as_ref(), call));
+                        run.complete(id, function(node, bound.call(call.inputs)));
                     }
-                    Kind::Model { .. } => match round::wish(&call, node, self.batched) {
-                        Ok(Wish::Rows(arguments)) => asked.push(Asked {
-                            run: index,
-                            call: call.id,
-                            arguments,
-                        }),
-                        Ok(Wish::Nothing(empty)) => run.complete(call.id, Ok(empty)),
-                        Err(error) => run.complete(call.id, Err(error)),
-                    },
+                    Kind::Model { .. } => {
+                        match round::wish(&call, node, self.batched, &self.limits) {
+                            Ok(Wish::Rows(arguments)) => asked.push(Asked {
+                                run: index,
+                                call: call.id,
+                                arguments,
+                                terms: going.terms,
+                            }),
+                            Ok(Wish::Nothing(empty)) => run.complete(call.id, Ok(empty)),
+                            Err(error) => run.complete(call.id, Err(error.into())),
+                        }
+                    }
                     // A run handles these itself.
                     Kind::Foreach { .. } | Kind::Gather(_) => {}
                 }
@@ -79,8 +124,9 @@ impl Pipeline {
         }
     }
 
-    fn finish(&self, run: Run<JobError>) -> Result<Output, JobError> {
-        let outcome = run
+    fn finish(&self, going: Going) -> Result<Output, JobError> {
+        let outcome = going
+            .run
             .into_outcome()
             .map_err(|failure| failed(self.graph(), failure))?;
         let output = Output::new(outcome.value);
@@ -98,12 +144,14 @@ impl Handler for Pipeline {
         inputs: &[Input],
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
-        let mut runs: Vec<_> = inputs.iter().map(|input| self.begin(input)).collect();
+        let device = network.device();
+        let begin = |input| self.begin(input, device);
+        let mut runs: Vec<_> = inputs.iter().map(begin).collect();
         loop {
             let mut asked = Vec::new();
             for (index, run) in runs.iter_mut().enumerate() {
-                if let Ok(run) = run {
-                    self.advance(run, index, &mut asked);
+                if let Ok(going) = run {
+                    self.advance(going, index, &mut asked);
                 }
             }
             if asked.is_empty() {
@@ -120,12 +168,12 @@ impl Handler for Pipeline {
                 Err(error) => return Err(error),
             };
             for (index, call, result) in answered {
-                if let Ok(run) = &mut runs[index] {
-                    run.complete(call, result);
+                if let Ok(going) = &mut runs[index] {
+                    going.run.complete(call, result.map_err(Mistake::from));
                 }
             }
         }
-        let finish = |run: Result<Run<JobError>, JobError>| run.and_then(|run| self.finish(run));
+        let finish = |run: Result<Going, JobError>| run.and_then(|going| self.finish(going));
         Ok(runs.into_iter().map(finish).collect())
     }
 
@@ -166,22 +214,32 @@ impl Pipeline {
     }
 }
 
-fn function(bound: &dyn Bound, call: Call) -> Result<Value, JobError> {
-    bound.call(call.inputs).map_err(|error| match error {
-        FunctionError::BadInput(why) => JobError::bad_input(why),
-        FunctionError::Failed(why) => JobError::failed(why),
+/// What a function gave, or whose mistake it is that it gave nothing.
+fn function(node: &Node, given: Result<Value, FunctionError>) -> Result<Value, Mistake> {
+    given.map_err(|error| match &error {
+        FunctionError::BadInput(why) => JobError::bad_input(why).into(),
+        FunctionError::Parameter { parameter, message } => match node.asked(parameter) {
+            Some(input) => Mistake {
+                error: JobError::bad_input(format!("input `{input}`: {message}")),
+                asked: true,
+            },
+            None => JobError::bad_input(error.to_string()).into(),
+        },
+        FunctionError::Failed(why) => JobError::failed(why).into(),
     })
 }
 
 /// The failure of a run as its client reads it.
-fn failed(graph: &Graph, failure: dag::Failure<JobError>) -> JobError {
+fn failed(graph: &Graph, failure: dag::Failure<Mistake>) -> JobError {
     let node = graph.node(failure.node);
     let reason = match &failure.fault {
-        // What the network gave is not the client's fault.
-        Fault::Call(error) if error.reason == Reason::BadInput && takes_network(graph, node) => {
+        // What the network gave is not the client's fault, but what it has asked for is.
+        Fault::Call(Mistake { error, asked })
+            if error.reason == Reason::BadInput && !asked && takes_network(graph, node) =>
+        {
             Reason::Failed
         }
-        Fault::Call(error) => error.reason,
+        Fault::Call(mistake) => mistake.error.reason,
         Fault::NoPart { .. } | Fault::TooMany { .. } => Reason::BadInput,
         Fault::Input { field, .. } if is_of_request(node, field) => Reason::BadInput,
         Fault::Input { .. } | Fault::NoMember { .. } | Fault::Condition(_) | Fault::NoItems(_) => {

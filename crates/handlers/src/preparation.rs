@@ -109,7 +109,7 @@ impl Preparation {
         let scale = parameters.number("scale")?.unwrap_or(1.0 / 255.0);
         let pad_value = parameters.number("pad_value")?.unwrap_or(0.0);
         Ok(Preparation {
-            limits: limits(context),
+            limits: context.decode_limits(),
             grey,
             kernel: read_kernel(parameters)?,
             resize: resize.unwrap_or(defaults.resize),
@@ -299,14 +299,6 @@ impl Prepared {
             },
             Prepared::Picture { window, .. } => (window.width as usize, window.height as usize),
         }
-    }
-}
-
-fn limits(context: &ModelContext<'_>) -> DecodeLimits {
-    if context.limit_max_image_pixels {
-        DecodeLimits::default()
-    } else {
-        DecodeLimits::unlimited_pixels()
     }
 }
 

@@ -99,6 +99,16 @@ pub fn probe(bytes: &[u8]) -> Result<Header, DecodeError> {
     })
 }
 
+/// Whether EXIF data in the file say that the picture is to be turned or mirrored. Decodes nothing.
+pub fn is_turned(bytes: &[u8]) -> Result<bool, DecodeError> {
+    let format = format_of(bytes)?;
+    let orientation = guarded(format, || match format {
+        Format::Jpeg => jpeg::orientation(bytes),
+        Format::Png | Format::Bmp | Format::WebP | Format::Gif => other::orientation(bytes, format),
+    })?;
+    Ok(orientation != Orientation::NoTransforms)
+}
+
 fn format_of(bytes: &[u8]) -> Result<Format, DecodeError> {
     if bytes.is_empty() {
         return Err(DecodeError::Empty);

@@ -30,7 +30,7 @@ pub mod size;
 
 pub use crate::crop::{Corner, Window, center_crop, crop, pad};
 pub use crate::decode::{
-    DecodeError, DecodeLimits, DecodeOptions, Format, Header, decode, decode_with, probe,
+    DecodeError, DecodeLimits, DecodeOptions, Format, Header, decode, decode_with, is_turned, probe,
 };
 pub use crate::encode::{EncodeError, encode_jpeg, encode_palette_png, encode_png};
 pub use crate::error::ImageError;

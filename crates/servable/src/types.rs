@@ -107,6 +107,9 @@ impl Port {
 }
 
 impl Ports {
+    /// The name of an only input, where the network has none for it.
+    pub const INPUT: &'static str = "input";
+
     /// The name of an only output.
     pub const OUTPUT: &'static str = "output";
 

@@ -45,7 +45,7 @@ fn serving(folder: &Path) -> Arc<Serving> {
     Arc::new(Serving::new(Parts {
         store: ModelStore::open(folder, &unpacked, Limits::default()).unwrap(),
         workflow_store: WorkflowStore::open(folder, &unpacked, Limits::default()).unwrap(),
-        functions: Arc::new(functions::Functions),
+        functions: Arc::new(functions::Functions::default()),
         source: Arc::new(StoreOnly),
         workflow_source: Arc::new(StoreOnly),
         engine: Arc::new(ScriptedEngine),

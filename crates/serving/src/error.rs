@@ -90,7 +90,7 @@ pub enum Error {
     },
     #[error("Model \"{model}\" gave no answer within {:.0} ms", 1e3 * after.as_secs_f64())]
     Timeout { model: String, after: Duration },
-    #[error("the client of model \"{model}\" took nothing of its answer for {} s", after.as_secs())]
+    #[error("the client took nothing of the answer of \"{model}\" for {} s", after.as_secs())]
     Unread { model: String, after: Duration },
     #[error("Worker died. ({0})")]
     WorkerDied(String),
@@ -129,6 +129,9 @@ pub enum Error {
         workflow: String,
         failures: Vec<(String, Error)>,
     },
+    /// What one node of a workflow gave is nothing that the next can take.
+    #[error("{0}")]
+    Misfit(String),
     /// A node of a workflow failed on this request.
     #[error("{0}")]
     Node(Box<NodeFailure>),
@@ -202,7 +205,7 @@ impl Error {
                 out_of_memory: true,
                 ..
             } => Code::OutOfMemory,
-            Error::WorkersFailed { .. } => Code::Internal,
+            Error::WorkersFailed { .. } | Error::Misfit(_) => Code::Internal,
             Error::UnloadTimeout(_) => Code::Timeout,
             Error::InvalidModel(_) => Code::InvalidModel,
             Error::NoWorker { why, .. } => why.code(),

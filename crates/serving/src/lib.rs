@@ -71,7 +71,7 @@ pub use settings::{Manner, Settings, Wishes};
 pub use source::{Bringing, Brought, Source, SourceError, SourceOptions, StoreOnly};
 pub use statistics::{BatchStatistics, Statistics, Tally, WorkflowStatistics};
 pub use store::{ModelStore, StoreError};
-pub use stream::Stream;
+pub use stream::{Answer, Stream, Taking};
 pub use workflow::store::WorkflowStore;
 use workflow::{Functions, Registered};
 
@@ -123,6 +123,13 @@ impl Admitted {
             deadline: self.deadline,
             step: self.step.clone(),
             metrics: self.metrics(),
+        }
+    }
+
+    async fn whole(&self, input: Input) -> Reply {
+        match self.model.pool.submit(self.request(input)).await {
+            Ok(output) => Ok(self.answered(output)),
+            Err(error) => Err(self.refused(error)),
         }
     }
 
@@ -224,6 +231,11 @@ impl Serving {
         &self.workflow_store
     }
 
+    /// The header that names a request's sequence, and an answer's.
+    pub fn sequence_header(&self) -> &str {
+        &self.sequence_headers.id
+    }
+
     /// Has every later change written down before it is answered. Only the first call counts.
     pub fn keep_with(&self, keeper: Arc<dyn Keeper>) {
         let _ = self.keeper.set(keeper);
@@ -257,11 +269,7 @@ impl Serving {
         patience: Option<Duration>,
     ) -> Reply {
         let admitted = self.let_in(model, version, &mut input, patience)?;
-        let pool = &admitted.model.pool;
-        match pool.submit(admitted.request(input)).await {
-            Ok(output) => Ok(admitted.answered(output)),
-            Err(error) => Err(admitted.refused(error)),
-        }
+        admitted.whole(input).await
     }
 
     /// Lets a request for a model in, and works out what holds for it.

@@ -38,6 +38,8 @@ pub struct Model {
     pub pool: Pool,
     /// What it takes and gives, as far as its archive says. See [`Model::signature`] for what loading it has shown.
     pub signature: Signature,
+    /// Whether its answers may come in parts although nobody asks for that.
+    pub in_parts: bool,
     /// The names of the classes that it tells apart, by their numbers; empty where it has none.
     pub labels: Vec<String>,
     /// For requests that name this version, and for those that name none.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use servable::Input;
+use servable::{Input, Output};
 
 use crate::error::Error;
 use crate::pool::{AnswerInParts, Piece};
@@ -15,13 +15,49 @@ pub struct Stream {
     admitted: Admitted,
 }
 
+/// How an answer came.
+pub enum Answer {
+    Whole(Output),
+    InParts(Stream),
+}
+
+/// Whether and how a client takes an answer in parts.
+#[derive(Debug, Clone, Copy)]
+pub struct Taking {
+    /// Whether it has asked for that. Models that give parts to everybody do so in any case.
+    pub wished: bool,
+    /// How long it may take nothing while there is no more room, before it counts as gone.
+    pub stall: Duration,
+}
+
 impl Serving {
-    /// Answers one request in parts, if its model gives any, within the time limits that hold for the whole answer. A client
-    /// that takes nothing for as long as `stall` while there is no more room counts as gone.
+    /// Answers one request, in parts where the client wishes for that or the model does so unasked, else as
+    /// [`Serving::predict`]. The time limits hold for the whole answer.
     ///
     /// # Errors
     ///
-    /// Where the request is not let in. What fails later is the stream's last word.
+    /// Those of a whole answer, and where the request is not let in. What fails later is the stream's last word.
+    pub async fn predict_as_taken(
+        &self,
+        model: &str,
+        version: Option<&str>,
+        mut input: Input,
+        patience: Option<Duration>,
+        taking: Taking,
+    ) -> Result<Answer, Error> {
+        let admitted = self.let_in(model, version, &mut input, patience)?;
+        if taking.wished || admitted.model.in_parts {
+            let stream = admitted.in_parts(input, taking.stall)?;
+            return Ok(Answer::InParts(stream));
+        }
+        admitted.whole(input).await.map(Answer::Whole)
+    }
+
+    /// Answers one request in parts, if its model gives any.
+    ///
+    /// # Errors
+    ///
+    /// Where the request is not let in.
     pub fn predict_in_parts(
         &self,
         model: &str,
@@ -31,10 +67,19 @@ impl Serving {
         stall: Duration,
     ) -> Result<Stream, Error> {
         let admitted = self.let_in(model, version, &mut input, patience)?;
-        let pool = &admitted.model.pool;
-        match pool.submit_for_parts(admitted.request(input), stall) {
-            Ok(answer) => Ok(Stream { answer, admitted }),
-            Err(error) => Err(admitted.refused(error)),
+        admitted.in_parts(input, stall)
+    }
+}
+
+impl Admitted {
+    fn in_parts(self, input: Input, stall: Duration) -> Result<Stream, Error> {
+        let pool = &self.model.pool;
+        match pool.submit_for_parts(self.request(input), stall) {
+            Ok(answer) => Ok(Stream {
+                answer,
+                admitted: self,
+            }),
+            Err(error) => Err(self.refused(error)),
         }
     }
 }

@@ -17,6 +17,7 @@ mod registering;
 mod request;
 pub(crate) mod store;
 mod timeline;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use live::Live;
 pub use live::NodeNumbers;
 pub(crate) use registered::Registered;
 pub use timeline::{Happening, Timeline};
+pub use told::{NodeResult, Told};
 
 use crate::metrics::WorkflowMetrics;
 use crate::source::Brought;
@@ -107,6 +109,8 @@ pub struct RunOptions {
     pub save: Vec<String>,
     /// Whether to give every answer that there is, rather than the one that `accept` chooses.
     pub every: bool,
+    /// Who hears of nodes as they end.
+    pub told: Option<Told>,
 }
 
 /// The answer of a workflow.
@@ -117,6 +121,8 @@ pub struct WorkflowReply {
     pub others: Vec<Output>,
     /// Nodes that failed or were cut short although there is an answer.
     pub degraded: Vec<String>,
+    /// Parts of the request that nothing of the workflow takes.
+    pub ignored: Vec<String>,
     /// If the client wished for it.
     pub timeline: Option<Timeline>,
     /// What went into the wished-for nodes and came out, in the order in which they ended.

@@ -13,7 +13,8 @@ impl Learned {
     /// Fills in what nobody has said.
     pub(crate) fn add_to(&self, ports: &mut Ports) {
         if let ([port], [name]) = (ports.takes.as_mut_slice(), self.arguments.as_slice())
-            && port.name == DEFAULT
+            && port.name == Ports::INPUT
+            && !name.starts_with(TRACED)
         {
             port.name.clone_from(name);
         }
@@ -23,8 +24,8 @@ impl Learned {
     }
 }
 
-/// What handlers call a tensor that has no name.
-const DEFAULT: &str = "input";
+/// So libtorch calls the arguments of a network that was traced, and not written.
+const TRACED: &str = "argument_";
 
 /// The tensors of an answer to one example, or of answers to two, where sides that differ are of any length. `other` is
 /// `None` where there is no other example, and an error where it failed: then no side is certain.
@@ -52,5 +53,32 @@ pub(crate) fn gives(first: &Output, other: Option<Result<&Output, ()>>) -> Vec<P
                 .map(|port| Port::new(port.name, open(port.of)))
                 .collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_has_said_stays_and_names_that_nobody_chose_are_none() {
+        let check = |taken: &str, arguments: &[&str], given: &[&str], expected: (&str, &[&str])| {
+            let port = |name: &&str| Port::new(*name, TensorType::default());
+            let learned = Learned {
+                arguments: arguments.iter().map(ToString::to_string).collect(),
+                gives: vec![port(&"seen")],
+            };
+            let mut ports = Ports {
+                takes: vec![port(&taken)],
+                gives: given.iter().map(port).collect(),
+            };
+            learned.add_to(&mut ports);
+            let gives: Vec<&str> = ports.gives.iter().map(|port| &port.name[..]).collect();
+            assert_eq!((&ports.takes[0].name[..], &gives[..]), expected);
+        };
+        check("input", &["x"], &[], ("x", &["seen"]));
+        check("input", &["argument_1"], &[], ("input", &["seen"]));
+        check("input", &["x", "y"], &[], ("input", &["seen"]));
+        check("mine", &["x"], &["said"], ("mine", &["said"]));
     }
 }

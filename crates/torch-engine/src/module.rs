@@ -67,6 +67,11 @@ impl Module {
         })
     }
 
+    /// Where it computes.
+    pub(crate) fn device(&self) -> Device {
+        self.device
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.name
     }

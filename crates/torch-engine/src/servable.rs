@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use handlers::{Handler, Network};
-use servable::{Around, BatchError, Input, JobError, Output, Port, Servable, Value};
+use servable::{Around, BatchError, Device, Input, JobError, Output, Port, Servable, Value};
 
 use tracing::warn;
 
@@ -119,5 +119,9 @@ impl Network for SharedNetwork {
 
     fn writes_arguments(&self) -> bool {
         self.module.writes_arguments()
+    }
+
+    fn device(&self) -> Device {
+        self.module.device()
     }
 }

@@ -139,24 +139,24 @@ fn loading_shows_which_tensors_go_in_and_come_out() {
         // Whatever was seen, the types promise no more than before.
         assert_eq!(loader.signature().output.to_string(), "any");
     };
-    check("mlp.pt", "{}", "input: tensor -> ", "x: tensor -> ");
+    check("mlp.pt", "{}", "input: tensor -> ", "input: tensor -> ");
     check(
         "mlp.pt",
         "{shape: [4], dtype: float32}",
         "input: tensor<float32>[4] -> ",
-        "x: tensor<float32>[4] -> output: tensor<float32>[3]",
+        "input: tensor<float32>[4] -> output: tensor<float32>[3]",
     );
     check(
         "mlp.pt",
         "{shape: [-1, 4], batched: true}",
         "input: tensor[?, 4] -> ",
-        "x: tensor[?, 4] -> output: tensor<float32>[?, 3]",
+        "input: tensor[?, 4] -> output: tensor<float32>[?, 3]",
     );
     check(
         "double.pt",
         "{shape: [2, -1]}",
         "input: tensor[2, ?] -> ",
-        "x: tensor[2, ?] -> output: tensor<float32>[2, ?]",
+        "input: tensor[2, ?] -> output: tensor<float32>[2, ?]",
     );
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn run(name: Option<&str>, as_json: bool, output: &mut Output) -> Res
             .collect();
         return output.text(&text.join("\n"));
     };
-    let Some(function) = Functions.find(name) else {
+    let Some(function) = Functions::default().find(name) else {
         return Err(Error::Usage(unknown(name)));
     };
     if as_json {
@@ -34,12 +34,16 @@ pub(crate) fn run(name: Option<&str>, as_json: bool, output: &mut Output) -> Res
 }
 
 fn all() -> impl Iterator<Item = &'static About> {
-    let names = Functions.names().into_iter();
-    names.filter_map(|name| Functions.find(name).map(|function| function.about()))
+    let names = Functions::default().names().into_iter();
+    names.filter_map(|name| {
+        Functions::default()
+            .find(name)
+            .map(|function| function.about())
+    })
 }
 
 fn unknown(name: &str) -> String {
-    let near = Functions
+    let near = Functions::default()
         .names()
         .into_iter()
         .map(|known| (strsim::damerau_levenshtein(name, known), known))

@@ -18,7 +18,7 @@ pub(crate) fn run(args: &Graph, output: &mut Output) -> Result<(), Error> {
     let source = sources::one(&args.file)?;
     let Checked {
         graph, problems, ..
-    } = dag::check(&source.text, &Functions, Options::default());
+    } = dag::check(&source.text, &Functions::default(), Options::default());
     let Some(graph) = graph else {
         for problem in problems.iter().filter(|problem| problem.is_error()) {
             let text = excerpt(&source.file, &source.text, problem, false);
@@ -166,7 +166,7 @@ nodes:
   kept: {function: passthrough, in: small, when: 'true'}
 output: kept
 ";
-        let checked = dag::check(spec, &Functions, Options::default());
+        let checked = dag::check(spec, &Functions::default(), Options::default());
         let graph = checked
             .graph
             .unwrap_or_else(|| panic!("{:?}", checked.problems));

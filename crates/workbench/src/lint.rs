@@ -20,7 +20,8 @@ pub(crate) fn run(args: &Lint, output: &mut Output) -> Result<(), Error> {
     let mut documents = Vec::new();
     for path in &paths {
         let checked = sources::one(path).map(|source| {
-            let problems = dag::check(&source.text, &Functions, Options::default()).problems;
+            let problems =
+                dag::check(&source.text, &Functions::default(), Options::default()).problems;
             (source, problems)
         });
         match checked {

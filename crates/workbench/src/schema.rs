@@ -10,7 +10,7 @@ pub(crate) fn run(output: &mut Output) -> Result<(), Error> {
 }
 
 fn text() -> String {
-    format!("{:#}\n", dag::schema(&Functions))
+    format!("{:#}\n", dag::schema(&Functions::default()))
 }
 
 #[cfg(test)]

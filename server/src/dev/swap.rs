@@ -147,7 +147,7 @@ pub(super) async fn read(house: &House, item: &Item) -> Result<Spec, Failure> {
         opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
     let files = opened.map_err(|error| refused(house, &error))?;
     let file = house.shown_spec(item, &files.spec_file);
-    let checked = dag::check(&files.spec, &Functions, dag::Options::default());
+    let checked = dag::check(&files.spec, &Functions::default(), dag::Options::default());
     let failure = tell(house, &file, &files.spec, &checked.problems);
     Ok(Spec {
         graph: checked.graph.ok_or(failure)?,

@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use hyper::ext::ReasonPhrase;
 use servable::{Output, Value};
 use tracing::warn;
 
 use crate::error::Failure;
+use crate::operations::Done;
 
 /// A JSON document of the server itself: indented by two, with a newline at its end.
 pub fn json_response(status: StatusCode, document: &serde_json::Value) -> Response {
@@ -25,6 +26,12 @@ pub fn json_response(status: StatusCode, document: &serde_json::Value) -> Respon
 /// The short form `{"status": "…"}`.
 pub fn status_response(status: StatusCode, text: &str) -> Response {
     json_response(status, &serde_json::json!({ "status": text }))
+}
+
+impl IntoResponse for Done {
+    fn into_response(self) -> Response {
+        json_response(self.status, &self.document)
+    }
 }
 
 /// What a handler answered. As TorchServe does: an empty reason phrase unless the handler chose one, and a content type

@@ -9,21 +9,12 @@ use http_body_util::BodyExt;
 use hyper::body::Frame;
 use servable::{Copied, Part, Rope, Value};
 
-use super::memory::{Claim, Memory};
+use crate::app::BodyLimits;
 use crate::error::Failure;
+use crate::memory::Claim;
 
 /// How many stalls' worth of time a whole body has, so that one that drips in without end does end.
 const PATIENCE: u32 = 10;
-
-/// The bounds of a body.
-#[derive(Debug, Clone)]
-pub struct BodyLimits {
-    pub size: usize,
-    /// How long the body may stand still. It may take ten times as long in all.
-    pub stall: Duration,
-    /// What the bodies of all requests may hold together.
-    pub memory: Memory,
-}
 
 /// A part, and what it is called where it is a file of a form.
 pub(super) struct Field {
@@ -257,6 +248,7 @@ fn text_header(headers: &HeaderMap, name: header::HeaderName) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Memory;
     use axum::http::HeaderValue;
 
     fn limits() -> BodyLimits {

@@ -18,7 +18,8 @@ use serving::{Code, Error};
 use super::answer::{json_response, output_response};
 use super::body::Field;
 use super::inference::{Received, read_fields};
-use super::{App, HttpSettings, RequestId, finish};
+use super::{App, RequestId, finish};
+use crate::app::WireSettings;
 use crate::auth::Purpose;
 use crate::error::Failure;
 use crate::front::template::shaped;
@@ -32,7 +33,7 @@ pub fn front_router(app: &App, front: &Front) -> Router {
             header::ACCESS_CONTROL_ALLOW_ORIGIN,
             HeaderValue::from_static("*"),
         );
-        app.settings = Arc::new(HttpSettings {
+        app.settings = Arc::new(WireSettings {
             cors: vec![every],
             ..(*app.settings).clone()
         });

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use serde_json::{Value, json};
-use serving::{Model, State as ModelState};
+use serving::Model;
 
 use super::App;
 use super::answer::{json_response, status_response};
 use super::segments::Segments;
 use crate::error::Failure;
 use crate::missing::MissingWorkflow;
+use crate::operations::health;
 use crate::snapshot::LeftVersion;
 
 /// Open to everybody: whoever probes has no token that expires.
@@ -33,12 +34,13 @@ pub(super) fn routes() -> Router<App> {
 
 /// Unhealthy exactly when some worker of a model's default version has been given up.
 async fn ping(State(app): State<App>) -> Response {
-    let models = app.serving.registry.defaults();
-    if models.iter().all(|model| model.pool.status().is_healthy()) {
-        status_response(StatusCode::OK, "Healthy")
+    let healthy = health::is_healthy(&app);
+    let status = if healthy {
+        StatusCode::OK
     } else {
-        status_response(StatusCode::INTERNAL_SERVER_ERROR, "Unhealthy")
-    }
+        StatusCode::INTERNAL_SERVER_ERROR
+    };
+    status_response(status, health::word(healthy))
 }
 
 /// The process answers.
@@ -109,11 +111,9 @@ fn not_ready(waiting_for: &Value) -> Response {
     json_response(StatusCode::SERVICE_UNAVAILABLE, &document)
 }
 
-/// The model, if it has not all the workers that it was given. One that was given none is as it should be.
+/// The model, if it has not all the workers that it was given.
 fn missing(model: &Model) -> Option<Value> {
-    let status = model.pool.status();
-    let scaled_to_none = status.state == ModelState::Registered;
-    (!scaled_to_none && status.ready() < status.wanted).then(|| description(model))
+    (!health::lacks_none(model)).then(|| description(model))
 }
 
 fn left_out_description(left: &LeftVersion) -> Value {

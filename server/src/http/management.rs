@@ -1,11 +1,8 @@
 //! The management API: register, scale, describe, list, unregister, choose the default version. Of workflows, `workflow.rs`
 //! does the same.
 //!
-//! Each endpoint reads its parameters (`management/parameters.rs`), calls one function of the serving core, and says how
-//! that ended in TorchServe's words. What a description holds is `management/description.rs`'s business.
+//! Each endpoint reads its parameters (`management/parameters.rs`) and calls one function of `operations/models.rs`.
 
-mod description;
-pub(super) mod page;
 pub(super) mod parameters;
 
 use axum::Router;
@@ -13,25 +10,15 @@ use axum::extract::{Query, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use serde_json::{Value, json};
-use serving::{Error, Registration, Scale, Wishes};
+use serde_json::json;
 use std::collections::HashMap;
 
-use super::answer::{json_response, status_response};
+use super::answer::json_response;
 use super::segments::Segments;
 use super::{App, openapi, workflow};
 use crate::error::Failure;
+use crate::operations::models::{self, RegisterModel, ScaleModel};
 use parameters::Parameters;
-
-/// What the management API may do, as the configuration says.
-#[derive(Debug, Clone)]
-pub struct ManagementSettings {
-    /// Whether models may be registered and unregistered.
-    pub enable_model_api: bool,
-    /// Workers of a registration that asks for none.
-    pub initial_workers: usize,
-    pub unregister_timeout: std::time::Duration,
-}
 
 /// What tells about the API; it is open to everybody.
 pub(super) fn descriptions() -> Router<App> {
@@ -42,7 +29,7 @@ pub(super) fn descriptions() -> Router<App> {
 
 pub(super) fn routes() -> Router<App> {
     Router::new()
-        .route("/models", any(models))
+        .route("/models", any(all))
         .route("/models/{model}", any(model))
         .route("/models/{model}/{version}", any(model))
         .route("/models/{model}/{version}/set-default", any(set_default))
@@ -68,13 +55,16 @@ async fn description(method: Method) -> Answer {
 }
 
 /// `GET /models` lists, `POST /models` registers.
-async fn models(
+async fn all(
     State(app): State<App>,
     query: Query<HashMap<String, String>>,
     request: Request,
 ) -> Answer {
     match *request.method() {
-        Method::GET => Ok(list(&app, &Parameters::from_query(query.0))),
+        Method::GET => {
+            let parameters = Parameters::from_query(query.0);
+            Ok(models::list(&app, parameters.page()).into_response())
+        }
         Method::POST => {
             register(
                 &app,
@@ -97,7 +87,11 @@ async fn model(
     match *request.method() {
         Method::GET => describe(&app, &target, &parameters).await,
         Method::PUT => scale(&app, &target, &parameters).await,
-        Method::DELETE => unregister(&app, &target).await,
+        Method::DELETE => {
+            let version = target.version.as_deref();
+            let unregistered = models::unregister(&app, &target.model, version).await?;
+            Ok(unregistered.into_response())
+        }
         Method::OPTIONS if target.version.is_none() => {
             let model = app.serving.registry.resolve(&target.model, None)?;
             Ok(openapi::model_management(&model.name))
@@ -106,183 +100,41 @@ async fn model(
     }
 }
 
-fn list(app: &App, parameters: &Parameters) -> Response {
-    let models = app.serving.registry.defaults();
-    let models = models.iter();
-    let models = models.map(|model| json!({ "modelName": model.name, "modelUrl": model.url }));
-    page::response(parameters, "models", models)
-}
-
 async fn register(app: &App, parameters: Parameters) -> Answer {
-    let settings = &app.settings.management;
-    if !settings.enable_model_api {
-        return Err(Failure::method_not_allowed());
-    }
-    let Some(url) = parameters.text("url") else {
-        return Err(Failure::bad_request("Parameter url is required."));
-    };
-    if let Some(runtime) = parameters
-        .text("runtime")
-        .filter(|runtime| !["python", "python3", "LSP"].contains(runtime))
-    {
-        return Err(Failure::bad_request(format!(
-            "Invalid RuntimeType value: {runtime}"
-        )));
-    }
-    let workers = parameters
-        .number("initial_workers")
-        .map_or(settings.initial_workers, |workers| {
-            usize::try_from(workers).unwrap_or(0)
-        });
-    if workers > serving::MOST_WORKERS {
-        let most = serving::MOST_WORKERS;
-        let message = format!("initial_workers cannot be more than {most}.");
-        return Err(Failure::bad_request(message));
-    }
-    let response_timeout = parameters.seconds("response_timeout");
-    if response_timeout.is_some_and(|limit| limit.is_zero()) {
-        // Every request would have timed out before it was looked at.
-        return Err(Failure::bad_request("response_timeout cannot be 0."));
-    }
-    let registration = Registration {
-        url: url.to_owned(),
-        place: None,
-        name: parameters.text("model_name").map(str::to_owned),
-        version: None,
-        handler: parameters.text("handler").map(str::to_owned),
-        runtime: parameters.text("runtime").map(str::to_owned),
-        wishes: Wishes {
-            workers: Some(workers),
-            batch_size: parameters.count("batch_size"),
-            max_batch_delay: parameters.millis("max_batch_delay"),
-            response_timeout,
-            startup_timeout: parameters.seconds("startup_timeout"),
-            ..Wishes::default()
-        },
+    let text = |name: &str| parameters.text(name).map(str::to_owned);
+    let asked = RegisterModel {
+        url: text("url"),
+        name: text("model_name"),
+        handler: text("handler"),
+        runtime: text("runtime"),
+        initial_workers: parameters.number("initial_workers"),
+        batch_size: parameters.count("batch_size"),
+        max_batch_delay: parameters.millis("max_batch_delay"),
+        response_timeout: parameters.seconds("response_timeout"),
+        startup_timeout: parameters.seconds("startup_timeout"),
         s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
-        part: false,
-        at_startup: false,
+        synchronous: parameters.flag("synchronous").unwrap_or(true),
     };
-    let model = app.serving.register(registration).await?;
-    app.left_out.forget(&model.name, Some(&model.version));
-    let workers = model.scale().min;
-    let registered = format!(
-        "Model \"{}\" Version: {} registered with {workers} initial workers",
-        model.name, model.version
-    );
-    if workers == 0 {
-        let hint = format!("{registered}. Use scale workers API to add workers for the model.");
-        return Ok(status_response(StatusCode::OK, &hint));
-    }
-    if !parameters.flag("synchronous").unwrap_or(true) {
-        return Ok(status_response(StatusCode::ACCEPTED, PROCESSING));
-    }
-    if let Err(error) = app.serving.wait_for_workers(&model).await {
-        // A model that did not come up does not stay behind: the next attempt finds its name free.
-        let version = Some(model.version.as_str());
-        if let Err(error) = app
-            .serving
-            .unregister(&model.name, version, settings.unregister_timeout)
-            .await
-        {
-            tracing::warn!(model = model.name, "{error}");
-        }
-        return Err(error.into());
-    }
-    Ok(status_response(StatusCode::OK, &registered))
+    Ok(models::register(app, asked).await?.into_response())
 }
-
-const PROCESSING: &str = "Processing worker updates...";
 
 async fn scale(app: &App, target: &Target, parameters: &Parameters) -> Answer {
-    let version = target
-        .version
-        .as_deref()
-        .or_else(|| parameters.text("model_version"));
-    let min = parameters.number("min_worker").unwrap_or(1);
-    let max = parameters.number("max_worker").unwrap_or(min);
-    // First, as there: an unknown model is the first thing that is wrong with a request.
-    app.serving.registry.resolve(&target.model, version)?;
-    if max < min {
-        return Err(Failure::bad_request(
-            "max_worker cannot be less than min_worker.",
-        ));
-    }
-    let most = i64::try_from(serving::MOST_WORKERS).unwrap_or(i64::MAX);
-    let count = |name: &str, value: i64| match usize::try_from(value) {
-        Ok(count) if value <= most => Ok(count),
-        Ok(_) => Err(Failure::bad_request(format!(
-            "{name} cannot be more than {most}."
-        ))),
-        Err(_) => Err(Failure::internal(format!(
-            "{name} cannot be negative: {value}"
-        ))),
+    let version = target.version.as_deref();
+    let version = version.or_else(|| parameters.text("model_version"));
+    let asked = ScaleModel {
+        min_worker: parameters.number("min_worker"),
+        max_worker: parameters.number("max_worker"),
+        synchronous: parameters.flag("synchronous").unwrap_or(false),
     };
-    let scale = Scale {
-        min: count("min_worker", min)?,
-        max: count("max_worker", max)?,
-    };
-    let model = app.serving.scale(&target.model, version, scale).await?;
-    if !parameters.flag("synchronous").unwrap_or(false) {
-        return Ok(status_response(StatusCode::ACCEPTED, PROCESSING));
-    }
-    app.serving.wait_for_workers(&model).await?;
-    let mut text = format!("Workers scaled to {} for model: {}", scale.min, model.name);
-    if let Some(version) = version {
-        text.push_str(&format!(", version: {version}"));
-    }
-    Ok(status_response(StatusCode::OK, &text))
+    let scaled = models::scale(app, &target.model, version, asked).await?;
+    Ok(scaled.into_response())
 }
 
 async fn describe(app: &App, target: &Target, parameters: &Parameters) -> Answer {
-    let registry = &app.serving.registry;
-    let models = match target.version.as_deref() {
-        Some("all") => registry.versions(&target.model)?,
-        version => vec![registry.resolve(&target.model, version)?],
-    };
-    let customized =
-        parameters.flag("customized").unwrap_or(false) && target.version.as_deref() != Some("all");
-    let mut descriptions = Vec::with_capacity(models.len());
-    for model in &models {
-        descriptions.push(description::of(model).await);
-    }
-    if customized
-        && let (Some(model), Some(Value::Object(description))) =
-            (models.first(), descriptions.first_mut())
-    {
-        if model.pool.status().ready() == 0 {
-            return Err(Failure::unavailable(format!(
-                "Model \"{}\" has no worker to serve describe request. Please use scale workers API to add workers.",
-                model.name
-            )));
-        }
-        // Native handlers have nothing to add, as TorchServe's own have not.
-        description.insert("customizedMetadata".into(), json!({}));
-    }
-    Ok(json_response(StatusCode::OK, &Value::Array(descriptions)))
-}
-
-async fn unregister(app: &App, target: &Target) -> Answer {
-    let settings = &app.settings.management;
-    if !settings.enable_model_api {
-        return Err(Failure::method_not_allowed());
-    }
+    let customized = parameters.flag("customized").unwrap_or(false);
     let version = target.version.as_deref();
-    let unregistered = app
-        .serving
-        .unregister(&target.model, version, settings.unregister_timeout)
-        .await;
-    match unregistered {
-        // What a snapshot has and could not be registered is let go of in the same way.
-        Err(Error::ModelNotFound(_) | Error::VersionNotFound { .. })
-            if app.left_out.forget(&target.model, version) =>
-        {
-            app.serving.changed().await;
-        }
-        outcome => outcome?,
-    }
-    let text = format!("Model \"{}\" unregistered", target.model);
-    Ok(status_response(StatusCode::OK, &text))
+    let described = models::describe(app, &target.model, version, customized).await?;
+    Ok(described.into_response())
 }
 
 async fn set_default(
@@ -294,24 +146,8 @@ async fn set_default(
         return Err(Failure::method_not_allowed());
     }
     let version = target.version.unwrap_or_default();
-    match app.serving.set_default(&target.model, &version).await {
-        Ok(()) => {
-            let text = format!(
-                "Default version successfully updated for model \"{}\" to \"{version}\"",
-                target.model
-            );
-            Ok(status_response(StatusCode::OK, &text))
-        }
-        // One colon less than elsewhere.
-        Err(error @ Error::VersionNotFound { .. }) => Err(Failure {
-            message: format!(
-                "Model version {version} does not exist for model {}",
-                target.model
-            ),
-            ..error.into()
-        }),
-        Err(error) => Err(error.into()),
-    }
+    let updated = models::set_default(&app, &target.model, &version).await?;
+    Ok(updated.into_response())
 }
 
 /// KServe's question whether a model is ready: whether it has a worker, be it still loading.

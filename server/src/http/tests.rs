@@ -12,12 +12,29 @@ use serving::testing::ScriptedLoader;
 use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
+use crate::app::{BodyLimits, ManagementSettings, WireSettings};
+use crate::auth::Auth;
+use crate::memory::Memory;
+use crate::missing::MissingWorkflows;
+use crate::snapshot::LeftOut;
+use serving::Serving;
+use serving::metrics::Metrics;
+use tokio_util::sync::CancellationToken;
 
 struct ScriptedEngine;
 
 impl Engine for ScriptedEngine {
-    fn loader(&self, _: &str, _: &Unpacked, _: Option<&str>) -> Result<Arc<dyn Loader>, LoadError> {
-        Ok(Arc::new(ScriptedLoader::default()))
+    fn loader(
+        &self,
+        name: &str,
+        _: &Unpacked,
+        _: Option<&str>,
+    ) -> Result<Arc<dyn Loader>, LoadError> {
+        Ok(Arc::new(if name == "in_parts" {
+            ScriptedLoader::in_parts()
+        } else {
+            ScriptedLoader::default()
+        }))
     }
 
     fn gpus(&self) -> usize {
@@ -30,20 +47,21 @@ impl Engine for ScriptedEngine {
 }
 
 /// A router over the model `m`, version 1.0, with one worker and room for one waiting request.
-pub(super) struct Api {
-    pub(super) app: App,
-    pub(super) router: Router,
+pub(crate) struct Api {
+    pub(crate) app: App,
+    pub(crate) router: Router,
     _store: tempfile::TempDir,
 }
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: axum::http::HeaderMap,
-    pub(super) body: String,
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: axum::http::HeaderMap,
+    pub(crate) body: String,
 }
 
 /// What a router answers.
-pub(super) async fn send(router: &Router, request: Request) -> Answer {
+pub(crate) async fn send(router: &Router, request: Request) -> Answer {
     let response = router.clone().oneshot(request).await;
     let (head, body) = response.expect("a router answers").into_parts();
     let bytes = body.collect().await.expect("in memory").to_bytes();
@@ -55,11 +73,11 @@ pub(super) async fn send(router: &Router, request: Request) -> Answer {
 }
 
 impl Api {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Api::guarded_by(Auth::off()).await
     }
 
-    pub(super) async fn guarded_by(auth: Auth) -> Self {
+    pub(crate) async fn guarded_by(auth: Auth) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         fs::create_dir_all(folder.path().join("m/MAR-INF")).expect("made");
         let manifest = r#"{"model": {"modelName": "m", "modelVersion": "1.0"}}"#;
@@ -71,7 +89,7 @@ impl Api {
             store,
             workflow_store: workflow_store.expect("a store"),
             workflow_source: Arc::new(serving::StoreOnly),
-            functions: Arc::new(functions::Functions),
+            functions: Arc::new(functions::Functions::default()),
             source: Arc::new(serving::StoreOnly),
             engine: Arc::new(ScriptedEngine),
             cores: Cores::new(NonZeroUsize::MIN),
@@ -98,7 +116,7 @@ impl Api {
             stall: Duration::from_secs(1),
             memory: Memory::new(1 << 20),
         };
-        let settings = HttpSettings {
+        let settings = WireSettings {
             body,
             prediction_content_type: false,
             max_response_size: 1 << 20,

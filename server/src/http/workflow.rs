@@ -5,28 +5,25 @@
 //! document or a picture, and answers that say how they came about.
 
 mod ask;
-mod description;
 mod explained;
-mod graph;
 mod posted;
 mod saved;
+mod stream;
 
 use std::collections::HashMap;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
 use axum::http::{Method, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use serde_json::{Value, json};
-use serving::{Error, SourceError};
 
 use super::App;
-use super::answer::{json_response, status_response};
-use super::management::page;
+use super::answer::json_response;
 use super::management::parameters::Parameters;
 use super::segments::Segments;
 use crate::error::Failure;
+use crate::operations::workflows::{self, graph};
 
 /// Where workflows are asked. TorchServe reads the word in any case.
 pub(super) const PREDICT: &str = "/wfpredict";
@@ -46,7 +43,7 @@ pub(super) fn inference_routes() -> Router<App> {
 
 pub(super) fn management_routes() -> Router<App> {
     Router::new()
-        .route("/workflows", any(workflows))
+        .route("/workflows", any(all))
         .route("/workflows/{workflow}", any(workflow))
         .route("/workflows/{workflow}/{version}", any(workflow))
         .route(
@@ -74,14 +71,20 @@ impl Target {
 }
 
 /// `GET /workflows` lists, `POST /workflows` registers.
-async fn workflows(
+async fn all(
     State(app): State<App>,
     query: Query<HashMap<String, String>>,
     request: Request,
 ) -> Answer {
     match *request.method() {
-        Method::GET => Ok(list(&app, &Parameters::from_query(query.0))),
-        Method::POST => register(&app, query.0, request).await,
+        Method::GET => {
+            let page = Parameters::from_query(query.0).page();
+            Ok(workflows::list(&app, page).into_response())
+        }
+        Method::POST => {
+            let asked = posted::read(query.0, request, &app.settings.body).await?;
+            Ok(workflows::register(&app, asked).await?.into_response())
+        }
         _ => Err(Failure::method_not_allowed()),
     }
 }
@@ -98,59 +101,10 @@ async fn workflow(
         Method::GET => describe(&app, &target, &parameters, &request),
         Method::DELETE => {
             let version = target.version(&parameters);
-            let (serving, name) = (&app.serving, &target.workflow);
-            match serving.unregister_workflow(name, version).await {
-                // What the start could not register is let go of in the same way.
-                Err(Error::WorkflowNotFound(_) | Error::WorkflowVersionNotFound { .. })
-                    if app.missing_workflows.forget(name, version) =>
-                {
-                    serving.changed().await;
-                }
-                outcome => outcome?,
-            }
-            let text = format!("Workflow \"{}\" unregistered", target.workflow);
-            Ok(status_response(StatusCode::OK, &text))
+            let unregistered = workflows::unregister(&app, &target.workflow, version).await?;
+            Ok(unregistered.into_response())
         }
         _ => Err(Failure::method_not_allowed()),
-    }
-}
-
-fn list(app: &App, parameters: &Parameters) -> Response {
-    let workflows = app.serving.workflows();
-    let workflows = workflows
-        .iter()
-        .map(|it| json!({ "workflowName": it.name, "workflowUrl": it.url }));
-    page::response(parameters, "workflows", workflows)
-}
-
-async fn register(app: &App, query: HashMap<String, String>, request: Request) -> Answer {
-    let registration = posted::read(query, request, &app.settings.body).await?;
-    let registered = app.serving.register_workflow(registration).await;
-    let workflow = registered.map_err(registration_failure)?;
-    let name = &workflow.name;
-    let text = format!("Workflow {name} has been registered and scaled successfully.");
-    let mut document = json!({ "status": text });
-    if !workflow.warnings.is_empty() {
-        document["warnings"] = Value::Array(description::warnings(&workflow));
-    }
-    Ok(json_response(StatusCode::OK, &document))
-}
-
-/// What a source says is of workflows here, and not of models.
-fn registration_failure(error: Error) -> Failure {
-    let kind = if let Error::Source(source) = &error {
-        match source {
-            SourceError::Refused(_) => Some("WorkflowNotFoundException"),
-            SourceError::Exists(_) => Some("FileAlreadyExistsException"),
-            SourceError::Failed(_) => None,
-        }
-    } else {
-        None
-    };
-    let failure = Failure::from(error);
-    Failure {
-        kind: kind.unwrap_or(failure.kind),
-        ..failure
     }
 }
 
@@ -192,22 +146,16 @@ impl Format {
 
 fn describe(app: &App, target: &Target, parameters: &Parameters, request: &Request) -> Answer {
     let format = Format::wanted(parameters, request)?;
-    let serving = &app.serving;
-    let version = target.version(parameters);
-    if format == Format::Plain && version == Some("all") {
-        let versions = serving.workflow_versions(&target.workflow)?;
-        let versions = versions.iter().map(|it| description::of(it));
-        return Ok(json_response(StatusCode::OK, &versions.collect()));
-    }
-    let workflow = serving.workflow(&target.workflow, version)?;
+    let (name, version) = (&target.workflow, target.version(parameters));
+    let workflow = || app.serving.workflow(name, version);
     Ok(match format {
-        Format::Plain => {
-            let description = description::of(&workflow);
-            json_response(StatusCode::OK, &Value::Array(vec![description]))
-        }
-        Format::Json => json_response(StatusCode::OK, &graph::of(&workflow)),
-        Format::Svg => picture("image/svg+xml", graph::svg(&workflow)),
-        Format::Mermaid => picture("text/vnd.mermaid; charset=utf-8", graph::mermaid(&workflow)),
+        Format::Plain => workflows::describe(app, name, version)?.into_response(),
+        Format::Json => json_response(StatusCode::OK, &graph::of(&*workflow()?)),
+        Format::Svg => picture("image/svg+xml", graph::svg(&*workflow()?)),
+        Format::Mermaid => picture(
+            "text/vnd.mermaid; charset=utf-8",
+            graph::mermaid(&*workflow()?),
+        ),
     })
 }
 
@@ -230,10 +178,9 @@ async fn set_default(
         return Err(Failure::method_not_allowed());
     }
     let (name, version) = (&target.workflow, target.version.unwrap_or_default());
-    app.serving.set_default_workflow(name, &version).await?;
-    let text =
-        format!("Default version successfully updated for workflow \"{name}\" to \"{version}\"");
-    Ok(status_response(StatusCode::OK, &text))
+    Ok(workflows::set_default(&app, name, &version)
+        .await?
+        .into_response())
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub enum IdentityError {
 /// A private key, and its certificate followed by those of its issuers.
 type Pair = (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>);
 
-/// The settings of TLS 1.2 and 1.3 for HTTP/1.1. `hosts` are what a certificate is made for if none is given.
+/// The settings of TLS 1.2 and 1.3, whichever protocol follows. `hosts` are what a certificate is made for if none is given.
 pub fn server_config(
     material: &KeyMaterial,
     hosts: &[&str],
@@ -59,13 +59,11 @@ pub fn server_config(
         KeyMaterial::SelfSigned => self_signed(hosts)?,
     };
     let certified = certify(material, &provider, key, certificates)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
+    Ok(ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("ring has suites for both versions")
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified))))
 }
 
 /// Puts the two together, if they belong together.

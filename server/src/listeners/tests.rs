@@ -24,6 +24,7 @@ impl Folder {
         let free = ["inference", "management", "metrics"]
             .map(|role| format!("{role}_address=http://127.0.0.1:0\n"))
             .concat();
+        let free = free + "grpc_inference_port=0\ngrpc_management_port=0\n";
         let lines = lines.replace("DIR", &self.0.path().display().to_string());
         std::fs::write(self.path("config.properties"), free + &lines).expect("written");
         let args = ["torchrelay", "--start", "--model-store", "."];
@@ -50,6 +51,8 @@ async fn every_address_has_its_socket_unless_two_are_equal() {
     let folder = Folder::new();
     let own = folder.bind("").await.expect("free ports");
     assert!(matches!(own.management, Management::Own(_)));
+    let grpc = own.grpc.as_ref().expect("configurations open it");
+    assert!(matches!(grpc.management, Management::Own(_)));
     assert!(own.metrics.is_some());
 
     let shared = "inference_address=unix:DIR/one\nmanagement_address=unix:DIR/one";

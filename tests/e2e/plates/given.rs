@@ -1,5 +1,5 @@
 //! The networks on tensors that are given: what each stage makes of the one before, and two hundred plates whose texts are
-//! known.
+//! known. Some of the texts turn on a grey level, so they hold the decoder of JPEG to that of the reference.
 
 use std::fs;
 use std::path::Path;
@@ -122,22 +122,6 @@ fn plate(data: &Path, file: &str) -> Value {
     json!([plane(2), plane(1), plane(0)])
 }
 
-/// Equal, but for one in a hundred, which may be one letter away: decoders of JPEG differ by a grey level.
-#[track_caller]
-fn check_texts(found: &[String], expected: &[&str]) {
-    assert_eq!(found.len(), expected.len());
-    let different: Vec<_> = found
-        .iter()
-        .zip(expected)
-        .filter(|(a, b)| a != *b)
-        .collect();
-    assert!(different.len() * 100 <= found.len(), "{different:?}");
-    for (found, expected) in different {
-        let letters = strsim::levenshtein(found, expected);
-        assert_eq!(letters, 1, "{found} for {expected}");
-    }
-}
-
 #[test]
 fn two_hundred_plates_have_their_texts_alone_and_in_batches() {
     let Some(data) = plates() else { return };
@@ -170,10 +154,10 @@ fn two_hundred_plates_have_their_texts_alone_and_in_batches() {
             });
         }
     });
-    check_texts(&alone.concat(), &texts("text"));
+    assert_eq!(alone.concat(), texts("text"));
     let together: Vec<String> = plates.chunks(100).flat_map(read).collect();
-    check_texts(&together, &texts("text_in_batch"));
-    // What is told apart by so little that another JPEG decoder may change it aside, batches say what they say.
+    assert_eq!(together, texts("text_in_batch"));
+    // What a plate's text is depends on the others of its batch.
     let changed =
         |one: &[String], other: &[String]| one.iter().zip(other).filter(|(a, b)| a != b).count();
     assert!(changed(&alone.concat(), &together) >= 10);

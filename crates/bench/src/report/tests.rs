@@ -142,6 +142,16 @@ fn what_workflows_cost_is_a_section() {
             compute_ms: 9.25,
             added_ms: 0.25,
         },
+        cover: Cover {
+            served_ms: 12.5,
+            bare_ms: 10.0,
+            threads: 2,
+            ratio: Ratio {
+                median: 1.25,
+                least: 1.2,
+                most: 1.3,
+            },
+        },
         chain: Chain {
             nodes: 20,
             one_us: 40.0,
@@ -176,6 +186,8 @@ fn what_workflows_cost_is_a_section() {
         "## Workflows\n",
         "`segment_cover` | 9.50 ms | 9.25 ms | **0.250 ms** | < 1 ms: met",
         "20 nodes | 78.0 µs | 40.0 µs for one | **2.00 µs** a node | < 20 µs: met",
+        "one picture after the other: 12.5 ms.",
+        "on 2 cores: 10.0 ms. The workflow takes **1.25** (1.20 to 1.30) times as long.",
         "| together | 400 | 7.50 |",
         "| apart (`merge: false`) | 125 | 3.00 |",
         "**3.20** (3.00 to 3.30) times; the target is 2: met",

@@ -9,6 +9,7 @@ use crate::stats::Ratio;
 #[derive(Debug)]
 pub struct Workflows {
     pub demo: Demo,
+    pub cover: Cover,
     pub chain: Chain,
     pub merging: Merging,
     pub forms: Option<Forms>,
@@ -23,6 +24,19 @@ pub struct Demo {
     pub compute_ms: f64,
     /// The difference within each pair of slices, the median.
     pub added_ms: f64,
+}
+
+/// The same workflow beside libtorch alone, one picture after the other. Milliseconds of a picture.
+#[derive(Debug)]
+pub struct Cover {
+    /// Asked over HTTP, everything up to the shares.
+    pub served_ms: f64,
+    /// Decoded, brought to size and through the network, in a loop.
+    pub bare_ms: f64,
+    /// Cores of the loop.
+    pub threads: usize,
+    /// The former for the latter, within each pair of slices.
+    pub ratio: Ratio,
 }
 
 /// A chain of nodes that do nothing, asked by one connection. Microseconds.
@@ -78,6 +92,7 @@ impl Workflows {
     pub fn section(&self) -> String {
         let Workflows {
             demo,
+            cover,
             chain,
             merging,
             forms,
@@ -104,6 +119,7 @@ impl Workflows {
             figure(chain.node_us),
             met(chain.node_us < NODE_TARGET)
         );
+        text.push_str(&cover.line());
         let _ = write!(
             text,
             "\nWhat batches across requests bring. {} connections, each with requests of {} items for a network of \
@@ -137,6 +153,27 @@ impl Workflows {
             text.push_str(&forms.line());
         }
         text
+    }
+}
+
+impl Cover {
+    fn line(&self) -> String {
+        let Ratio {
+            median,
+            least,
+            most,
+        } = self.ratio;
+        format!(
+            "\n`segment_cover` of a 720 × 720 JPEG, one picture after the other: {} ms. libtorch alone in a loop that decodes, brings to \
+             size\nand runs the network, on {} core{}: {} ms. The workflow takes **{}** ({} to {}) times as long.\n",
+            figure(self.served_ms),
+            self.threads,
+            if self.threads == 1 { "" } else { "s" },
+            figure(self.bare_ms),
+            figure(median),
+            figure(least),
+            figure(most),
+        )
     }
 }
 

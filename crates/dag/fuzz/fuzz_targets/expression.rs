@@ -12,7 +12,7 @@ fuzz_target!(|text: &str| {
     let spec = format!(
         "models: {{m: {{url: m.mar}}}}\nnodes:\n  a: {{model: m, in: request}}\n  b: {{model: m, in: a, when: '{quoted}'}}\n"
     );
-    let Some(graph) = check(&spec, &Functions, Options::default()).graph else {
+    let Some(graph) = check(&spec, &Functions::default(), Options::default()).graph else {
         return;
     };
     let Some(when) = graph.nodes.iter().find_map(|node| node.when.as_ref()) else {

@@ -7,7 +7,7 @@ use functions::Functions;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    let checked = check(text, &Functions, Options::default());
+    let checked = check(text, &Functions::default(), Options::default());
     let failed = checked.problems.iter().any(Problem::is_error);
     assert_eq!(checked.graph.is_none(), failed, "a graph or an error");
     let Some(mut graph) = checked.graph else {

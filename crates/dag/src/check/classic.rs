@@ -158,7 +158,7 @@ impl<'a> Maker<'a, '_> {
         report: &mut Report,
     ) -> Node {
         let about = found.native.about();
-        let only = only_port(found.native);
+        let only = only_port(found.native.as_ref());
         let mut made = node(name, unknown());
         made.inputs = match (
             found
@@ -176,7 +176,7 @@ impl<'a> Maker<'a, '_> {
             (None, [edge]) => vec![from(edge, only.unwrap_or(&names[edge.parent].value))],
             (None, parents) => by_name(parents, names),
         };
-        to_ports(found, &mut made, name.place, report);
+        to_ports(&found, &mut made, name.place, report);
         let bound = found.bind(&name.value, name.place, None, &[], report);
         made.kind = Kind::Function {
             name: about.name.to_owned(),

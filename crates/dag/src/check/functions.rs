@@ -25,9 +25,9 @@ pub(super) struct Functions<'a> {
 }
 
 /// A native function, and the entry of `functions:` that leads to it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Found<'a> {
-    pub(super) native: &'static dyn Function,
+    pub(super) native: Arc<dyn Function>,
     pub(super) spec: Option<&'a FunctionSpec>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Functions<'a> {
         self.specs.iter().find(|spec| spec.name.value == name)
     }
 
-    pub(super) fn native(&self, name: &str) -> Option<&'static dyn Function> {
+    pub(super) fn native(&self, name: &str) -> Option<Arc<dyn Function>> {
         self.catalogue.find(name)
     }
 
@@ -132,7 +132,7 @@ impl Found<'_> {
         if let Err(errors) = &bound {
             wrong(errors, node, place, withs, later, report);
         }
-        Arc::new(Rebinding::new(self.native, arguments, later))
+        Arc::new(Rebinding::new(Arc::clone(&self.native), arguments, later))
     }
 }
 

@@ -64,7 +64,7 @@ pub(super) fn only_input(declared: &[Field]) -> &str {
 }
 
 /// Gives the inputs of a function their types and order; tells those it does not have and those it lacks.
-pub(super) fn to_ports(found: Found<'_>, node: &mut Node, place: Place, report: &mut Report) {
+pub(super) fn to_ports(found: &Found<'_>, node: &mut Node, place: Place, report: &mut Report) {
     let about = found.native.about();
     let mut rest = std::mem::take(&mut node.inputs);
     for port in about.inputs {

@@ -181,7 +181,7 @@ impl<'a> Maker<'a, '_> {
     fn call_function(&mut self, spec: &'a NodeSpec, found: Found<'a>, report: &mut Report) -> Node {
         let about = found.native.about();
         let mut made = node(&spec.name, unknown());
-        let only = only_port(found.native).or(about.open.then_some("body"));
+        let only = only_port(found.native.as_ref()).or(about.open.then_some("body"));
         made.inputs = match (only, &spec.inputs) {
             (Some(only), _) => self.inputs(spec, only, report),
             (None, None) => Vec::new(),
@@ -202,7 +202,7 @@ impl<'a> Maker<'a, '_> {
         {
             only.name = name.rsplit('.').next().unwrap_or_default().to_owned();
         }
-        to_ports(found, &mut made, in_place(spec), report);
+        to_ports(&found, &mut made, in_place(spec), report);
         let ports = |name: &str| about.inputs.iter().any(|port| port.name == name);
         let parameter = |name: &str| {
             about

@@ -1,9 +1,9 @@
 //! What is there for nothing: warnings. Beside errors they would only say what these have led to.
 
 use super::functions::Functions;
-use crate::graph::{Graph, Kind, Node, Source};
+use crate::graph::{Entry, Giver, Graph, Kind, Node, Source};
 use crate::problem::{About, Report};
-use crate::spec::Spec;
+use crate::spec::{At, Spec};
 
 pub(super) fn tell(graph: &Graph, spec: &Spec, functions: &Functions<'_>, report: &mut Report) {
     if report.failed() {
@@ -50,8 +50,17 @@ pub(super) fn tell(graph: &Graph, spec: &Spec, functions: &Functions<'_>, report
     {
         return;
     }
+    // What the server knows of a run names every input that came.
+    let of_server = |entry: &At<Entry>| entry.value.from == Giver::Server;
+    if spec.inputs.iter().any(of_server) {
+        return;
+    }
     for entry in &spec.inputs {
         let name = &entry.value.name;
+        if entry.value.given.options.len() == 1 {
+            // It is there to refuse whatever else.
+            continue;
+        }
         if !sources
             .iter()
             .any(|source| matches!(source, Source::Part(part) if part == name))

@@ -28,7 +28,8 @@ pub(crate) enum Shape {
     Inputs,
     /// An object of types by name.
     Types,
-    Texts,
+    /// Texts, numbers and truth values.
+    Options,
     Model,
     Function,
     With,
@@ -152,7 +153,12 @@ pub(crate) const INPUT: &[KeyOf] = &[
     ),
     key("min", Shape::Number, "The least number allowed"),
     key("max", Shape::Number, "The greatest number allowed"),
-    key("options", Shape::Texts, "The only texts allowed"),
+    key("options", Shape::Options, "The only values allowed"),
+    key(
+        "because",
+        Shape::Text,
+        "Why others are refused, for who asks for one",
+    ),
     key("about", Shape::Text, "What it means"),
     key(
         "from",

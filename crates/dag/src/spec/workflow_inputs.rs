@@ -3,10 +3,10 @@
 use servable::{Fit, Symbols, Type, Value};
 
 use super::At;
-use super::fields::{Object, expected, members, text};
+use super::fields::{Object, expected, members};
 use super::keys::INPUT;
 use super::models::type_of;
-use crate::graph::{Entry, Given, Giver};
+use crate::graph::{Entry, Given, Giver, word};
 use crate::problem::{About, Report};
 use crate::yaml::{Content, Key, Tree};
 
@@ -49,6 +49,9 @@ fn entry(key: &Key, tree: &Tree, report: &mut Report) -> Entry {
         options: object.get("options").map_or_else(Vec::new, |tree| {
             options(tree, object.at(tree, "options"), report)
         }),
+        because: object
+            .text("because", report)
+            .map_or_else(String::new, |because| because.value),
         about: object
             .text("about", report)
             .map_or_else(String::new, |about| about.value),
@@ -72,7 +75,7 @@ fn giver(object: Object<'_>, report: &mut Report) -> Giver {
     match from.value.as_str() {
         "request" => Giver::Request,
         "server" => {
-            for name in ["default", "min", "max", "options"] {
+            for name in ["default", "min", "max", "options", "because"] {
                 if let Some(tree) = object.get(name) {
                     let at = object.at(tree, name);
                     report.error(
@@ -93,13 +96,18 @@ fn giver(object: Object<'_>, report: &mut Report) -> Giver {
 
 fn options(tree: &Tree, at: About<'_>, report: &mut Report) -> Vec<String> {
     let Content::List(items) = &tree.content else {
-        expected("a list of texts", tree, at, report);
+        expected("a list of values", tree, at, report);
         return Vec::new();
     };
-    items
-        .iter()
-        .filter_map(|item| Some(text(item, at.place(item.place), report)?.value))
-        .collect()
+    let option = |item: &Tree| {
+        let word = word(&item.to_value());
+        if word.is_none() {
+            let what = "a text, a number, true or false";
+            expected(what, item, at.place(item.place), report);
+        }
+        word
+    };
+    items.iter().filter_map(option).collect()
 }
 
 /// Bounds that no value can meet.
@@ -125,12 +133,24 @@ fn bounds(object: Object<'_>, entry: &Entry, report: &mut Report) {
         );
     }
     if let Some(tree) = object.get("options")
-        && entry.of.fits(&Type::Text) == Fit::No
+        && [Type::Text, Type::Int, Type::Float, Type::Bool]
+            .iter()
+            .all(|of| entry.of.fits(of) == Fit::No)
     {
         let of = &entry.of;
         report.error(
             object.at(tree, "options"),
-            format!("only texts have options, and the type is {of}"),
+            format!("only texts, numbers and bools have options, and the type is {of}"),
+        );
+    }
+    if let Some(tree) = object.get("because")
+        && given.options.is_empty()
+        && given.min.is_none()
+        && given.max.is_none()
+    {
+        report.error(
+            object.at(tree, "because"),
+            "nothing is refused that it could explain: there are neither `options` nor bounds",
         );
     }
 }
@@ -164,12 +184,11 @@ fn fits(value: &Value, entry: &Entry) -> Result<(), String> {
     {
         return Err(format!("{number} is more than `max`, {max}"));
     }
-    if let Value::Text(text) = value
-        && !given.options.is_empty()
-        && !given.options.iter().any(|option| **option == **text)
+    if let Some(word) = word(value)
+        && !given.is_option(&word)
     {
-        let near = crate::problem::nearest(text, given.options.iter().map(String::as_str));
-        return Err(format!("`{text}` is none of the options{near}"));
+        let near = crate::problem::nearest(&word, given.options.iter().map(String::as_str));
+        return Err(format!("`{word}` is none of the options{near}"));
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::{ChannelOrder, Image, Kernel, Normalize, crop, resize};
 use servable::{DType, Dim, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, check_size, failed, made, wrong};
-use crate::native::{Native, needed, required, setting};
+use crate::native::{Native, Ready, needed, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -78,7 +78,7 @@ struct CropByBoxes {
     normalize: Normalize,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let kernels = Kernel::ALL.map(|kernel| (kernel.name(), kernel));
     let orders = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
     let mean = parameters.per_channel("mean").unwrap_or([127.5; 3]);
@@ -117,7 +117,7 @@ impl CropByBoxes {
     }
 }
 
-impl Bound for CropByBoxes {
+impl Ready for CropByBoxes {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let sides = [3, self.size.1 as usize, self.size.0 as usize].map(Dim::Fixed);
         Ok(Type::Tensor(TensorType {
@@ -126,8 +126,7 @@ impl Bound for CropByBoxes {
         }))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let mut inputs = Given::new(inputs);
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
         let image = inputs.picture("image")?.image.into_rgb();
         let boxes = inputs.tensor("boxes")?;
         let (count, columns) = match *boxes.shape() {

@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Field, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -50,7 +50,7 @@ const NAMES: [&str; 5] = ["xmin", "ymin", "xmax", "ymax", "confidence"];
 const CORNERS: usize = 4;
 const CLASS: usize = 5;
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let names = parameters.texts("names");
     if let Some(names) = &names {
         if !(CORNERS..=CLASS + 1).contains(&names.len()) {
@@ -103,7 +103,7 @@ fn short(number: f32) -> f64 {
     number.to_string().parse().unwrap_or(f64::from(number))
 }
 
-impl Bound for DescribeBoxes {
+impl Ready for DescribeBoxes {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let field = |(place, name): (usize, &String)| Field {
             name: name.clone(),
@@ -113,8 +113,8 @@ impl Bound for DescribeBoxes {
         Ok(Type::list(Type::Record(fields.collect())))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let boxes = Given::new(inputs).tensor("boxes")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let boxes = inputs.tensor("boxes")?;
         let columns = match *boxes.shape() {
             [0] => return Ok(Value::list([])),
             [_, columns] if columns >= self.names.len() => columns,

@@ -1,10 +1,10 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::detection::{Detection, FIXED_COLUMNS, Sizes, Suppression, suppress};
 use servable::{Dim, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, given, made, wrong};
-use crate::native::{Native, optional, required, setting};
+use crate::native::{Native, Ready, optional, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -71,7 +71,7 @@ The answer is `float32 [n, 6]`: left, top, right, bottom, score, class, the best
 
 struct Nms(Suppression);
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Nms(Suppression {
         confidence: parameters.number("confidence", 0.0, 1.0).unwrap_or(0.25) as f32,
         iou: parameters.number("iou", 0.0, 1.0).unwrap_or(0.45) as f32,
@@ -81,7 +81,7 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
     }))
 }
 
-impl Bound for Nms {
+impl Ready for Nms {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         match given(inputs, "rows") {
             Type::Tensor(TensorType {
@@ -100,8 +100,7 @@ impl Bound for Nms {
         }
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let mut inputs = Given::new(inputs);
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
         let rows = inputs.first_tensor("rows")?;
         let columns = match *rows.shape() {
             // Nothing was found: an empty list says no more than that.

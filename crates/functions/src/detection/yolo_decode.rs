@@ -1,11 +1,11 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::detection::{FIXED_COLUMNS, Level, LevelLayout};
 use serde_json::Value as Json;
 use servable::{Tensor, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, check_size, made, tensor, wrong};
-use crate::native::{Native, needed, required};
+use crate::native::{Native, Ready, needed, required};
 use crate::parameters::{Parameters, single};
 
 pub(crate) static FUNCTION: Native = Native {
@@ -50,7 +50,7 @@ struct YoloDecode {
     levels: Vec<(f32, Anchors)>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let strides = parameters.typed("strides", "a list of numbers above 0", |value| {
         value
             .as_array()?
@@ -132,17 +132,18 @@ impl Known<'_> {
     }
 }
 
-impl Bound for YoloDecode {
+impl Ready for YoloDecode {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         "tensor<float32>[?, ?, ?]"
             .parse()
             .map_err(|error: servable::TypeError| error.to_string())
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let tensors: Vec<Tensor> = match Given::new(inputs).value("levels")? {
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let limits = inputs.limits();
+        let tensors: Vec<Tensor> = match inputs.value("levels")? {
             Value::List(items) => {
-                let items = items.iter().cloned().map(tensor);
+                let items = items.iter().cloned().map(|level| tensor(level, &limits));
                 items
                     .collect::<Result<_, _>>()
                     .map_err(|reason| wrong("levels", reason))?

@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{DType, Dim, Tensor, TensorType, Type, Value};
 use tensor_ops::Mask;
 
 use crate::given::{Given, failed, given, wrong};
-use crate::native::{Native, optional, required, setting};
+use crate::native::{Native, Ready, optional, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -44,13 +44,13 @@ struct ArgmaxMap {
     cut: Option<(u32, u32)>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(ArgmaxMap {
         cut: parameters.size("cut"),
     })
 }
 
-impl Bound for ArgmaxMap {
+impl Ready for ArgmaxMap {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let Type::Tensor(TensorType {
             shape: Some(shape), ..
@@ -84,13 +84,11 @@ impl Bound for ArgmaxMap {
         }))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let mut inputs = Given::new(inputs);
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
         let scores = inputs.tensor("scores")?;
         let like = match inputs.optional("like") {
             Some(like) => {
-                let picture =
-                    crate::given::Picture::of(&like).map_err(|error| wrong("like", error))?;
+                let picture = inputs.decode(&like).map_err(|error| wrong("like", error))?;
                 Some((picture.image.width(), picture.image.height()))
             }
             None => None,

@@ -1,9 +1,10 @@
-use dag::{About, Arguments, Bound, Function, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
+use image_ops::DecodeLimits;
 use servable::{DType, Tensor, TensorType, Type, Value};
 
 use super::argmax_map;
 use crate::given::{Given, failed, given, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -33,13 +34,13 @@ taken as `argmax_map` does. `argmax` says which of the two the network is to giv
 
 struct ClassMap {
     argmax: Option<bool>,
-    best: Option<Box<dyn Bound>>,
+    best: Option<Box<dyn Ready>>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(ClassMap {
         argmax: parameters.flag("argmax"),
-        best: (&argmax_map::FUNCTION).bind(&Arguments::new()).ok(),
+        best: argmax_map::FUNCTION.plain(),
     })
 }
 
@@ -49,10 +50,11 @@ fn are_scores(dtype: DType) -> bool {
 }
 
 impl ClassMap {
-    fn best_of(&self, scores: Tensor) -> Result<Tensor, FunctionError> {
+    fn best_of(&self, scores: Tensor, limits: DecodeLimits) -> Result<Tensor, FunctionError> {
         let best = self.best.as_ref();
         let best = best.ok_or_else(|| failed("`argmax_map` is not there"))?;
-        let mask = best.call(vec![("scores".into(), Value::Tensor(scores))]);
+        let scores = vec![("scores".into(), Value::Tensor(scores))];
+        let mask = best.call(Given::new(scores, limits));
         match mask {
             Ok(Value::Tensor(mask)) => Ok(mask),
             Ok(other) => Err(failed(format!(
@@ -67,7 +69,7 @@ impl ClassMap {
     }
 }
 
-impl Bound for ClassMap {
+impl Ready for ClassMap {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         if let Type::Tensor(TensorType {
             dtype: Some(dtype), ..
@@ -84,15 +86,25 @@ impl Bound for ClassMap {
             .map_err(|error: servable::TypeError| error.to_string())
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let given = Given::new(inputs).first_tensor("given")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let limits = inputs.limits();
+        let given = inputs.first_tensor("given")?;
         let scores = are_scores(given.dtype());
         if self.argmax.is_some_and(|argmax| argmax != scores) {
             let what = if scores { "scores" } else { "class numbers" };
-            let reason = format!("is {what}, {given:?}, and `argmax` is {}", !scores);
-            return Err(wrong("given", reason));
+            return Err(FunctionError::Parameter {
+                parameter: "argmax".into(),
+                message: format!(
+                    "expected {scores}, as `given` is {what}, {given:?}, found {}",
+                    !scores
+                ),
+            });
         }
-        let mask = if scores { self.best_of(given)? } else { given };
+        let mask = if scores {
+            self.best_of(given, limits)?
+        } else {
+            given
+        };
         match *mask.shape() {
             [1, height, width] => mask
                 .reshape(vec![height, width])
@@ -138,12 +150,12 @@ mod tests {
         check(
             "{argmax: true}",
             tensor(&[1, 1, 2], &[3i64, 1]),
-            "input `given` is class numbers, int64[1, 1, 2], and `argmax` is true",
+            "parameter `argmax`: expected false, as `given` is class numbers, int64[1, 1, 2], found true",
         );
         check(
             "{argmax: false}",
             scores(),
-            "input `given` is scores, float32[1, 2, 1, 2], and `argmax` is false",
+            "parameter `argmax`: expected true, as `given` is scores, float32[1, 2, 1, 2], found false",
         );
         check(
             "{}",

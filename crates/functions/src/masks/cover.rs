@@ -1,11 +1,11 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use serde_json::Value as Json;
 use servable::{Type, Value};
 
 use super::mask_of;
 use crate::given::{Given, wrong};
 use crate::json;
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -65,7 +65,7 @@ impl Labels {
     }
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let classes = parameters.count("classes", MAX_CLASSES);
     let labels = labels(parameters);
     if let (Some(classes), Some(labels)) = (classes, &labels)
@@ -103,7 +103,7 @@ fn labels(parameters: &mut Parameters<'_>) -> Option<Labels> {
     objects.map(Labels::Objects)
 }
 
-impl Bound for Cover {
+impl Ready for Cover {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let of = match self.labels {
             None => "list<float>",
@@ -114,8 +114,8 @@ impl Bound for Cover {
             .map_err(|error: servable::TypeError| error.to_string())
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let tensor = Given::new(inputs).tensor("mask")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let tensor = inputs.tensor("mask")?;
         let mask = mask_of("mask", &tensor)?;
         let limit = self.labels.as_ref().map(Labels::len).or(self.classes);
         let shares = mask.cover(limit.unwrap_or(0));

@@ -1,11 +1,11 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::{encode_palette_png, palette};
 use serde_json::Value as Json;
 use servable::{Type, Value};
 
 use super::mask_of;
 use crate::given::{Given, failed, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -39,7 +39,7 @@ struct PseudoColorPng {
     palette: Vec<u8>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let expected = "voc_classic, paddleseg_default or a list of 1 to 256 times [red, green, blue]";
     let palette = parameters.typed("palette", expected, |value| match value.as_str() {
         Some("voc_classic") => Some(palette::voc_classic().to_vec()),
@@ -68,13 +68,13 @@ fn colours(value: &Json) -> Option<Vec<u8>> {
     (1..=256).contains(&colours.len()).then(|| colours.concat())
 }
 
-impl Bound for PseudoColorPng {
+impl Ready for PseudoColorPng {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         Ok(Type::Bytes)
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let tensor = Given::new(inputs).tensor("mask")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let tensor = inputs.tensor("mask")?;
         let mask = mask_of("mask", &tensor)?;
         let (width, height) = mask.size();
         let classes = mask.tensor().map_err(failed)?;

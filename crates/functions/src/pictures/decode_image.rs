@@ -1,10 +1,10 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::{DecodeLimits, DecodeOptions, Image, decode_with};
 use servable::{Type, Value};
 use tensor_ops::decoded;
 
 use crate::given::{Given, failed, picture_value, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -13,7 +13,7 @@ pub(crate) static FUNCTION: Native = Native {
         summary: "Reads a picture's file",
         details: "JPEG, PNG, BMP, WebP and the first frame of a GIF become 8-bit samples `[height, width, 3]`: grey, palettes, \
 CMYK and 16 bits are converted, alpha is dropped, not blended. A file that is cut short is refused, and so is one of more \
-than 178,956,970 pixels.\n\n\
+than 178,956,970 pixels, unless the server takes any (`limit_max_image_pixels`).\n\n\
 A picture is decoded once, however many nodes use it; functions and models that take pictures also take the file and decode \
 it themselves. This one is there to choose the order of channels and the rotation, and to refuse early what is no picture.",
         inputs: &[required("image", "image", "the file")],
@@ -43,7 +43,7 @@ struct DecodeImage {
     exif: bool,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let orders = [("rgb", false), ("bgr", true)];
     Box::new(DecodeImage {
         bgr: parameters.choice("order", &orders).unwrap_or(false),
@@ -51,13 +51,13 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
     })
 }
 
-impl Bound for DecodeImage {
+impl Ready for DecodeImage {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         Ok(Type::Image)
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let mut inputs = Given::new(inputs);
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let limits = inputs.limits();
         let image = match inputs.value("image")? {
             Value::Image(image) => image,
             Value::Bytes(bytes) => servable::Image::from_file(bytes),
@@ -75,17 +75,18 @@ impl Bound for DecodeImage {
             }
         };
         let turned = match image.file() {
-            Some(file) if self.exif => Some(turned(&file)?),
+            Some(file) if self.exif => Some(turned(&file, limits)?),
             Some(_) | None => None,
         };
         if turned.is_none() && !self.bgr {
-            decoded(&image, &DecodeLimits::default()).map_err(|error| wrong("image", error))?;
+            decoded(&image, &limits).map_err(|error| wrong("image", error))?;
             return Ok(Value::Image(image));
         }
         let mut picture = match turned {
             Some(picture) => picture,
-            None => tensor_ops::pixels_of(&image, &DecodeLimits::default())
-                .map_err(|error| wrong("image", error))?,
+            None => {
+                tensor_ops::pixels_of(&image, &limits).map_err(|error| wrong("image", error))?
+            }
         };
         if self.bgr {
             picture.swap_red_blue();
@@ -97,10 +98,10 @@ impl Bound for DecodeImage {
     }
 }
 
-fn turned(file: &[u8]) -> Result<Image, FunctionError> {
+fn turned(file: &[u8], limits: DecodeLimits) -> Result<Image, FunctionError> {
     let options = DecodeOptions {
+        limits,
         apply_orientation: true,
-        ..DecodeOptions::default()
     };
     decode_with(file, &options).map_err(|error| wrong("image", format!("cannot be used: {error}")))
 }

@@ -1,8 +1,8 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Type, Value};
 
 use crate::given::{Given, failed, picture_type};
-use crate::native::{Native, required};
+use crate::native::{Native, Ready, required};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -26,17 +26,17 @@ pub(crate) static FUNCTION: Native = Native {
 
 struct EncodePng;
 
-fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(EncodePng)
 }
 
-impl Bound for EncodePng {
+impl Ready for EncodePng {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         picture_type(inputs, "image").map(|_| Type::Bytes)
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let picture = Given::new(inputs).picture("image")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let picture = inputs.picture("image")?;
         let file = image_ops::encode_png(&picture.image).map_err(failed)?;
         Ok(Value::Bytes(file.into()))
     }

@@ -1,11 +1,11 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::letterbox::{FILL, letterbox_with};
 use image_ops::{ChannelOrder, Normalize, size};
 use servable::{Dim, Field, TensorType, Type, Value};
 
 use super::planes;
 use crate::given::{Given, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::{MAX_SIDE, Parameters};
 
 pub(crate) static FUNCTION: Native = Native {
@@ -66,7 +66,7 @@ struct Letterbox {
     batch: bool,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let scale = parameters.number("scale", -1e6, 1e6).unwrap_or(1.0 / 255.0);
     let stride = parameters.whole("stride", 1, 1024).unwrap_or(32);
     let fill = parameters.whole("fill", 0, 255).unwrap_or(FILL.into());
@@ -90,7 +90,7 @@ const GEOMETRY: [&str; 7] = [
     "ratio",
 ];
 
-impl Bound for Letterbox {
+impl Ready for Letterbox {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let mut shape = vec![Dim::Fixed(3), Dim::Any, Dim::Any];
         if self.batch {
@@ -122,8 +122,8 @@ impl Bound for Letterbox {
         ]))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let image = Given::new(inputs).picture("image")?.image.into_rgb();
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let image = inputs.picture("image")?.image.into_rgb();
         let geometry = size::letterbox(image.width(), image.height(), self.size, self.stride);
         if geometry.width.max(geometry.height) > MAX_SIDE + self.stride {
             let reason = format!(

@@ -1,11 +1,11 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::{ChannelOrder, Normalize as Table};
 use servable::{DType, Dim, Tensor, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use super::planes;
-use crate::given::{Given, Picture, check_size, given, made, wrong};
-use crate::native::{Native, required, setting};
+use crate::given::{Given, check_size, given, made, wrong};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -66,7 +66,7 @@ struct Normalize {
     batch: bool,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let orders = [("rgb", ChannelOrder::Rgb), ("bgr", ChannelOrder::Bgr)];
     let mean = parameters.per_channel("mean").unwrap_or([0.0; 3]);
     let std = parameters.per_channel("std").unwrap_or([1.0; 3]);
@@ -118,7 +118,7 @@ impl Normalize {
     }
 }
 
-impl Bound for Normalize {
+impl Ready for Normalize {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let shape = match given(inputs, "image") {
             Type::Image => {
@@ -142,11 +142,13 @@ impl Bound for Normalize {
         }))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        match Given::new(inputs).value("image")? {
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        match inputs.value("image")? {
             Value::Tensor(tensor) if tensor.dtype() != DType::U8 => self.of_numbers(&tensor),
             other => {
-                let picture = Picture::of(&other).map_err(|error| wrong("image", error))?;
+                let picture = inputs
+                    .decode(&other)
+                    .map_err(|error| wrong("image", error))?;
                 planes(&picture.image, &self.table, self.batch)
             }
         }

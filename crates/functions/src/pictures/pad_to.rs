@@ -1,10 +1,10 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::{Corner, pad};
 use servable::{Dim, Tensor, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, Picture, check_size, given, made, wrong};
-use crate::native::{Native, needed, required, setting};
+use crate::native::{Native, Ready, needed, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -53,7 +53,7 @@ struct PadTo {
     keep: bool,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let corners = [
         ("top_left", Corner::TopLeft),
         ("top_right", Corner::TopRight),
@@ -145,7 +145,7 @@ impl PadTo {
     }
 }
 
-impl Bound for PadTo {
+impl Ready for PadTo {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let canvas = [self.size.1, self.size.0].map(|side| match self.keep {
             true => Dim::Any,
@@ -167,11 +167,13 @@ impl Bound for PadTo {
         })
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        match Given::new(inputs).value("image")? {
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        match inputs.value("image")? {
             Value::Tensor(tensor) if tensor.dtype() != servable::DType::U8 => self.planes(&tensor),
             other => {
-                let picture = Picture::of(&other).map_err(|error| wrong("image", error))?;
+                let picture = inputs
+                    .decode(&other)
+                    .map_err(|error| wrong("image", error))?;
                 self.picture(&picture)
             }
         }

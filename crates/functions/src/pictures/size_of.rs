@@ -1,8 +1,8 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Type, Value};
 
-use crate::given::{Given, Picture, wrong};
-use crate::native::{Native, required};
+use crate::given::{Given, wrong};
+use crate::native::{Native, Ready, required};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -26,19 +26,19 @@ whatever its EXIF data say of rotation.",
 
 struct SizeOf;
 
-fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(SizeOf)
 }
 
-impl Bound for SizeOf {
+impl Ready for SizeOf {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let of = FUNCTION.about.output;
         of.parse()
             .map_err(|error: servable::TypeError| error.to_string())
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let value = Given::new(inputs).value("image")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let value = inputs.value("image")?;
         let (width, height) = match &value {
             Value::Tensor(tensor) => match *tensor.shape() {
                 [height, width, 3] | [1, height, width] | [height, width] => (width, height),
@@ -56,7 +56,9 @@ impl Bound for SizeOf {
             | Value::Image(_)
             | Value::List(_)
             | Value::Map(_) => {
-                let picture = Picture::of(&value).map_err(|reason| wrong("image", reason))?;
+                let picture = inputs
+                    .decode(&value)
+                    .map_err(|reason| wrong("image", reason))?;
                 (
                     picture.image.width() as usize,
                     picture.image.height() as usize,

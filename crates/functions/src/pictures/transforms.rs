@@ -1,11 +1,11 @@
 mod steps;
 
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use image_ops::FloatImage;
 use servable::{DType, Dim, TensorType, Type, Value};
 
 use crate::given::{Given, made, wrong};
-use crate::native::{Native, needed, required, setting};
+use crate::native::{Native, Ready, needed, required, setting};
 use crate::parameters::Parameters;
 use steps::Step;
 
@@ -51,7 +51,7 @@ struct Transforms {
     batch: bool,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let listed = parameters.typed("steps", "a list of steps", |value| value.as_array());
     let mut steps = Vec::new();
     for (place, written) in listed.into_iter().flatten().enumerate() {
@@ -66,7 +66,7 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
     })
 }
 
-impl Bound for Transforms {
+impl Ready for Transforms {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         let batch = self.batch.then_some(Dim::Fixed(1));
         let sides = [Dim::Fixed(3), Dim::Any, Dim::Any];
@@ -76,8 +76,8 @@ impl Bound for Transforms {
         }))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let picture = Given::new(inputs).picture("image")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let picture = inputs.picture("image")?;
         steps::check(picture.image.width(), picture.image.height())?;
         let mut image = FloatImage::of(&picture.image);
         for step in &self.steps {
@@ -87,7 +87,7 @@ impl Bound for Transforms {
                     "image",
                     format!("of {width}x{height} at `{}`: {reason}", step.name()),
                 ),
-                failed @ FunctionError::Failed(_) => failed,
+                other @ (FunctionError::Parameter { .. } | FunctionError::Failed(_)) => other,
             })?;
         }
         let mut shape = vec![3, image.height() as usize, image.width() as usize];

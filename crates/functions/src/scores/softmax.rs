@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{DType, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, check_size, given, made, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -34,13 +34,13 @@ struct Softmax {
     axis: i64,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Softmax {
         axis: parameters.whole("axis", -16, 15).unwrap_or(-1),
     })
 }
 
-impl Bound for Softmax {
+impl Ready for Softmax {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let shape = match given(inputs, "scores") {
             Type::Tensor(tensor) => tensor.shape,
@@ -55,8 +55,8 @@ impl Bound for Softmax {
         }))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let scores = Given::new(inputs).first_tensor("scores")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let scores = inputs.first_tensor("scores")?;
         let shape = scores.shape().to_vec();
         let axis = axis_of(self.axis, shape.len()).map_err(|reason| wrong("scores", reason))?;
         let mut out = vec![0f32; check_size(&shape, size_of::<f32>())?];

@@ -1,11 +1,11 @@
 use std::collections::HashSet;
 
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{TensorType, Type, Value};
 use tensor_ops::{best, numbers, softmax};
 
 use crate::given::{Given, given, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -48,7 +48,7 @@ struct TopK {
     softmax: bool,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let labels = parameters.texts("labels").unwrap_or_default();
     let mut seen = HashSet::new();
     if let Some(twice) = labels.iter().find(|label| !seen.insert(label.as_str())) {
@@ -81,7 +81,7 @@ impl TopK {
     }
 }
 
-impl Bound for TopK {
+impl Ready for TopK {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         match given(inputs, "scores") {
             Type::Tensor(TensorType {
@@ -94,8 +94,8 @@ impl Bound for TopK {
         }
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let scores = Given::new(inputs).first_tensor("scores")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let scores = inputs.first_tensor("scores")?;
         let numbers = numbers(&scores);
         // Sides of 1 behind the classes say nothing.
         match *scores.shape() {

@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Tensor, Type, Value};
 
 use super::of_bytes;
-use crate::given::{check_size, tensor, wrong};
-use crate::native::{Native, setting};
+use crate::given::{Given, check_size, tensor, wrong};
+use crate::native::{Native, Ready, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -31,13 +31,13 @@ struct Concat {
     axis: usize,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Concat {
         axis: parameters.whole("axis", 0, 15).unwrap_or(0) as usize,
     })
 }
 
-impl Bound for Concat {
+impl Ready for Concat {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let Some((_, first)) = inputs.first() else {
             return Err("there is nothing to join: give it inputs".into());
@@ -56,7 +56,9 @@ impl Bound for Concat {
         })
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
+    fn call(&self, inputs: Given) -> Result<Value, FunctionError> {
+        let limits = inputs.limits();
+        let inputs = inputs.all();
         if inputs.is_empty() {
             return Err(FunctionError::BadInput("there is nothing to join".into()));
         }
@@ -72,7 +74,10 @@ impl Bound for Concat {
         }
         let tensors = inputs
             .into_iter()
-            .map(|(name, value)| Ok((tensor(value).map_err(|reason| wrong(&name, reason))?, name)))
+            .map(|(name, value)| {
+                let tensor = tensor(value, &limits).map_err(|reason| wrong(&name, reason))?;
+                Ok((tensor, name))
+            })
             .collect::<Result<Vec<_>, FunctionError>>()?;
         self.joined(&tensors)
     }

@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Dim, TensorType, Type, Value};
 
 use super::of_bytes;
 use crate::given::{Given, MAX_ITEMS, given, wrong};
-use crate::native::{Native, required, setting};
+use crate::native::{Native, Ready, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -30,13 +30,13 @@ struct Split {
     rows: usize,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Split {
         rows: parameters.count("rows", usize::MAX).unwrap_or(1),
     })
 }
 
-impl Bound for Split {
+impl Ready for Split {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let Type::Tensor(whole) = given(inputs, "tensor") else {
             return Ok(Type::list(Type::Tensor(TensorType::default())));
@@ -52,8 +52,8 @@ impl Bound for Split {
         })))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let tensor = Given::new(inputs).tensor("tensor")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let tensor = inputs.tensor("tensor")?;
         let Some((&rows, inner)) = tensor.shape().split_first() else {
             return Err(wrong("tensor", "is a single number, which has no rows"));
         };

@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Dim, Tensor, TensorType, Type, Value};
 
 use super::of_bytes;
 use crate::given::{Given, check_size, given, tensor, wrong};
-use crate::native::{Native, required};
+use crate::native::{Native, Ready, required};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -27,11 +27,11 @@ pub(crate) static FUNCTION: Native = Native {
 
 struct Stack;
 
-fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Stack)
 }
 
-impl Bound for Stack {
+impl Ready for Stack {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let item = match given(inputs, "items") {
             Type::List(of) => *of,
@@ -47,8 +47,9 @@ impl Bound for Stack {
         }))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let items = match Given::new(inputs).value("items")? {
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let limits = inputs.limits();
+        let items = match inputs.value("items")? {
             Value::List(items) => items,
             Value::Tensor(tensor) if !tensor.shape().is_empty() => {
                 return Ok(Value::Tensor(tensor));
@@ -61,7 +62,7 @@ impl Bound for Stack {
         let tensors = items
             .iter()
             .cloned()
-            .map(tensor)
+            .map(|item| tensor(item, &limits))
             .collect::<Result<Vec<Tensor>, _>>();
         let tensors = tensors.map_err(|reason| wrong("items", format!("holds what {reason}")))?;
         let Some(first) = tensors.first() else {

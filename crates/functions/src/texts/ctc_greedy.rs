@@ -1,10 +1,10 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use serde_json::Value as Json;
 use servable::{Dim, Tensor, TensorType, Type, Value};
 use tensor_ops::numbers;
 
 use crate::given::{Given, MAX_ITEMS, given, wrong};
-use crate::native::{Native, needed, optional, required, setting};
+use crate::native::{Native, Ready, needed, optional, required, setting};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -70,7 +70,7 @@ struct CtcGreedy {
     lengths: (usize, usize),
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let alphabet = parameters.typed("alphabet", "text or a list of texts", |value| match value {
         Json::String(text) => Some(text.chars().map(String::from).collect()),
         Json::Array(items) => items
@@ -136,7 +136,7 @@ impl CtcGreedy {
     }
 }
 
-impl Bound for CtcGreedy {
+impl Ready for CtcGreedy {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let Type::Tensor(TensorType {
             shape: Some(shape), ..
@@ -159,8 +159,7 @@ impl Bound for CtcGreedy {
             .map_err(|error: servable::TypeError| error.to_string())
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let mut inputs = Given::new(inputs);
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
         let scores = inputs.first_tensor("scores")?;
         let (items, classes, steps) = match *scores.shape() {
             // No items, as a model answers an empty list.
@@ -186,7 +185,8 @@ impl Bound for CtcGreedy {
         }
         let crops = match inputs.optional("crops") {
             Some(crops) => Some(seen(
-                &crate::given::tensor(crops).map_err(|reason| wrong("crops", reason))?,
+                &crate::given::tensor(crops, &inputs.limits())
+                    .map_err(|reason| wrong("crops", reason))?,
                 items,
             )?),
             None => None,

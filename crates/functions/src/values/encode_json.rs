@@ -1,8 +1,8 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Type, Value};
 
 use crate::given::{Given, MAX_ITEMS, wrong};
-use crate::native::{Native, required};
+use crate::native::{Native, Ready, required};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -22,17 +22,17 @@ Objects and lists are indented by two spaces, the numbers of a tensor stand on o
 
 struct EncodeJson;
 
-fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(EncodeJson)
 }
 
-impl Bound for EncodeJson {
+impl Ready for EncodeJson {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         Ok(Type::Text)
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let value = Given::new(inputs).value("value")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let value = inputs.value("value")?;
         if !is_bounded(&value) {
             let reason = format!("holds a tensor of more than {MAX_ITEMS} rows without elements");
             return Err(wrong("value", reason));

@@ -1,9 +1,10 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
+use image_ops::DecodeLimits;
 use servable::{Dim, Field, Tensor, TensorType, Type, Value};
 use std::sync::Arc;
 
-use crate::given::{MAX_ITEMS, failed, tensor, wrong};
-use crate::native::{Native, optional, setting};
+use crate::given::{Given, MAX_ITEMS, failed, tensor, wrong};
+use crate::native::{Native, Ready, optional, setting};
 use crate::parameters::Parameters;
 use crate::path::whole;
 
@@ -37,7 +38,7 @@ struct Filter {
     by: Option<String>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Filter {
         by: parameters.text("by").map(str::to_owned),
     })
@@ -45,7 +46,7 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
 
 const MASK: &str = "mask";
 
-impl Bound for Filter {
+impl Ready for Filter {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         if let Some(by) = &self.by
             && !inputs.iter().any(|(name, _)| name == by)
@@ -70,9 +71,10 @@ impl Bound for Filter {
         Ok(Type::Record(fields.collect()))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
+    fn call(&self, inputs: Given) -> Result<Value, FunctionError> {
+        let limits = inputs.limits();
         let (mask, lists): (Vec<_>, Vec<_>) =
-            inputs.into_iter().partition(|(name, _)| name == MASK);
+            inputs.all().into_iter().partition(|(name, _)| name == MASK);
         let mut lists = lists
             .into_iter()
             .map(|(name, value)| Ok((rows(&name, value)?, name)))
@@ -93,7 +95,7 @@ impl Bound for Filter {
             }
         }
         let keep = match mask.into_iter().next() {
-            Some((_, mask)) => truths(mask, length)?,
+            Some((_, mask)) => truths(mask, length, &limits)?,
             None => self.not_empty(&lists, length)?,
         };
         let kept = lists
@@ -185,8 +187,8 @@ impl Rows {
 }
 
 /// The mask as truth values, one for each place.
-fn truths(mask: Value, length: usize) -> Result<Vec<bool>, FunctionError> {
-    let mask = tensor(mask).map_err(|reason| wrong(MASK, reason))?;
+fn truths(mask: Value, length: usize, limits: &DecodeLimits) -> Result<Vec<bool>, FunctionError> {
+    let mask = tensor(mask, limits).map_err(|reason| wrong(MASK, reason))?;
     let found = mask.shape();
     if found != [length] {
         return Err(wrong(

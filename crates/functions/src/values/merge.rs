@@ -1,9 +1,9 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use serde_json::Value as Json;
 use servable::{Field, Type, Value};
 
-use crate::given::wrong;
-use crate::native::{Native, setting};
+use crate::given::{Given, wrong};
+use crate::native::{Native, Ready, setting};
 use crate::parameters::Parameters;
 use crate::path::Path;
 
@@ -44,7 +44,7 @@ struct Merge {
     fields: Option<Vec<(String, String, Path)>>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let written = parameters.typed(
         "fields",
         "an object of names and references",
@@ -74,7 +74,7 @@ fn read(reference: &Json) -> Result<(String, Path), String> {
     Ok((input.to_owned(), inside))
 }
 
-impl Bound for Merge {
+impl Ready for Merge {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         let Some(fields) = &self.fields else {
             let fields = inputs.iter().map(|(name, of)| Field {
@@ -104,10 +104,11 @@ impl Bound for Merge {
         Ok(Type::Record(fields.collect::<Result<_, String>>()?))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
+    fn call(&self, inputs: Given) -> Result<Value, FunctionError> {
         let Some(fields) = &self.fields else {
-            return Ok(Value::map(inputs));
+            return Ok(Value::map(inputs.all()));
         };
+        let inputs = inputs.all();
         let mut members = Vec::with_capacity(fields.len());
         for (name, input, path) in fields {
             let Some((_, value)) = inputs.iter().find(|(known, _)| known == input) else {

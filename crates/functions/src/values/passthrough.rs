@@ -1,8 +1,8 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Type, Value};
 
 use crate::given::{Given, given};
-use crate::native::{Native, required};
+use crate::native::{Native, Ready, required};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -21,17 +21,17 @@ pub(crate) static FUNCTION: Native = Native {
 
 struct Passthrough;
 
-fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Passthrough)
 }
 
-impl Bound for Passthrough {
+impl Ready for Passthrough {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         Ok(given(inputs, "value"))
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        Given::new(inputs).value("value")
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        inputs.value("value")
     }
 
     fn is_light(&self) -> bool {

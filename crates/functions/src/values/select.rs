@@ -1,8 +1,8 @@
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Type, Value};
 
 use crate::given::{Given, given, wrong};
-use crate::native::{Native, needed, required, setting};
+use crate::native::{Native, Ready, needed, required, setting};
 use crate::parameters::Parameters;
 use crate::path::Path;
 
@@ -39,7 +39,7 @@ struct Select {
     default: Option<Value>,
 }
 
-fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Ready> {
     let path = parameters.text("path").map(Path::parse);
     let path = path.and_then(|path| {
         path.map_err(|reason| parameters.refuse("path", reason))
@@ -52,7 +52,7 @@ fn bind(parameters: &mut Parameters<'_>) -> Box<dyn Bound> {
     })
 }
 
-impl Bound for Select {
+impl Ready for Select {
     fn output(&self, inputs: &Inputs<Type>) -> Result<Type, String> {
         match &self.path {
             Some(path) if self.default.is_none() => path.type_in(&given(inputs, "value")),
@@ -60,8 +60,8 @@ impl Bound for Select {
         }
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let value = Given::new(inputs).value("value")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let value = inputs.value("value")?;
         let Some(path) = &self.path else {
             return Ok(value);
         };

@@ -1,10 +1,10 @@
 use bytes::Bytes;
-use dag::{About, Bound, FunctionError, Inputs};
+use dag::{About, FunctionError, Inputs};
 use servable::{Type, Value};
 use sha2::{Digest, Sha256};
 
 use crate::given::{Given, wrong};
-use crate::native::{Native, required};
+use crate::native::{Native, Ready, required};
 use crate::parameters::Parameters;
 
 pub(crate) static FUNCTION: Native = Native {
@@ -24,17 +24,17 @@ about. A picture that was computed is no file; encode it first.",
 
 struct Sha256Of;
 
-fn bind(_: &mut Parameters<'_>) -> Box<dyn Bound> {
+fn bind(_: &mut Parameters<'_>) -> Box<dyn Ready> {
     Box::new(Sha256Of)
 }
 
-impl Bound for Sha256Of {
+impl Ready for Sha256Of {
     fn output(&self, _: &Inputs<Type>) -> Result<Type, String> {
         Ok(Type::Text)
     }
 
-    fn call(&self, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
-        let value = Given::new(inputs).value("file")?;
+    fn call(&self, mut inputs: Given) -> Result<Value, FunctionError> {
+        let value = inputs.value("file")?;
         let file = match value {
             Value::Bytes(bytes) => Some(bytes),
             Value::Text(text) => Some(Bytes::copy_from_slice(text.as_bytes())),

@@ -1,5 +1,6 @@
 //! What a model's settings say about the tensors it takes.
 
+use image_ops::DecodeLimits;
 use servable::{DType, Dim, JobError, Tensor, TensorType};
 
 use super::numbers::Numbers;
@@ -11,6 +12,8 @@ pub(crate) struct Expected {
     pub(crate) dtype: Option<DType>,
     /// The shape of one request's tensor; `None` stands for a side of any length.
     pub(crate) shape: Option<Vec<Option<usize>>>,
+    /// How large a picture may be whose samples are taken as the tensor.
+    pub(crate) limits: DecodeLimits,
 }
 
 impl Expected {

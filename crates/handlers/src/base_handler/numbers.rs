@@ -1,6 +1,7 @@
 //! Nested lists of numbers to a flat tensor, without building the lists: what JSON and workflow values have in common.
 
 use half::{bf16, f16};
+use image_ops::DecodeLimits;
 use servable::{DType, Tensor, TensorError, Value};
 
 /// Deeper nesting than any model takes; a bound on what hostile JSON can make us remember.
@@ -291,12 +292,13 @@ pub(crate) fn from_value(
     root: &str,
     value: &Value,
     dtype: Option<DType>,
+    limits: &DecodeLimits,
 ) -> Result<Tensor, String> {
     if let Value::Tensor(tensor) = value {
         return Ok(tensor.clone());
     }
     if let Value::Image(image) = value {
-        let samples = tensor_ops::decoded(image, &image_ops::DecodeLimits::default());
+        let samples = tensor_ops::decoded(image, limits);
         return samples.map_err(|error| format!("{root}: the picture {error}"));
     }
     if let Value::List(items) = value

@@ -82,7 +82,7 @@ fn decode(input: &Input, part: &Part, expected: &Expected) -> Result<Tensor, Str
                 .iter()
                 .find_map(|key| Some((*key, value.get(key)?)))
                 .ok_or_else(|| format!("{name}: {NO_KEY}"))?;
-            from_value(key, inner, expected.dtype)
+            from_value(key, inner, expected.dtype, &expected.limits)
         }
         value @ (Value::Null
         | Value::Bool(_)
@@ -90,7 +90,7 @@ fn decode(input: &Input, part: &Part, expected: &Expected) -> Result<Tensor, Str
         | Value::Float(_)
         | Value::Image(_)
         | Value::Tensor(_)
-        | Value::List(_)) => from_value(name, value, expected.dtype),
+        | Value::List(_)) => from_value(name, value, expected.dtype, &expected.limits),
     }
 }
 

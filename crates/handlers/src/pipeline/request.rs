@@ -3,6 +3,7 @@
 //! Pictures and tensors come in all the forms in which the other handlers take them.
 
 use dag::{Entry, Graph, Request};
+use image_ops::DecodeLimits;
 use servable::{
     DType, Dim, Field, Input, JobError, Part, Symbols, Tensor, TensorType, Type, Value,
 };
@@ -15,7 +16,11 @@ use crate::picture;
 /// # Errors
 ///
 /// Names the input, what was expected and what was found.
-pub(super) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError> {
+pub(super) fn request(
+    graph: &Graph,
+    input: &Input,
+    limits: DecodeLimits,
+) -> Result<Request, JobError> {
     if graph.inputs.is_empty() {
         return undeclared(input);
     }
@@ -32,7 +37,7 @@ pub(super) fn request(graph: &Graph, input: &Input) -> Result<Request, JobError>
             (None, _) => None,
         };
         let value = match (found, &entry.default) {
-            (Some(part), _) => read(entry, input, part)?,
+            (Some(part), _) => read(entry, input, part, limits)?,
             (None, Some(default)) => default.clone(),
             (None, None) => return Err(refuse(entry, "it is missing")),
         };
@@ -107,23 +112,28 @@ fn undeclared(input: &Input) -> Result<Request, JobError> {
 }
 
 /// A part as a value of the type that the entry declares.
-fn read(entry: &Entry, input: &Input, part: &Part) -> Result<Value, JobError> {
+fn read(
+    entry: &Entry,
+    input: &Input,
+    part: &Part,
+    limits: DecodeLimits,
+) -> Result<Value, JobError> {
     let value = match (&entry.of, &part.value) {
         (Type::Tensor(of), _) => {
-            let tensor = tensor_in(input, part, &element_type(of))?;
+            let tensor = tensor_in(input, part, &element_type(of, limits))?;
             Value::Tensor(widened(tensor, of))
         }
-        (Type::Boxes, _) => Value::Tensor(tensor_in(input, part, &element_type(&boxes()))?),
+        (Type::Boxes, _) => Value::Tensor(tensor_in(input, part, &element_type(&boxes(), limits))?),
         (Type::Image, _) => picture::undecoded(part)
             .map_err(|why| JobError::bad_input(format!("request part `{}` {why}", part.name)))?,
         (Type::Any | Type::Bytes, value) => value.clone(),
         (of, Value::Bytes(bytes)) => {
             let text = std::str::from_utf8(bytes)
                 .map_err(|_| refuse(entry, &format!("expected {of}, found bytes")))?;
-            written(of, text).map_err(|why| refuse(entry, &why))?
+            written(of, text, limits).map_err(|why| refuse(entry, &why))?
         }
-        (of, Value::Text(text)) => written(of, text).map_err(|why| refuse(entry, &why))?,
-        (of, value) => typed(of, &entry.name, value).map_err(|why| refuse(entry, &why))?,
+        (of, Value::Text(text)) => written(of, text, limits).map_err(|why| refuse(entry, &why))?,
+        (of, value) => typed(of, &entry.name, value, limits).map_err(|why| refuse(entry, &why))?,
     };
     let checked = entry.of.check(&value, &mut Symbols::default());
     checked.map_err(|mismatch| refuse(entry, &mismatch.to_string()))?;
@@ -133,7 +143,7 @@ fn read(entry: &Entry, input: &Input, part: &Part) -> Result<Value, JobError> {
 }
 
 /// What a text says where that type is wanted.
-fn written(of: &Type, text: &str) -> Result<Value, String> {
+fn written(of: &Type, text: &str, limits: DecodeLimits) -> Result<Value, String> {
     let trimmed = text.trim();
     let wrong = || match trimmed {
         short if short.len() <= 40 => format!("expected {of}, found `{short}`"),
@@ -158,26 +168,26 @@ fn written(of: &Type, text: &str) -> Result<Value, String> {
         | Type::Record(_) => {
             let json: serde_json::Value = serde_json::from_str(trimmed)
                 .map_err(|error| format!("expected {of}, and it is not JSON: {error}"))?;
-            typed(of, "", &dag::value_of(&json))
+            typed(of, "", &dag::value_of(&json), limits)
         }
     }
 }
 
 /// A value with its tensors made tensors, wherever in it they are.
-fn typed(of: &Type, name: &str, value: &Value) -> Result<Value, String> {
+fn typed(of: &Type, name: &str, value: &Value, limits: DecodeLimits) -> Result<Value, String> {
     match (of, value) {
         (Type::Tensor(of), _) => {
-            let tensor = from_value(name, value, of.dtype)?;
-            let tensor = element_type(of).cast(name, tensor);
+            let tensor = from_value(name, value, of.dtype, &limits)?;
+            let tensor = element_type(of, limits).cast(name, tensor);
             let tensor = tensor.map_err(|error| error.message)?;
             Ok(Value::Tensor(widened(tensor, of)))
         }
-        (Type::Boxes, _) => typed(&Type::Tensor(boxes()), name, value),
+        (Type::Boxes, _) => typed(&Type::Tensor(boxes()), name, value, limits),
         (Type::Record(fields), Value::Map(members)) => {
             let of = |name: &str| fields.iter().find(|field: &&Field| field.name == name);
             let members = members.iter().map(|(name, value)| {
                 let value = match of(name) {
-                    Some(field) => typed(&field.of, name, value)?,
+                    Some(field) => typed(&field.of, name, value, limits)?,
                     None => value.clone(),
                 };
                 Ok((name.clone(), value))
@@ -186,7 +196,8 @@ fn typed(of: &Type, name: &str, value: &Value) -> Result<Value, String> {
         }
         (Type::List(of), Value::List(items)) => {
             let items = items.iter().enumerate();
-            let items = items.map(|(index, item)| typed(of, &format!("{name}[{index}]"), item));
+            let items =
+                items.map(|(index, item)| typed(of, &format!("{name}[{index}]"), item, limits));
             items.collect::<Result<Vec<_>, String>>().map(Value::list)
         }
         (_, value) => Ok(value.clone()),
@@ -210,10 +221,11 @@ fn widened(tensor: Tensor, of: &TensorType) -> Tensor {
     wide.unwrap_or(tensor)
 }
 
-fn element_type(of: &TensorType) -> Expected {
+fn element_type(of: &TensorType, limits: DecodeLimits) -> Expected {
     Expected {
         dtype: of.dtype,
         shape: None,
+        limits,
     }
 }
 
@@ -226,6 +238,7 @@ fn expected(of: &TensorType) -> Expected {
     Expected {
         dtype: of.dtype,
         shape: shape.map(|shape| shape.iter().map(side).collect()),
+        limits: DecodeLimits::default(),
     }
 }
 

@@ -4,12 +4,15 @@ use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use dag::{Call, CallId, Node};
+use image_ops::DecodeLimits;
 use servable::{BatchError, DType, Dim, JobError, Tensor, TensorType, Type, Value};
 
 use crate::Network;
 use crate::base_handler::from_value;
 use crate::batch::{check_rows, in_place, mismatched, side_by_side};
 use crate::tensors::{rows, slice};
+
+use super::terms::Terms;
 
 /// What a node wants of the network.
 pub(super) enum Wish {
@@ -25,13 +28,20 @@ pub(super) struct Asked {
     pub(super) call: CallId,
     /// At least one; `batched` ones have a first dimension of one length.
     pub(super) arguments: Vec<Tensor>,
+    /// What its request asks of the pass.
+    pub(super) terms: Terms,
 }
 
 /// What the inputs of a node are to the network.
-pub(super) fn wish(call: &Call, node: &Node, batched: bool) -> Result<Wish, JobError> {
+pub(super) fn wish(
+    call: &Call,
+    node: &Node,
+    batched: bool,
+    limits: &DecodeLimits,
+) -> Result<Wish, JobError> {
     let mut arguments = Vec::with_capacity(call.inputs.len());
     for (name, value) in &call.inputs {
-        let tensor = from_value(name, value, None);
+        let tensor = from_value(name, value, None, limits);
         arguments.push(tensor.map_err(|why| JobError::bad_input(format!("input {why}")))?);
     }
     let Some(first) = arguments.first() else {
@@ -107,7 +117,7 @@ pub(super) fn forward(
     for one in asked {
         match buckets
             .iter_mut()
-            .find(|bucket| go_together(&bucket[0], &one, batched))
+            .find(|bucket| go_together(&bucket[0], &one, batched) && has_room(bucket, &one))
         {
             Some(bucket) => bucket.push(one),
             None => buckets.push(vec![one]),
@@ -119,6 +129,8 @@ pub(super) fn forward(
         let arguments = (0..bucket[0].arguments.len())
             .map(|place| joined(network, &bucket, place, total, batched).map(Value::Tensor))
             .collect::<Result<Vec<_>, _>>()?;
+        let most = bucket.iter().filter_map(|asked| asked.terms.threads).min();
+        let threads = most.map_or(threads, |most| most.min(threads));
         let result = network.forward(&arguments, threads)?;
         check_rows(&result, total)?;
         let mut start = 0;
@@ -161,6 +173,13 @@ fn go_together(one: &Asked, other: &Asked, batched: bool) -> bool {
             .all(|(one, other)| {
                 one.dtype() == other.dtype() && item(one, batched) == item(other, batched)
             })
+}
+
+/// Whether one more may go with them, by what each says of its company.
+fn has_room(bucket: &[Asked], other: &Asked) -> bool {
+    let sizes = bucket.iter().chain([other]);
+    let most = sizes.filter_map(|asked| asked.terms.batch_size).min();
+    most.is_none_or(|most| bucket.len() < most.get())
 }
 
 /// The argument at one place of all calls in a bucket.

@@ -31,7 +31,8 @@ pub(super) fn read(
         network: Some(NETWORK),
         ..Options::default()
     };
-    let checked = check(&text.content, &Functions, options);
+    let functions = Functions::within(context.decode_limits());
+    let checked = check(&text.content, &functions, options);
     let Some(graph) = checked.graph else {
         let errors = checked.problems.iter().filter(|problem| problem.is_error());
         let errors: Vec<_> = errors.map(|error| text.told(error)).collect();

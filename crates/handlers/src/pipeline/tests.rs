@@ -13,6 +13,7 @@ use crate::{Bucketing, ModelContext, Network, by_name, signature};
 
 mod inputs;
 mod plates;
+mod terms;
 
 /// A graph whose network takes pairs of numbers, any number of them.
 const PAIRS: &str = "{pipeline: {

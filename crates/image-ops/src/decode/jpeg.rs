@@ -1,19 +1,20 @@
-//! JPEG, through zune-jpeg (SIMD colour conversion and transforms).
+//! JPEG, through libjpeg-turbo-rs: the samples are those of libjpeg-turbo, and so of Pillow and OpenCV, bit for bit.
+//!
+//! Models were trained behind those two, and some answers turn on a grey level: other decoders round the transform, and the
+//! colours between two samples, their own way.
 //!
 //! The decoder is lenient about damage inside the compressed data, as Pillow's is. It is also lenient about
 //! missing data, as Pillow's is not; the marker walk below makes up for that.
 
 use image::metadata::Orientation;
-use zune_jpeg::JpegDecoder;
-use zune_jpeg::errors::DecodeErrors;
-use zune_jpeg::zune_core::bytestream::ZCursor;
-use zune_jpeg::zune_core::colorspace::ColorSpace;
-use zune_jpeg::zune_core::options::DecoderOptions;
+use libjpeg_turbo_rs::common::types::ComponentInfo;
+use libjpeg_turbo_rs::{DecodeLimits as Bounds, Decoder, JpegError, PixelFormat};
 
 use super::{DecodeError, DecodeOptions, Format};
 use crate::Image;
 
-type Decoder<'a> = JpegDecoder<ZCursor<&'a [u8]>>;
+/// Far more scans than a progressive picture has. Each costs a walk over the whole picture, and a dozen bytes ask for one.
+const MAX_SCANS: usize = 500;
 
 pub(super) fn decode(
     bytes: &[u8],
@@ -26,22 +27,31 @@ pub(super) fn decode(
             format: Format::Jpeg,
         });
     }
-    let orientation = match decoder.exif() {
-        Some(exif) if options.apply_orientation => Orientation::from_exif_chunk(exif),
+    let orientation = match decoder.exif_orientation() {
+        Some(value) if options.apply_orientation => Orientation::from_exif(value),
         _ => None,
     };
-    let grey = decoder.input_colorspace() == Some(ColorSpace::Luma);
-    let (output, channels) = if grey {
-        (ColorSpace::Luma, 1)
+    let components = &decoder.header().components;
+    let inks = components.len() == 4;
+    if inks && !is_common(components) {
+        return Err(DecodeError::Unsupported {
+            what: "JPEG pictures of four inks in unusual proportions".to_owned(),
+        });
+    }
+    decoder.set_lenient(true);
+    decoder.set_output_format(if inks {
+        PixelFormat::Cmyk
     } else {
-        (ColorSpace::RGB, 3)
-    };
-    decoder.set_options(base_options().jpeg_set_out_colorspace(output));
-    let mut data = vec![0; width as usize * height as usize * usize::from(channels)];
-    decoder.decode_into(&mut data).map_err(convert)?;
-    let image = Image::new(width, height, channels, data)
-        .map_err(|error| DecodeError::corrupt(Format::Jpeg, error))?
-        .into_rgb();
+        PixelFormat::Rgb
+    });
+    let pixels = width as usize * height as usize;
+    let mut data = vec![0; pixels * if inks { 4 } else { 3 }];
+    decoder.decode_image_into(&mut data).map_err(convert)?;
+    if inks {
+        data = data.chunks_exact(4).flat_map(printed).collect();
+    }
+    let image = Image::new(width, height, 3, data)
+        .map_err(|error| DecodeError::corrupt(Format::Jpeg, error))?;
     Ok((image, orientation.unwrap_or(Orientation::NoTransforms)))
 }
 
@@ -49,43 +59,64 @@ pub(super) fn size(bytes: &[u8]) -> Result<(u32, u32), DecodeError> {
     open(bytes).map(|(_, size)| size)
 }
 
+pub(super) fn orientation(bytes: &[u8]) -> Result<Orientation, DecodeError> {
+    let (decoder, _) = open(bytes)?;
+    let said = decoder.exif_orientation().and_then(Orientation::from_exif);
+    Ok(said.unwrap_or(Orientation::NoTransforms))
+}
+
 fn open(bytes: &[u8]) -> Result<(Decoder<'_>, (u32, u32)), DecodeError> {
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), base_options());
-    decoder.decode_headers().map_err(convert)?;
-    let info = decoder
-        .info()
-        .ok_or_else(|| DecodeError::corrupt(Format::Jpeg, "it has no frame header"))?;
-    Ok((decoder, (info.width.into(), info.height.into())))
-}
-
-fn base_options() -> DecoderOptions {
-    DecoderOptions::default()
-        .set_strict_mode(false)
+    let bounds = Bounds {
         // The format ends at 65,535; our own limits do the refusing.
-        .set_max_width(usize::from(u16::MAX))
-        .set_max_height(usize::from(u16::MAX))
+        max_width: usize::from(u16::MAX),
+        max_height: usize::from(u16::MAX),
+        max_pixels: u64::MAX,
+        max_scans: MAX_SCANS,
+        max_memory: None,
+    };
+    let decoder = Decoder::new_with_limits(bytes, bounds).map_err(convert)?;
+    let frame = decoder.header();
+    let size = (u32::from(frame.width), u32::from(frame.height));
+    Ok((decoder, size))
 }
 
-fn convert(error: DecodeErrors) -> DecodeError {
-    match error {
-        DecodeErrors::ExhaustedData | DecodeErrors::IoErrors(_) => DecodeError::Truncated {
+/// Whether the first and the last of four components are whole, and the two between them alike. The decoder takes that for
+/// granted and would panic; whoever writes four components writes them so.
+fn is_common(components: &[ComponentInfo]) -> bool {
+    let sampling = |at: usize| {
+        let component: &ComponentInfo = &components[at];
+        (component.horizontal_sampling, component.vertical_sampling)
+    };
+    let (whole, part) = (sampling(0), sampling(1));
+    let divides = |part: u8, whole: u8| part > 0 && whole.is_multiple_of(part);
+    whole == sampling(3)
+        && part == sampling(2)
+        && divides(part.0, whole.0)
+        && divides(part.1, whole.1)
+}
+
+/// Cyan, magenta, yellow and black as Adobe stores them, 255 being no ink, to the RGB that Pillow makes of them.
+fn printed(inks: &[u8]) -> [u8; 3] {
+    let light = u32::from(inks[3]);
+    [0, 1, 2].map(|at| {
+        let product = (255 - u32::from(inks[at])) * light + 128;
+        // Divided by 255 and rounded; at most `light`.
+        (light - (((product >> 8) + product) >> 8)) as u8
+    })
+}
+
+fn convert(error: JpegError) -> DecodeError {
+    if let JpegError::UnexpectedEof | JpegError::Io(_) = error {
+        return DecodeError::Truncated {
             format: Format::Jpeg,
-        },
-        DecodeErrors::Unsupported(what) => DecodeError::Unsupported {
-            what: format!("JPEG pictures of this kind ({what:?})"),
-        },
-        error @ (DecodeErrors::Format(_)
-        | DecodeErrors::FormatStatic(_)
-        | DecodeErrors::IllegalMagicBytes(_)
-        | DecodeErrors::HuffmanDecode(_)
-        | DecodeErrors::ZeroError
-        | DecodeErrors::DqtError(_)
-        | DecodeErrors::SosError(_)
-        | DecodeErrors::SofError(_)
-        | DecodeErrors::MCUError(_)
-        | DecodeErrors::LargeDimensions(_)
-        | DecodeErrors::TooSmallOutput(..)) => DecodeError::corrupt(Format::Jpeg, error),
+        };
     }
+    if let JpegError::Unsupported(what) = error {
+        return DecodeError::Unsupported {
+            what: format!("JPEG pictures of this kind ({what})"),
+        };
+    }
+    DecodeError::corrupt(Format::Jpeg, error)
 }
 
 const START_OF_IMAGE: u8 = 0xD8;

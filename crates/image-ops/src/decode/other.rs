@@ -39,6 +39,13 @@ pub(super) fn size(bytes: &[u8], format: Format) -> Result<(u32, u32), DecodeErr
     Ok(open(bytes, format, &DecodeLimits::unlimited_pixels())?.dimensions())
 }
 
+pub(super) fn orientation(bytes: &[u8], format: Format) -> Result<Orientation, DecodeError> {
+    let mut decoder = open(bytes, format, &DecodeLimits::default())?;
+    let size = decoder.dimensions();
+    let said = decoder.orientation();
+    said.map_err(|error| DecodeError::from_image(format, size, error))
+}
+
 fn open<'a>(
     bytes: &'a [u8],
     format: Format,

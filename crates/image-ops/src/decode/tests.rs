@@ -158,6 +158,37 @@ fn palettes_are_looked_up() {
     check(&bytes, &[70, 80, 90, 10, 20, 30, 40, 50, 60, 40, 50, 60], 0);
 }
 
+/// 9 x 5 pixels of hard colours at quality 75, one colour for four pixels. Written by libjpeg-turbo, as what it reads in it.
+const COLOURS: (&str, [u8; 135]) = (
+    "\
+     ffd8ffdb004300080606070605080707070909080a0c140d0c0b0b0c1912130f141d1a1f1e1d1a1c1c20242e2720222c231c1c2837292c30\
+     313434341f27393d38323c2e333432ffdb0043010909090c0b0c180d0d1832211c2132323232323232323232323232323232323232323232\
+     32323232323232323232323232323232323232323232323232323232ffc00011080005000903012200021101031101ffc400160001010100\
+     000000000000000000000000000305ffc4002410000103020407000000000000000000000200010503041213152122314155a1a4e2ffc400\
+     1501010100000000000000000000000000000405ffc4001f1100020202010500000000000000000000010204110331000506415161ffda00\
+     0c03010002110311003f009d94046c3c2d7bba944ae000447031e5bf1130ec4dbb73f1d1686bf15d8bd9f8444fe8d8567c777956c55d80b2\
+     754a6b7f7957b3d04a807266249bad91e07a239fffd9\
+    ",
+    [
+        0, 4, 126, 34, 32, 155, 62, 30, 155, 86, 43, 176, 71, 35, 183, 114, 61, 213, 171, 73, 222,
+        175, 60, 164, 195, 91, 116, 11, 47, 121, 23, 46, 116, 73, 66, 133, 106, 89, 160, 107, 98,
+        187, 128, 100, 203, 148, 74, 189, 93, 1, 86, 212, 131, 140, 8, 90, 68, 34, 103, 72, 60,
+        102, 52, 60, 94, 44, 113, 156, 128, 148, 172, 176, 190, 162, 211, 208, 161, 203, 216, 183,
+        164, 21, 148, 79, 27, 144, 56, 86, 175, 57, 99, 177, 55, 100, 178, 79, 154, 201, 155, 209,
+        188, 229, 228, 176, 238, 255, 209, 227, 4, 181, 109, 52, 216, 121, 75, 207, 69, 100, 210,
+        63, 129, 227, 106, 166, 209, 166, 111, 58, 148, 159, 54, 196, 175, 53, 174,
+    ],
+);
+
+#[test]
+fn jpeg_has_the_samples_of_libjpeg_turbo() {
+    let (hex, expected) = COLOURS;
+    let digits = hex.trim_end().as_bytes().chunks_exact(2);
+    let byte = |digits| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap();
+    let bytes: Vec<u8> = digits.map(byte).collect();
+    check(&bytes, &expected, 0);
+}
+
 /// One 8x8 block of four components, each a constant, with an Adobe marker as every CMYK JPEG has.
 /// Adobe stores the inks inverted: 255 is no ink.
 fn cmyk_jpeg(inks: [u8; 4]) -> Vec<u8> {
@@ -219,6 +250,18 @@ fn cmyk_becomes_rgb() {
     check_inks([0, 255, 255, 255], [0, 255, 255]); // all cyan
     check_inks([255, 0, 0, 255], [255, 0, 0]); // magenta and yellow make red
     check_inks([200, 100, 50, 255], [200, 100, 50]);
+}
+
+#[test]
+fn inks_in_unusual_proportions_are_refused() {
+    let mut bytes = cmyk_jpeg([0; 4]);
+    let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]);
+    // The sampling of black, the last of the frame's four components.
+    bytes[frame.unwrap() + 20] = 0x21;
+    let expected = DecodeError::Unsupported {
+        what: "JPEG pictures of four inks in unusual proportions".to_owned(),
+    };
+    assert_eq!(decode(&bytes, &DecodeLimits::default()), Err(expected));
 }
 
 /// `jpeg` with an EXIF segment that holds one entry, the orientation.

@@ -86,15 +86,14 @@ fn linear(d: u32, n: u32, target: u32) -> [(usize, f32); 2] {
 }
 
 /// OpenCV's `cv_area` when a side grows: each source pixel stays flat but for a blend at its edge.
+///
+/// In OpenCV's own order of operations: where target and source pixels begin at the same place, the quotient of a quotient
+/// falls just short of it, and the flat piece starts a pixel later.
 fn area_growing(d: u32, n: u32, target: u32) -> [(usize, f32); 2] {
-    let scale = f64::from(n) / f64::from(target);
-    let s = (f64::from(d) * scale).floor();
-    let f = f64::from(d) + 1.0 - (s + 1.0) / scale;
-    let f = if f <= 0.0 {
-        0.0
-    } else {
-        (f - f.floor()) as f32
-    };
+    let growth = f64::from(target) / f64::from(n);
+    let s = (f64::from(d) * (1.0 / growth)).floor();
+    let f = (f64::from(d) + 1.0 - (s + 1.0) * growth) as f32;
+    let f = if f <= 0.0 { 0.0 } else { f - f.floor() };
     [(clamped(s, n), 1.0 - f), (clamped(s + 1.0, n), f)]
 }
 

@@ -33,9 +33,10 @@ fn weights(kernel: Kernel, n: usize, target: usize, shrinks: bool) -> Vec<Vec<f6
                     }
                 }
                 Kernel::CvArea => {
-                    let s = (d as f64 * scale).floor();
-                    let f = (d + 1) as f64 - (s + 1.0) * (target as f64 / n as f64);
-                    let f = if f <= 0.0 { 0.0 } else { f.fract() };
+                    let growth = target as f64 / n as f64;
+                    let s = (d as f64 * (1.0 / growth)).floor();
+                    let f = ((d + 1) as f64 - (s + 1.0) * growth) as f32;
+                    let f = if f <= 0.0 { 0.0 } else { f64::from(f.fract()) };
                     add(s, 1.0 - f);
                     add(s + 1.0, f);
                 }
@@ -193,6 +194,15 @@ fn impossible_sizes_are_refused() {
     );
     let vast = "resized to 4294967295x2 it would exceed the limit of 178956970 pixels";
     check(u32::MAX, 2, vast);
+}
+
+/// Target pixel 50 of 100 begins where source pixel 39 of 78 does, and OpenCV still shows pixel 38 there.
+#[test]
+fn growing_areas_begin_where_opencv_has_them() {
+    let ramp = Image::new(78, 1, 1, (0..78).map(|x| x * 3).collect()).unwrap();
+    let grown = resize(&ramp, 100, 1, Kernel::CvArea).unwrap();
+    assert_eq!(grown.data()[..6], [0, 2, 4, 6, 9, 12]);
+    assert_eq!(grown.data()[48..53], [112, 114, 114, 119, 121]);
 }
 
 #[test]

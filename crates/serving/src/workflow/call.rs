@@ -314,7 +314,7 @@ async fn attempt_function(
 ) -> Result<Value, Error> {
     let arrival = Instant::now();
     if bound.is_light() {
-        let result = guarded(bound.as_ref(), inputs);
+        let result = guarded(bound.as_ref(), inputs).map_err(|error| told(node, error));
         travel.compute = arrival.elapsed();
         return result;
     }
@@ -340,29 +340,41 @@ async fn attempt_function(
             travel.compute = compute;
             Ok(value)
         }
-        Ok(Err(error)) => Err(error),
+        Ok(Err(None)) => Err(Error::Stopping),
+        Ok(Err(Some(error))) => Err(told(node, error)),
         Err(_) => Err(drive.timeout(&node.name)),
     }
 }
 
 /// A function that panics fails its call.
-fn guarded(bound: &dyn Bound, inputs: Vec<(String, Value)>) -> Result<Value, Error> {
+fn guarded(bound: &dyn Bound, inputs: Vec<(String, Value)>) -> Result<Value, FunctionError> {
     let call = std::panic::AssertUnwindSafe(|| bound.call(inputs));
-    let result = std::panic::catch_unwind(call).unwrap_or_else(|_| {
+    std::panic::catch_unwind(call).unwrap_or_else(|_| {
         // Its own words went to the log through the panic hook.
         Err(FunctionError::Failed("the function panicked".into()))
-    });
-    result.map_err(|error| match error {
-        FunctionError::BadInput(why) => Error::Job(JobError::bad_input(why)),
-        FunctionError::Failed(why) => Error::Job(JobError::failed(why)),
+    })
+}
+
+/// A function's error in the words of who sent the request, which knows inputs and no parameters.
+fn told(node: &Node, error: FunctionError) -> Error {
+    Error::Job(match &error {
+        FunctionError::BadInput(why) => JobError::bad_input(why.as_str()),
+        FunctionError::Parameter { parameter, message } => match node.asked(parameter) {
+            Some(input) => JobError::bad_input(format!("input `{input}`: {message}")),
+            None => JobError::bad_input(error.to_string()),
+        },
+        FunctionError::Failed(why) => JobError::failed(why.as_str()),
     })
 }
 
 /// A blocking call that has not begun when nobody waits any more never will.
-struct AbortOnDrop(JoinHandle<Computed>);
+struct AbortOnDrop(JoinHandle<Timed>);
 
 /// A value, when a thread began to compute it, and how long that took.
-type Computed = Result<(Value, Instant, Duration), Error>;
+type Timed = Result<(Value, Instant, Duration), FunctionError>;
+
+/// The same, or no error at all where the runtime ends.
+type Computed = Result<(Value, Instant, Duration), Option<FunctionError>>;
 
 impl Future for AbortOnDrop {
     type Output = Computed;
@@ -372,7 +384,10 @@ impl Future for AbortOnDrop {
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
         let joined = std::pin::Pin::new(&mut self.0).poll(context);
-        joined.map(|joined| joined.unwrap_or_else(|_| Err(Error::Stopping)))
+        joined.map(|joined| match joined {
+            Ok(timed) => timed.map_err(Some),
+            Err(_) => Err(None),
+        })
     }
 }
 

@@ -11,6 +11,7 @@ use dag::{Fault, Graph, Kind, Node, NodeId, Run, Source};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use servable::{Input, JobError, Value};
+use tracing::info;
 
 use crate::Serving;
 use crate::error::Error;
@@ -18,7 +19,8 @@ use crate::workflow::call::{CallError, Called, call, is_light};
 use crate::workflow::failure::NodeFailure;
 use crate::workflow::timeline::{Happening, Timeline};
 use crate::workflow::{
-    RunOptions, Saved, Workflow, WorkflowReply, model_name, present, provenance, request,
+    NodeResult, RunOptions, Saved, Workflow, WorkflowReply, model_name, present, provenance,
+    request,
 };
 
 /// The longest that a request takes whose nodes have no time limits.
@@ -98,7 +100,13 @@ impl Drive<'_> {
             (answer, &self.workflow.plans[answer])
         };
         let known = |parts: &[(String, Value)]| provenance::of(self.serving, self.workflow, parts);
-        let request = request::request(self.graph(), self.input, known)?;
+        let spread = request::spread(self.graph(), self.input);
+        let input = spread.as_ref().unwrap_or(self.input);
+        let request = request::request(self.graph(), input, known)?;
+        let ignored = request::ignored(self.graph(), input);
+        for (_, why) in &ignored {
+            info!(workflow = self.workflow.name, "part of a request: {why}");
+        }
         let mut run: Run<CallError> = Run::new(Arc::clone(plan), request);
         let mut calling: FuturesUnordered<Calling<'_>> = FuturesUnordered::new();
         let mut windows = Windows::new(self);
@@ -110,6 +118,7 @@ impl Drive<'_> {
                 if is_light(self.graph(), &calls[0]) {
                     // Not worth going through the list of what is on its way.
                     for called in call(self, calls).await {
+                        self.tell(&called).await?;
                         self.came_back(&mut run, &mut record, called);
                     }
                     at_once += 1;
@@ -133,6 +142,7 @@ impl Drive<'_> {
                 Ok(Some(all)) => {
                     for called in all {
                         windows.leave(called.id.node);
+                        self.tell(&called).await?;
                         self.came_back(&mut run, &mut record, called);
                     }
                 }
@@ -159,13 +169,41 @@ impl Drive<'_> {
         Ok(WorkflowReply {
             output,
             others,
+            ignored: ignored.iter().map(|(name, _)| name.clone()).collect(),
             degraded: outcome.degraded.into_iter().map(name).collect(),
             timeline: self.options.explain.then(|| Timeline {
                 total: self.start.elapsed(),
+                warnings: ignored.into_iter().map(|(_, why)| why).collect(),
                 happenings: record.happenings,
             }),
             saved: record.saved,
         })
+    }
+
+    /// Tells the client, if it wants to hear of it, what came of a call.
+    async fn tell(&self, called: &Called) -> Result<(), Error> {
+        let Some(told) = &self.options.told else {
+            return Ok(());
+        };
+        let node = &self.graph().node(called.id.node).name;
+        if !told.wants(node) {
+            return Ok(());
+        }
+        let result = NodeResult {
+            node: node.clone(),
+            item: called.item.clone(),
+            took: called.end - called.start,
+            result: called
+                .result
+                .as_ref()
+                .map(Value::clone)
+                .map_err(|error| error.cause.to_string()),
+        };
+        let tell = told.tell(&self.workflow.name, result);
+        match tokio::time::timeout_at(self.deadline.into(), tell).await {
+            Ok(told) => told,
+            Err(_) => Err(self.timeout(&self.workflow.name)),
+        }
     }
 
     /// Tells the run what came of a call, and whoever else wants to know.
@@ -214,13 +252,10 @@ impl Drive<'_> {
 
     fn failure(&self, failure: dag::Failure<CallError>) -> Error {
         let node = self.graph().node(failure.node);
-        let job = |fault: String, mine: bool| {
-            // What the request itself brought is the client's fault; what another node gave is not.
-            Error::Job(if mine {
-                JobError::bad_input(fault)
-            } else {
-                JobError::failed(fault)
-            })
+        // What the request itself brought is the client's fault; what another node gave is not, and would be the same again.
+        let job = |fault: String, mine: bool| match mine {
+            true => Error::Job(JobError::bad_input(fault)),
+            false => Error::Misfit(fault),
         };
         let text = failure.fault.to_string();
         let (cause, model, attempt) = match failure.fault {

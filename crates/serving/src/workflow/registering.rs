@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use archive::WorkflowFiles;
-use dag::{Checked, Facts, Graph, Kind, Options, Plan, Problem};
+use dag::{Checked, Facts, Graph, Options, Plan, Problem};
 use futures_util::future::join_all;
 use servable::JobError;
 use tracing::{info, warn};
@@ -232,11 +232,7 @@ impl Serving {
         files: &WorkflowFiles,
         registration: &WorkflowRegistration,
     ) -> Result<Vec<(String, Arc<Model>)>, Error> {
-        let used = graph.models.iter().enumerate().filter(|(index, _)| {
-            let calls = |kind: &Kind| matches!(kind, Kind::Model { model, .. } if model == index);
-            graph.nodes.iter().any(|node| calls(&node.kind))
-        });
-        let register = used.map(|(_, model)| async move {
+        let register = graph.used_models().map(|model| async move {
             let wishes = Wishes {
                 // TorchServe starts as many as may be.
                 workers: Some(model.max_workers),

@@ -64,7 +64,7 @@ impl House {
         let serving = Serving::new(Parts {
             store,
             workflow_store: workflow_store.expect("a store"),
-            functions: Arc::new(functions::Functions),
+            functions: Arc::new(functions::Functions::default()),
             source: Arc::new(StoreOnly),
             workflow_source: Arc::new(StoreOnly),
             engine: Arc::new(ScriptedEngine),

@@ -8,6 +8,8 @@ use servable::Value;
 #[derive(Debug, Clone, Default)]
 pub struct Timeline {
     pub total: Duration,
+    /// What the client may not have meant: parts of its request that nothing takes.
+    pub warnings: Vec<String>,
     pub happenings: Vec<Happening>,
 }
 
@@ -39,10 +41,13 @@ impl Timeline {
     /// As a client sees it: times in milliseconds.
     pub fn to_value(&self) -> Value {
         let nodes = self.happenings.iter().map(Happening::to_value);
-        Value::map([
-            ("total_ms", millis(self.total)),
-            ("nodes", Value::list(nodes)),
-        ])
+        let mut members = vec![("total_ms", millis(self.total))];
+        if !self.warnings.is_empty() {
+            let warnings = self.warnings.iter().map(|text| Value::from(text.as_str()));
+            members.push(("warnings", Value::list(warnings)));
+        }
+        members.push(("nodes", Value::list(nodes)));
+        Value::map(members)
     }
 }
 

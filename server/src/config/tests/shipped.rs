@@ -13,6 +13,11 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         host: "127.0.0.1".to_owned(),
         port,
     };
+    let grpc_service = |port| GrpcService {
+        address: tcp(port),
+        max_age: None,
+        grace: None,
+    };
     // Every default, and the store that the command line names.
     let written = KEYS.iter().filter_map(|key| {
         let value = match key.name {
@@ -28,6 +33,10 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         inference_address: tcp(8080),
         management_address: tcp(8081),
         metrics_address: tcp(8082),
+        grpc: Grpc {
+            inference: grpc_service(7070),
+            management: grpc_service(7071),
+        },
         enable_metrics_api: true,
         metrics_mode: Mode::Log,
         metrics_config: None,

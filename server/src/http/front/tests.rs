@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::body::Body;
 
 use super::super::tests::{Answer, Api, send};
-use super::super::{BodyLimits, Memory};
 use super::*;
+use crate::app::{BodyLimits, WireSettings};
 use crate::auth::Auth;
+use crate::memory::Memory;
 
 const DOCUMENT: &str = "
 name: mine
@@ -47,7 +48,7 @@ impl Served {
         let (front, _) = Front::open("f.yaml", folder.path(), &|_| None)
             .unwrap_or_else(|error| panic!("{error}"));
         let mut api = Api::guarded_by(auth).await;
-        api.app.settings = Arc::new(HttpSettings {
+        api.app.settings = Arc::new(WireSettings {
             body: BodyLimits {
                 size: 1000,
                 stall: Duration::from_secs(1),

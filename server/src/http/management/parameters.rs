@@ -8,8 +8,10 @@ use axum::extract::Request;
 use axum::http::header;
 use serde_json::Value;
 
+use crate::app::BodyLimits;
 use crate::error::Failure;
-use crate::http::body::{self, BodyLimits};
+use crate::http::body;
+use crate::operations::Page;
 
 /// Names to texts. As in TorchServe, a number that is none counts as absent, and a flag is true only if it says `true`.
 #[derive(Debug)]
@@ -72,6 +74,11 @@ impl Parameters {
         Some(self.text(name)?.eq_ignore_ascii_case("true"))
     }
 
+    /// The part of a list that `limit` and `next_page_token` ask for.
+    pub(in crate::http) fn page(&self) -> Page {
+        Page::asked(self.number("limit"), self.number("next_page_token"))
+    }
+
     pub(in crate::http) fn millis(&self, name: &str) -> Option<Duration> {
         Some(Duration::from_millis(
             u64::try_from(self.number(name)?).ok()?,
@@ -92,7 +99,7 @@ mod tests {
         BodyLimits {
             size: 1000,
             stall: Duration::from_secs(1),
-            memory: crate::http::Memory::new(1 << 20),
+            memory: crate::memory::Memory::new(1 << 20),
         }
     }
 

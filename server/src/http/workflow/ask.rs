@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serving::workflow::{RunOptions, Workflow};
 
-use super::{Target, explained, saved};
+use super::{Target, explained, saved, stream};
 use crate::error::Failure;
 use crate::http::answer::output_response;
 use crate::http::inference::{Received, read_input};
@@ -19,6 +19,12 @@ const EXPLAIN: &str = "x-explain";
 
 /// Nodes that failed or were cut short although there is an answer.
 const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
+
+/// Parts of the request that the workflow has no use for.
+const IGNORED: HeaderName = HeaderName::from_static("x-ignored");
+
+/// What the query says to the server; everything else in it is an input of the workflow.
+const OWN: [&str; 4] = ["version", "explain", "save", "stream"];
 
 /// By any method. The body is read as that of a prediction.
 pub(super) async fn ask(
@@ -55,13 +61,23 @@ async fn answer(
         explain: explain.is_some_and(says_yes),
         save: nodes_to_save(app, &workflow, query)?,
         every: false,
+        told: None,
     };
-    let Received {
-        input,
-        patience,
-        _claim,
-    } = read_input(app, id, request, HashMap::new()).await?;
-    options.patience = patience;
+    let wish = query.get("stream").map(String::as_str);
+    let streamed = stream::wanted(&workflow, wish)?;
+    if streamed.is_some() && !options.save.is_empty() {
+        let message = "stream and save cannot be asked for together";
+        return Err(Failure::bad_request(message));
+    }
+    let received = read_input(app, id, request, inputs(&workflow, query))
+        .await
+        .map_err(Failure::with_words)?;
+    options.patience = received.patience;
+    if let Some(nodes) = streamed {
+        let name = &target.workflow;
+        return stream::answer(app, name, version, received, options, nodes).await;
+    }
+    let Received { input, _claim, .. } = received;
     let reply = app
         .serving
         .run_workflow(&target.workflow, version, input, options)
@@ -75,13 +91,9 @@ async fn answer(
     }
     let most = app.settings.max_response_size;
     let mut response = output_response(output, true, most)?;
-    if !reply.degraded.is_empty() {
-        // Names of nodes may hold what a header may not.
-        let names = reply.degraded.join(",");
-        let names = HeaderValue::try_from(names.as_str())
-            .or_else(|_| HeaderValue::try_from(names.escape_default().to_string()));
-        if let Ok(names) = names {
-            response.headers_mut().insert(DEGRADED, names);
+    for (header, names) in [(DEGRADED, &reply.degraded), (IGNORED, &reply.ignored)] {
+        if let Some(names) = listed(names) {
+            response.headers_mut().insert(header, names);
         }
     }
     if let Some(folder) = &app.settings.workflow_save_dir
@@ -91,6 +103,34 @@ async fn answer(
         response.headers_mut().insert(saved::HEADER, place);
     }
     Ok(response)
+}
+
+/// The inputs that the query brings. Where the workflow declares none, its models see the body alone, as TorchServe has it.
+fn inputs(workflow: &Workflow, query: &HashMap<String, String>) -> HashMap<String, String> {
+    if workflow.graph.inputs.is_empty() {
+        return HashMap::new();
+    }
+    let theirs = query
+        .iter()
+        .filter(|(name, _)| !OWN.contains(&name.as_str()));
+    theirs
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
+}
+
+/// Names as a header has them; `None` where there are none.
+fn listed(names: &[String]) -> Option<HeaderValue> {
+    /// What a client has called its parts may be longer than anybody's headers.
+    const LONGEST: usize = 1000;
+    if names.is_empty() {
+        return None;
+    }
+    let names = names.join(",");
+    let names: String = names.chars().take(LONGEST).collect();
+    // Names may hold what a header may not.
+    HeaderValue::try_from(names.as_str())
+        .or_else(|_| HeaderValue::try_from(names.escape_default().to_string()))
+        .ok()
 }
 
 /// The nodes of `save`, which must be there.

@@ -7,8 +7,10 @@ use axum::http::header;
 use serving::workflow::WorkflowRegistration;
 
 use super::Parameters;
+use crate::app::BodyLimits;
 use crate::error::Failure;
-use crate::http::body::{self, BodyLimits};
+use crate::http::body;
+use crate::operations::workflows;
 
 /// Reads what is to be registered.
 ///
@@ -48,22 +50,10 @@ fn registration(
     spec: Option<String>,
 ) -> Result<WorkflowRegistration, Failure> {
     let text = |name: &str| parameters.text(name).map(str::to_owned);
-    let spec = spec.or_else(|| text("spec"));
-    let mut name = text("workflow_name").filter(|name| !name.is_empty());
-    if let Some(spec) = &spec {
-        name = name.or_else(|| archive::spec_name(spec));
-        if name.is_none() {
-            return Err(Failure::bad_request("Parameter workflow_name is required."));
-        }
-    }
-    let url = text("url").filter(|_| spec.is_none());
-    if url.is_none() && spec.is_none() {
-        return Err(Failure::bad_request("Parameter url is required."));
-    }
-    Ok(WorkflowRegistration {
-        url,
-        spec,
-        name,
+    workflows::registration(WorkflowRegistration {
+        url: text("url"),
+        spec: spec.or_else(|| text("spec")),
+        name: text("workflow_name"),
         version: text("version"),
         response_timeout: parameters.seconds("response_timeout"),
         startup_timeout: parameters.seconds("startup_timeout"),
@@ -79,7 +69,7 @@ mod tests {
     use axum::body::Body;
 
     use super::*;
-    use crate::http::Memory;
+    use crate::memory::Memory;
 
     async fn post(
         query: &[(&str, &str)],

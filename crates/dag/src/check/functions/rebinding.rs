@@ -9,7 +9,7 @@ use crate::function::{Arguments, Bound, Function, FunctionError, Inputs};
 
 /// Binds its function anew whenever the parameters differ from the last ones.
 pub(in crate::check) struct Rebinding {
-    native: &'static dyn Function,
+    native: Arc<dyn Function>,
     fixed: Arguments,
     /// The names of the parameters among the inputs.
     later: Vec<String>,
@@ -18,7 +18,7 @@ pub(in crate::check) struct Rebinding {
 }
 
 impl Rebinding {
-    pub(super) fn new(native: &'static dyn Function, fixed: Arguments, later: &[&str]) -> Self {
+    pub(super) fn new(native: Arc<dyn Function>, fixed: Arguments, later: &[&str]) -> Self {
         Rebinding {
             native,
             fixed,
@@ -35,8 +35,11 @@ impl Rebinding {
             return Ok(Arc::clone(bound));
         }
         let bound = self.native.bind(&arguments).map_err(|errors| {
-            let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
-            FunctionError::BadInput(errors.join("; "))
+            let first = errors.into_iter().next();
+            first.map_or_else(
+                || FunctionError::Failed("the parameters cannot be used".into()),
+                FunctionError::from,
+            )
         })?;
         let bound: Arc<dyn Bound> = Arc::from(bound);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,8 +63,9 @@ impl Bound for Rebinding {
                 continue;
             }
             let kind = value.kind();
-            let json = to_json(&value).ok_or_else(|| {
-                FunctionError::BadInput(format!("{name}: {kind} is no parameter"))
+            let json = to_json(&value).ok_or_else(|| FunctionError::Parameter {
+                parameter: name.clone(),
+                message: format!("{kind} is no parameter"),
             })?;
             arguments.insert(name, json);
         }

@@ -109,9 +109,10 @@ fn parameters_may_come_with_each_request() {
     assert_eq!(call(Value::Bytes("[1, 2]".into())), expected("[1,2]"));
     assert_eq!(
         call(Value::Bytes("[1, \"b\"]".into())),
-        Err(FunctionError::BadInput(
-            "size[1]: expected a number".to_owned()
-        ))
+        Err(FunctionError::Parameter {
+            parameter: "size[1]".to_owned(),
+            message: "expected a number".to_owned(),
+        })
     );
 }
 

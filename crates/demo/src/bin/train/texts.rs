@@ -139,6 +139,7 @@ mean IoU {iou:.3} on 100 unseen quadrats |
 | `quadrats/*.png` | generated quadrats; the share of each class of `<name>.png` is in `<name>.json` |
 | `substrates/*.png` | generated substrates; the file name begins with the class |
 | `tags/*.png` | quadrats with numbered tags; where they lie and what is on them is in `<name>.json` |
+| `street.png` | a drawn car with the number plate X904AM78, which networks that were trained on photographs find and read |
 
 The segmenter and the classifiers take red, green, blue, divided by 255 and normalised with mean {MEAN:?} and deviation {STD:?}.
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use serving::workflow::{NodeNumbers, Workflow};
 
 /// The whole graph.
-pub(super) fn of(workflow: &Workflow) -> Value {
+pub(crate) fn of(workflow: &Workflow) -> Value {
     let graph = &workflow.graph;
     let name = |node: NodeId| graph.node(node).name.as_str();
     let inputs = graph.inputs.iter().map(|entry| {
@@ -62,7 +62,7 @@ pub(super) fn of(workflow: &Workflow) -> Value {
 }
 
 /// The nodes alone, each after what it needs.
-pub(super) fn nodes(workflow: &Workflow) -> Vec<Value> {
+pub(crate) fn nodes(workflow: &Workflow) -> Vec<Value> {
     let numbers = workflow.live();
     let nodes = workflow.graph.nodes.iter().zip(numbers);
     nodes
@@ -163,7 +163,7 @@ fn reference(graph: &Graph, source: &Source) -> Value {
 }
 
 /// Who needs whose output, each pair once, in the order of the nodes that need it.
-pub(super) fn edges(graph: &Graph) -> Vec<(NodeId, NodeId)> {
+pub(crate) fn edges(graph: &Graph) -> Vec<(NodeId, NodeId)> {
     let mut edges = Vec::new();
     for (index, node) in graph.nodes.iter().enumerate() {
         let conditions = node.when.iter().flat_map(|when| when.sources());
@@ -188,12 +188,12 @@ fn millis(duration: std::time::Duration) -> Value {
 }
 
 /// A picture of the graph, with the same numbers.
-pub(super) fn svg(workflow: &Workflow) -> String {
+pub(crate) fn svg(workflow: &Workflow) -> String {
     workflow.graph.to_svg(&notes(workflow))
 }
 
 /// The same as the text of a Mermaid flowchart.
-pub(super) fn mermaid(workflow: &Workflow) -> String {
+pub(crate) fn mermaid(workflow: &Workflow) -> String {
     workflow.graph.to_mermaid(&notes(workflow))
 }
 

@@ -7,7 +7,7 @@ use serving::workflow::Workflow;
 use super::graph;
 
 /// TorchServe's members first. Its numbers are those at the top of `models:`, for models that say nothing of their own.
-pub(super) fn of(workflow: &Workflow) -> Value {
+pub(crate) fn of(workflow: &Workflow) -> Value {
     let defaults = workflow.summary.defaults;
     let dag = match workflow.graph.form {
         Form::Classic => java(&workflow.summary.dag),
@@ -30,7 +30,7 @@ pub(super) fn of(workflow: &Workflow) -> Value {
 }
 
 /// What is worth knowing about the spec, a line each.
-pub(super) fn warnings(workflow: &Workflow) -> Vec<Value> {
+pub(crate) fn warnings(workflow: &Workflow) -> Vec<Value> {
     let warnings = workflow.warnings.iter();
     warnings
         .map(|problem| Value::from(problem.to_string()))

@@ -15,7 +15,7 @@ pub struct Memory {
 
 /// One request's part of it. Dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct Claim {
+pub(crate) struct Claim {
     memory: Memory,
     bytes: usize,
 }
@@ -28,7 +28,7 @@ impl Memory {
         }
     }
 
-    pub(super) fn claim(&self) -> Claim {
+    pub(crate) fn claim(&self) -> Claim {
         Claim {
             memory: self.clone(),
             bytes: 0,
@@ -38,7 +38,7 @@ impl Memory {
 
 impl Claim {
     /// Counts so many more bytes, or refuses the request that brings them.
-    pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Failure> {
         let before = self.memory.held.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         if before.saturating_add(bytes) > self.memory.most {

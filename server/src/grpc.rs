@@ -1,0 +1,145 @@
+//! The gRPC APIs: which services there are on which port, and what every call passes on its way in.
+//!
+//! A service (`grpc/models.rs`, say) reads a message, calls what the endpoints of `http/` call too, and writes the answer as
+//! a message; failures become codes in `grpc/status.rs`. Around all of them stand `grpc/call.rs` (id, key, log line) and
+//! `grpc/body.rs` (bounds on what arrives).
+//!
+//! Who calls it: [`crate::serve`] puts a router on each listener; tests call one without a socket.
+
+mod body;
+mod call;
+mod health;
+mod inference;
+mod management;
+mod status;
+mod workflows;
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, Response};
+use axum::middleware;
+use axum::response::IntoResponse;
+use proto::grpc::health::v1::health_server::{self, HealthServer};
+use proto::torchrelay::v1::workflow_inference_server::{self, WorkflowInferenceServer};
+use proto::torchrelay::v1::workflow_management_server::{self, WorkflowManagementServer};
+use proto::torchserve::inference::inference_ap_is_service_server::{
+    self as inference_server, InferenceApIsServiceServer,
+};
+use proto::torchserve::management::management_ap_is_service_server::{
+    self as management_server, ManagementApIsServiceServer,
+};
+use tonic::Status;
+use tonic::codec::CompressionEncoding::Gzip;
+use tonic::server::NamedService;
+use tonic_reflection::server::Builder as Reflection;
+use tower::Service;
+
+use crate::app::App;
+use crate::auth::Purpose;
+
+/// The services behind the inference port.
+pub fn inference_router(app: App) -> Router {
+    let guarded = call::guarded(inference_services(&app), &app.auth, Purpose::Inference);
+    finish(guarded, &INFERENCE, app)
+}
+
+/// The services behind the management port.
+pub fn management_router(app: App) -> Router {
+    let guarded = call::guarded(management_services(&app), &app.auth, Purpose::Management);
+    finish(guarded, &MANAGEMENT, app)
+}
+
+/// The services behind a port that serves both; each asks for its own key.
+pub fn shared_router(app: App) -> Router {
+    let inference = call::guarded(inference_services(&app), &app.auth, Purpose::Inference);
+    let management = call::guarded(management_services(&app), &app.auth, Purpose::Management);
+    finish(
+        inference.merge(management),
+        &[INFERENCE, MANAGEMENT].concat(),
+        app,
+    )
+}
+
+/// What clients are told of by reflection.
+const INFERENCE: [&str; 3] = [
+    inference_server::SERVICE_NAME,
+    workflow_inference_server::SERVICE_NAME,
+    health_server::SERVICE_NAME,
+];
+const MANAGEMENT: [&str; 3] = [
+    management_server::SERVICE_NAME,
+    workflow_management_server::SERVICE_NAME,
+    health_server::SERVICE_NAME,
+];
+
+/// A service with this server's bounds on its messages.
+macro_rules! bounded {
+    ($server:ident, $service:expr, $app:expr) => {
+        $server::new($service)
+            .accept_compressed(Gzip)
+            .max_decoding_message_size($app.settings.body.size)
+            .max_encoding_message_size(body::most_to_send($app.settings.max_response_size))
+    };
+}
+
+fn inference_services(app: &App) -> Router {
+    let models = inference::Inference::new(app.clone());
+    let workflows = workflows::Workflows::new(app.clone());
+    let router = Router::new();
+    let router = with(router, bounded!(InferenceApIsServiceServer, models, app));
+    with(router, bounded!(WorkflowInferenceServer, workflows, app))
+}
+
+fn management_services(app: &App) -> Router {
+    let models = management::Management::new(app.clone());
+    let workflows = workflows::Workflows::new(app.clone());
+    let router = Router::new();
+    let router = with(router, bounded!(ManagementApIsServiceServer, models, app));
+    with(router, bounded!(WorkflowManagementServer, workflows, app))
+}
+
+/// Adds what is open to everybody, as the probes and descriptions of REST are, and what every call passes.
+fn finish(guarded: Router, names: &[&str], app: App) -> Router {
+    let mut router = with(
+        guarded,
+        HealthServer::new(health::Health::new(app.clone(), names)),
+    );
+    let described = || {
+        names.iter().fold(Reflection::configure(), |builder, name| {
+            builder.with_service_name(*name)
+        })
+    };
+    let described = || described().register_encoded_file_descriptor_set(proto::DESCRIPTORS);
+    router = with(
+        router,
+        described().build_v1().expect("the descriptors are our own"),
+    );
+    router = with(
+        router,
+        described()
+            .build_v1alpha()
+            .expect("the descriptors are our own"),
+    );
+    router
+        .fallback(async || {
+            Status::unimplemented("there is no such service here").into_http::<Body>()
+        })
+        .layer(middleware::from_fn_with_state(app, call::around_each_call))
+}
+
+fn with<S>(router: Router, service: S) -> Router
+where
+    S: Service<Request<Body>, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+    S::Response: IntoResponse,
+    S::Future: Send + 'static,
+{
+    router.route_service(&format!("/{}/{{method}}", S::NAME), service)
+}
+
+/// An answer as a response with a body of axum's.
+type Answer = Response<Body>;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! TorchServe's inference service. A call's `input` becomes the parts of a request, with no content types, and a handler's
+//! status and headers have no place in an answer.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
+use proto::google::rpc::ErrorInfo;
+use proto::torchserve::inference::inference_ap_is_service_server::InferenceApIsService;
+use proto::torchserve::inference::{
+    PredictionResponse, PredictionsRequest, TorchServeHealthResponse,
+};
+use servable::{Input, Part, Value};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{call, status};
+use crate::app::App;
+use crate::error::Failure;
+use crate::operations::health;
+
+/// How many requests of one stream are at work at once. Their answers keep their order.
+const AT_ONCE: usize = 16;
+
+/// The domain of failures that are told inside a stream.
+const DOMAIN: &str = "torchserve";
+
+pub(super) struct Inference {
+    app: App,
+}
+
+type Answers = Pin<Box<dyn Stream<Item = Result<PredictionResponse, Status>> + Send>>;
+
+impl Inference {
+    pub(super) fn new(app: App) -> Self {
+        Inference { app }
+    }
+}
+
+#[tonic::async_trait]
+impl InferenceApIsService for Inference {
+    async fn ping(&self, _: Request<()>) -> Result<Response<TorchServeHealthResponse>, Status> {
+        let word = health::word(health::is_healthy(&self.app));
+        let health = format!("{{\n  \"status\": \"{word}\"\n}}\n");
+        Ok(Response::new(TorchServeHealthResponse { health }))
+    }
+
+    async fn predictions(
+        &self,
+        request: Request<PredictionsRequest>,
+    ) -> Result<Response<PredictionResponse>, Status> {
+        let (id, patience) = (call::id_of(&request), call::patience(request.metadata()));
+        let answer = predict(&self.app, id, patience, request.into_inner()).await;
+        answer.map(Response::new)
+    }
+
+    type StreamPredictionsStream = Answers;
+
+    async fn stream_predictions(
+        &self,
+        request: Request<PredictionsRequest>,
+    ) -> Result<Response<Answers>, Status> {
+        let (id, patience) = (call::id_of(&request), call::patience(request.metadata()));
+        let answer = predict(&self.app, id, patience, request.into_inner()).await?;
+        Ok(Response::new(stream::iter([Ok(answer)]).boxed()))
+    }
+
+    type StreamPredictions2Stream = Answers;
+
+    async fn stream_predictions2(
+        &self,
+        request: Request<Streaming<PredictionsRequest>>,
+    ) -> Result<Response<Answers>, Status> {
+        let (id, patience) = (call::id_of(&request), call::patience(request.metadata()));
+        let app = self.app.clone();
+        let answers = request.into_inner().enumerate().map(move |(index, asked)| {
+            let (app, id) = (app.clone(), format!("{id}-{index}"));
+            async move {
+                let asked = asked?;
+                let sequence = asked.sequence_id.clone();
+                let answer = predict(&app, id, patience, asked).await;
+                Ok(answer.unwrap_or_else(|failure| failed(failure, sequence)))
+            }
+        });
+        Ok(Response::new(answers.buffered(AT_ONCE).boxed()))
+    }
+}
+
+async fn predict(
+    app: &App,
+    id: String,
+    patience: Option<Duration>,
+    asked: PredictionsRequest,
+) -> Result<PredictionResponse, Status> {
+    if asked.model_name.is_empty() {
+        return Err(status::no_model_name());
+    }
+    let version = Some(asked.model_version).filter(|version| !version.is_empty());
+    let input = Input {
+        id,
+        parts: parts(asked.input),
+        headers: asked
+            .sequence_id
+            .map(|id| (app.serving.sequence_header().to_owned(), id))
+            .into_iter()
+            .collect(),
+        ..Input::default()
+    };
+    let predicted = app
+        .serving
+        .predict(&asked.model_name, version.as_deref(), input, patience)
+        .await;
+    let output = predicted.map_err(|error| status::of_prediction(error.into()))?;
+    let sequence_id = output
+        .headers
+        .iter()
+        .find(|(name, _)| name == app.serving.sequence_header())
+        .map(|(_, id)| id.clone());
+    Ok(PredictionResponse {
+        prediction: bounded(output.value.into_body(), app).map_err(status::of_prediction)?,
+        sequence_id,
+        status: None,
+    })
+}
+
+/// An answer that is not larger than answers may be.
+pub(super) fn bounded(answer: Bytes, app: &App) -> Result<Bytes, Failure> {
+    let (bytes, most) = (answer.len(), app.settings.max_response_size);
+    if bytes > most {
+        return Err(Failure::internal(format!(
+            "Worker died. (the answer holds {bytes} bytes, more than max_response_size, which is {most})"
+        )));
+    }
+    Ok(answer)
+}
+
+/// In the order of their names, because a message has none.
+pub(super) fn parts(input: HashMap<String, Bytes>) -> Vec<Part> {
+    let mut parts: Vec<Part> = input
+        .into_iter()
+        .map(|(name, bytes)| Part {
+            name,
+            content_type: String::new(),
+            value: Value::Bytes(bytes),
+        })
+        .collect();
+    parts.sort_by(|one, other| one.name.cmp(&other.name));
+    parts
+}
+
+/// A failure as a message of the stream, which goes on.
+fn failed(failure: Status, sequence_id: Option<String>) -> PredictionResponse {
+    let reason = failure.message().lines().last().unwrap_or_default();
+    let info = ErrorInfo {
+        reason: reason.to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: HashMap::new(),
+    };
+    let details = prost_types::Any {
+        type_url: "type.googleapis.com/google.rpc.ErrorInfo".to_owned(),
+        value: prost::Message::encode_to_vec(&info),
+    };
+    PredictionResponse {
+        prediction: Bytes::new(),
+        sequence_id,
+        status: Some(proto::google::rpc::Status {
+            code: failure.code().into(),
+            message: failure.message().to_owned(),
+            details: vec![details],
+        }),
+    }
+}

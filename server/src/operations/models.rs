@@ -1,0 +1,236 @@
+//! Managing models: list, register, scale, describe, unregister, choose the default version. The answers are in TorchServe's
+//! words.
+
+mod description;
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use serving::{Error, Registration, Scale, Wishes};
+
+use super::{Done, Outcome, Page};
+use crate::app::App;
+use crate::error::Failure;
+
+pub(crate) fn list(app: &App, page: Page) -> Done {
+    let models = app.serving.registry.defaults();
+    let models = models.iter();
+    let models = models.map(|model| json!({ "modelName": model.name, "modelUrl": model.url }));
+    page.of("models", models)
+}
+
+/// What a registration may ask for. What is absent is left to the archive, the configuration and the server.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RegisterModel {
+    pub(crate) url: Option<String>,
+    pub(crate) name: Option<String>,
+    pub(crate) handler: Option<String>,
+    pub(crate) runtime: Option<String>,
+    pub(crate) initial_workers: Option<i64>,
+    pub(crate) batch_size: Option<NonZeroUsize>,
+    pub(crate) max_batch_delay: Option<Duration>,
+    pub(crate) response_timeout: Option<Duration>,
+    pub(crate) startup_timeout: Option<Duration>,
+    pub(crate) s3_sse_kms: bool,
+    /// Whether to wait until the workers are ready.
+    pub(crate) synchronous: bool,
+}
+
+pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
+    let settings = &app.settings.management;
+    if !settings.enable_model_api {
+        return Err(Failure::method_not_allowed());
+    }
+    let Some(url) = asked.url else {
+        return Err(Failure::bad_request("Parameter url is required."));
+    };
+    if let Some(runtime) = &asked.runtime
+        && !["python", "python3", "LSP"].contains(&runtime.as_str())
+    {
+        return Err(Failure::bad_request(format!(
+            "Invalid RuntimeType value: {runtime}"
+        )));
+    }
+    let workers = asked
+        .initial_workers
+        .map_or(settings.initial_workers, |workers| {
+            usize::try_from(workers).unwrap_or(0)
+        });
+    if workers > serving::MOST_WORKERS {
+        let most = serving::MOST_WORKERS;
+        let message = format!("initial_workers cannot be more than {most}.");
+        return Err(Failure::bad_request(message));
+    }
+    if asked.response_timeout.is_some_and(|limit| limit.is_zero()) {
+        // Every request would have timed out before it was looked at.
+        return Err(Failure::bad_request("response_timeout cannot be 0."));
+    }
+    let registration = Registration {
+        url,
+        place: None,
+        name: asked.name,
+        version: None,
+        handler: asked.handler,
+        runtime: asked.runtime,
+        wishes: Wishes {
+            workers: Some(workers),
+            batch_size: asked.batch_size,
+            max_batch_delay: asked.max_batch_delay,
+            response_timeout: asked.response_timeout,
+            startup_timeout: asked.startup_timeout,
+            ..Wishes::default()
+        },
+        s3_sse_kms: asked.s3_sse_kms,
+        part: false,
+        at_startup: false,
+    };
+    let model = app.serving.register(registration).await?;
+    app.left_out.forget(&model.name, Some(&model.version));
+    let workers = model.scale().min;
+    let registered = format!(
+        "Model \"{}\" Version: {} registered with {workers} initial workers",
+        model.name, model.version
+    );
+    if workers == 0 {
+        return Ok(Done::says(format!(
+            "{registered}. Use scale workers API to add workers for the model."
+        )));
+    }
+    if !asked.synchronous {
+        return Ok(Done::accepted());
+    }
+    if let Err(error) = app.serving.wait_for_workers(&model).await {
+        // A model that did not come up does not stay behind: the next attempt finds its name free.
+        let version = Some(model.version.as_str());
+        if let Err(error) = app
+            .serving
+            .unregister(&model.name, version, settings.unregister_timeout)
+            .await
+        {
+            tracing::warn!(model = model.name, "{error}");
+        }
+        return Err(error.into());
+    }
+    Ok(Done::says(registered))
+}
+
+/// How many workers a model is to have.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ScaleModel {
+    pub(crate) min_worker: Option<i64>,
+    pub(crate) max_worker: Option<i64>,
+    /// Whether to wait until they are ready.
+    pub(crate) synchronous: bool,
+}
+
+pub(crate) async fn scale(
+    app: &App,
+    name: &str,
+    version: Option<&str>,
+    asked: ScaleModel,
+) -> Outcome {
+    let min = asked.min_worker.unwrap_or(1);
+    let max = asked.max_worker.unwrap_or(min);
+    // First, as there: an unknown model is the first thing that is wrong with a request.
+    app.serving.registry.resolve(name, version)?;
+    if max < min {
+        return Err(Failure::bad_request(
+            "max_worker cannot be less than min_worker.",
+        ));
+    }
+    let most = i64::try_from(serving::MOST_WORKERS).unwrap_or(i64::MAX);
+    let count = |name: &str, value: i64| match usize::try_from(value) {
+        Ok(count) if value <= most => Ok(count),
+        Ok(_) => Err(Failure::bad_request(format!(
+            "{name} cannot be more than {most}."
+        ))),
+        Err(_) => Err(Failure::internal(format!(
+            "{name} cannot be negative: {value}"
+        ))),
+    };
+    let scale = Scale {
+        min: count("min_worker", min)?,
+        max: count("max_worker", max)?,
+    };
+    let model = app.serving.scale(name, version, scale).await?;
+    if !asked.synchronous {
+        return Ok(Done::accepted());
+    }
+    app.serving.wait_for_workers(&model).await?;
+    let mut text = format!("Workers scaled to {} for model: {}", scale.min, model.name);
+    if let Some(version) = version {
+        text.push_str(&format!(", version: {version}"));
+    }
+    Ok(Done::says(text))
+}
+
+/// A list of one version, or with `all` of all. `customized` adds what the model says of itself.
+pub(crate) async fn describe(
+    app: &App,
+    name: &str,
+    version: Option<&str>,
+    customized: bool,
+) -> Outcome {
+    let registry = &app.serving.registry;
+    let all = version == Some("all");
+    let models = if all {
+        registry.versions(name)?
+    } else {
+        vec![registry.resolve(name, version)?]
+    };
+    let mut descriptions = Vec::with_capacity(models.len());
+    for model in &models {
+        descriptions.push(description::of(model).await);
+    }
+    if customized
+        && !all
+        && let (Some(model), Some(Value::Object(description))) =
+            (models.first(), descriptions.first_mut())
+    {
+        if model.pool.status().ready() == 0 {
+            return Err(Failure::unavailable(format!(
+                "Model \"{}\" has no worker to serve describe request. Please use scale workers API to add workers.",
+                model.name
+            )));
+        }
+        // Native handlers have nothing to add, as TorchServe's own have not.
+        description.insert("customizedMetadata".into(), json!({}));
+    }
+    Ok(Done::with(Value::Array(descriptions)))
+}
+
+pub(crate) async fn unregister(app: &App, name: &str, version: Option<&str>) -> Outcome {
+    let settings = &app.settings.management;
+    if !settings.enable_model_api {
+        return Err(Failure::method_not_allowed());
+    }
+    let unregistered = app
+        .serving
+        .unregister(name, version, settings.unregister_timeout)
+        .await;
+    match unregistered {
+        // What a snapshot has and could not be registered is let go of in the same way.
+        Err(Error::ModelNotFound(_) | Error::VersionNotFound { .. })
+            if app.left_out.forget(name, version) =>
+        {
+            app.serving.changed().await;
+        }
+        outcome => outcome?,
+    }
+    Ok(Done::says(format!("Model \"{name}\" unregistered")))
+}
+
+pub(crate) async fn set_default(app: &App, name: &str, version: &str) -> Outcome {
+    match app.serving.set_default(name, version).await {
+        Ok(()) => Ok(Done::says(format!(
+            "Default version successfully updated for model \"{name}\" to \"{version}\""
+        ))),
+        // One colon less than elsewhere.
+        Err(error @ Error::VersionNotFound { .. }) => Err(Failure {
+            message: format!("Model version {version} does not exist for model {name}"),
+            ..error.into()
+        }),
+        Err(error) => Err(error.into()),
+    }
+}

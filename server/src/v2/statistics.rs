@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serving::Model;
+use serving::{Model, Tally};
 
 use crate::app::App;
 use crate::error::Failure;
@@ -74,11 +74,39 @@ pub fn statistics(
     Ok(models.iter().map(|model| of(model)).collect())
 }
 
-/// Nobody counts them yet.
 fn of(model: &Model) -> ModelStatistics {
+    let counted = model.statistics();
+    let batches = counted.batches.iter().map(|batch| {
+        let count = batch.executions;
+        let spent = |time| Spent { count, time };
+        BatchStatistics {
+            size: batch.size as u64,
+            input: spent(batch.input),
+            infer: spent(batch.infer),
+            output: spent(batch.output),
+        }
+    });
     ModelStatistics {
         name: model.name.clone(),
         version: model.version.clone(),
-        ..ModelStatistics::default()
+        last_inference: counted.last_inference,
+        inferences: counted.succeeded.count,
+        executions: counted.executions,
+        success: counted.succeeded.into(),
+        fail: counted.failed.into(),
+        queue: counted.queue.into(),
+        input: counted.input.into(),
+        infer: counted.infer.into(),
+        output: counted.output.into(),
+        batches: batches.collect(),
+    }
+}
+
+impl From<Tally> for Spent {
+    fn from(tally: Tally) -> Self {
+        Spent {
+            count: tally.count,
+            time: tally.time,
+        }
     }
 }

@@ -87,7 +87,7 @@ def predictions_that_fail(inference):
     ask = lambda model, body: lambda: inference.Predictions(asking(model, body))
     refused(internal, f"Model not found: nobody\n{MODEL_NOT_FOUND}", ask("nobody", b""))
     refused(internal, "Parameter model_name is required.\nBadRequestException.()", ask("", b""))
-    words = "is not a picture"
+    words = "are not a picture"
     refused(argument, words, ask("substrate", b"no picture"))
     refused(argument, "org.pytorch.serve.http.BadRequestException", ask("mlp", b"[1, 2]"))
     exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -13,6 +13,7 @@ use crate::auth::Auth;
 use crate::config::{Config, Cors};
 use crate::memory::Memory;
 use crate::missing::MissingWorkflows;
+pub use crate::protocols::Protocols;
 use crate::snapshot::LeftOut;
 
 /// What every endpoint may use.
@@ -39,6 +40,7 @@ pub struct WireSettings {
     /// The largest answer of a model, in bytes.
     pub max_response_size: usize,
     pub management: ManagementSettings,
+    pub protocols: Protocols,
     /// The folder for the values of a workflow's nodes, if clients may have them written.
     pub workflow_save_dir: Option<PathBuf>,
     /// Whether somebody collects traces.
@@ -82,6 +84,7 @@ impl WireSettings {
                 initial_workers: config.default_workers_per_model.map_or(0, Into::into),
                 unregister_timeout: config.unregister_model_timeout,
             },
+            protocols: Protocols::new(config),
             workflow_save_dir: config.workflow_save_dir.clone(),
             traces: config.logs.otlp_endpoint.is_some(),
             cors: config.cors.as_ref().map(cors_headers).unwrap_or_default(),

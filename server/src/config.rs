@@ -42,6 +42,7 @@ use crate::front::Front;
 use crate::log_location::log_location;
 use crate::snapshot::{self, SnapshotModels, SnapshotSettings, SnapshotWorkflows};
 use crate::telemetry::LogSettings;
+use archive::Envelope;
 use keys::METRICS_MODES;
 use raw::RawConfig;
 use reader::Reader;
@@ -98,6 +99,9 @@ pub struct Config {
     /// `ts_header_key_sequence_id`, `_start` and `_end`.
     pub sequence_headers: SequenceHeaders,
     pub default_service_handler: Option<String>,
+    pub service_envelope: Option<Envelope>,
+    /// `ts_open_inference_protocol`.
+    pub open_inference_protocol: bool,
     pub limit_max_image_pixels: bool,
 
     /// `TS_ALLOWED_URLS` is in it already, if it counts.
@@ -232,6 +236,8 @@ impl Config {
             job_queue_bytes: positive(reader.nonzero("job_queue_bytes")),
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
+            service_envelope: service_envelope(reader),
+            open_inference_protocol: open_inference_protocol(reader, env),
             limit_max_image_pixels: reader.bool("limit_max_image_pixels"),
             allowed_urls: allowed_urls(reader),
             allow_private_urls: reader.bool("allow_private_urls"),
@@ -379,6 +385,21 @@ fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
         Some("legacy") => Mode::Legacy,
         _ => Mode::Log,
     }
+}
+
+fn service_envelope(reader: &mut Reader<'_>) -> Option<Envelope> {
+    let name = reader.choice("service_envelope", keys::SERVICE_ENVELOPES)?;
+    let mut names = Envelope::NAMES.into_iter();
+    names.find(|(known, _)| *known == name).map(|(_, it)| it)
+}
+
+/// The variable counts whether or not the environment does, as in TorchServe.
+fn open_inference_protocol(reader: &mut Reader<'_>, env: &Env<'_>) -> bool {
+    const KEY: &str = "ts_open_inference_protocol";
+    let said = reader.choice(KEY, keys::OPEN_INFERENCE);
+    let variable = keys::find(KEY).and_then(keys::Key::env_name);
+    let variable = variable.and_then(|name| env(&name));
+    said != Some("false") || variable.as_deref() == Some(keys::OIP)
 }
 
 fn sequence_headers(reader: &mut Reader<'_>) -> SequenceHeaders {

@@ -4,9 +4,11 @@
 
 pub mod answer;
 mod body;
+mod enveloped;
 mod front;
 mod health;
 mod inference;
+pub(crate) mod json;
 mod logged;
 mod management;
 mod metrics;
@@ -14,6 +16,8 @@ mod openapi;
 mod segments;
 mod stream;
 mod token;
+mod v1;
+mod v2;
 mod workflow;
 
 use std::sync::Arc;
@@ -34,6 +38,7 @@ use crate::connection::Peer;
 use crate::error::Failure;
 use crate::telemetry;
 pub use front::{absent_targets, front_router};
+pub(crate) use health::is_ready;
 
 /// The id of the request at hand, as in the log and in `x-request-id`.
 #[derive(Clone)]
@@ -41,13 +46,18 @@ pub struct RequestId(pub Arc<str>);
 
 /// The service behind the inference listener.
 pub fn inference_router(app: App) -> Router {
-    let guarded = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
+    let guarded = token::guarded(
+        inference::routes(&app.settings),
+        &app.auth,
+        Purpose::Inference,
+    );
     finish(inference::descriptions().merge(guarded), app)
 }
 
 /// The service behind the management listener.
 pub fn management_router(app: App) -> Router {
-    let routes = management::routes().fallback(|| async { Failure::no_such_route() });
+    let routes = management::routes().merge(management::readiness());
+    let routes = routes.fallback(|| async { Failure::no_such_route() });
     let guarded = token::guarded(routes, &app.auth, Purpose::Management);
     let open = management::descriptions().merge(token::routes());
     finish(open.merge(guarded), app)
@@ -56,7 +66,11 @@ pub fn management_router(app: App) -> Router {
 /// The service behind a listener that serves both APIs, inference first; each asks for its own key. With `metrics`, it
 /// serves those as well.
 pub fn shared_router(app: App, metrics: bool) -> Router {
-    let inference = token::guarded(inference::routes(), &app.auth, Purpose::Inference);
+    let inference = token::guarded(
+        inference::routes(&app.settings),
+        &app.auth,
+        Purpose::Inference,
+    );
     let management = token::guarded(management::routes(), &app.auth, Purpose::Management);
     let mut open = inference::descriptions().merge(token::routes());
     if metrics {

@@ -7,12 +7,14 @@
 pub(crate) mod health;
 pub(crate) mod models;
 mod page;
+mod parameters;
 pub(crate) mod workflows;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 pub(crate) use page::Page;
+pub(crate) use parameters::Parameters;
 
 use crate::error::Failure;
 

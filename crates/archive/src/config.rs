@@ -61,6 +61,8 @@ pub struct ModelConfig {
     pub use_venv: Option<bool>,
     /// `merge`, a key of our own: whether different requests may share a batch.
     pub merge: Option<bool>,
+    /// `service_envelope`, a key of our own: in place of the server's.
+    pub service_envelope: Option<Envelope>,
     /// `threads`, a key of our own: how many a batch gets, positive.
     pub threads: Option<u32>,
     /// The whole document, for handlers. Always a mapping.
@@ -84,6 +86,29 @@ pub enum ParallelType {
     Tensor,
     PipelineTensor,
     Custom,
+}
+
+/// `service_envelope`: how requests and answers of a model are wrapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Envelope {
+    /// Not at all.
+    Body,
+    /// `{"instances": […]}`, each of which is a request; `{"predictions": […]}`.
+    Json,
+    /// The same, and `{"explanations": […]}`.
+    Kserve,
+    /// The Open Inference Protocol v2.
+    Kservev2,
+}
+
+impl Envelope {
+    /// Their names in configuration.
+    pub const NAMES: [(&str, Envelope); 4] = [
+        ("body", Envelope::Body),
+        ("json", Envelope::Json),
+        ("kserve", Envelope::Kserve),
+        ("kservev2", Envelope::Kservev2),
+    ];
 }
 
 /// `torchrun`'s keys that change anything; TorchServe reads `rdzv-conf`, `monitor-interval` and `node-rank` too, and
@@ -140,6 +165,7 @@ impl ModelConfig {
             async_communication: keys.flag("asyncCommunication"),
             use_venv: keys.flag("useVenv"),
             merge: keys.flag("merge"),
+            service_envelope: keys.one_of("service_envelope", &Envelope::NAMES),
             threads: keys.positive("threads"),
             document: Value::Null,
             warnings: Vec::new(),

@@ -179,6 +179,15 @@ pub(crate) const METRICS_MODES: &[&str] = &["log", "prometheus", "legacy"];
 /// Values of `log_format`.
 pub(crate) const LOG_FORMATS: &[&str] = &["text", "json"];
 
+/// Values of `service_envelope`.
+pub(crate) const SERVICE_ENVELOPES: &[&str] = &["body", "json", "kserve", "kservev2"];
+
+/// Values of `ts_open_inference_protocol`.
+pub(crate) const OPEN_INFERENCE: &[&str] = &["true", "false", OIP];
+
+/// What TorchServe wants to find in the environment.
+pub(crate) const OIP: &str = "oip";
+
 const NO_JVM: &str = "there is no Java virtual machine";
 const NO_NETTY: &str = "there is no Netty; threads and buffers are sized by the server itself";
 const NO_IPEX: &str = "this server does not load the Intel extension";
@@ -246,7 +255,9 @@ pub static KEYS: &[Key] = &[
         "How many bytes the requests that wait for one version of a model may hold together; one more is refused with status 503.")
         .ours(),
     key("default_service_handler", Text, "", "The handler of archives whose manifest names none."),
-    key("service_envelope", Text, "", "How requests are wrapped: `body`, `json`, `kserve` or `kservev2`.").later(),
+    key("service_envelope", Choice(SERVICE_ENVELOPES), "",
+        "How requests and answers of models on `/predictions` are wrapped, unless `service_envelope` in their own settings says it: \
+         not at all, as `{\"instances\": […]}`, or in the Open Inference Protocol v2."),
     key("decode_input_request", Bool, "true",
         "Decode JSON and text bodies before a Python handler sees them.").later(),
     key("limit_max_image_pixels", Bool, "true",
@@ -327,8 +338,9 @@ pub static KEYS: &[Key] = &[
     key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers.").later(),
     key("initial_worker_port", COUNT, "9000", "The id of the first worker; the next ones count on from it."),
     key("initial_distribution_port", COUNT, "29500", "The first port of distributed Python workers.").later(),
-    key("ts_open_inference_protocol", Bool, "false", "Serve the Open Inference Protocol.")
-        .later().env("TS_OPEN_INFERENCE_PROTOCOL"),
+    key("ts_open_inference_protocol", Choice(OPEN_INFERENCE), "true",
+        "Serve all of the Open Inference Protocol v2; `false` leaves `/v2/models/{model}/infer` alone. `oip` is `true`.")
+        .env("TS_OPEN_INFERENCE_PROTOCOL"),
     key("ts_header_key_sequence_id", Text, "ts_request_sequence_id", "The header that names a sequence of requests.")
         .env("TS_HEADER_KEY_SEQUENCE_ID"),
     key("ts_header_key_sequence_start", Text, "ts_request_sequence_start", "The header that begins a sequence.")

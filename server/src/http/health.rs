@@ -55,21 +55,30 @@ async fn ready(State(app): State<App>) -> Response {
         let document = json!({ "ready": false, "stopping": true });
         return json_response(StatusCode::SERVICE_UNAVAILABLE, &document);
     }
-    let registry = &app.serving.registry;
-    let models = registry.defaults();
-    let left_out = app.left_out.missing(registry);
-    let workflows = app.missing_workflows.missing(&app.serving);
-    let missing: Vec<Value> = models
-        .iter()
-        .filter_map(|model| missing(model))
-        .chain(left_out.iter().map(left_out_description))
-        .chain(workflows.iter().map(workflow_description))
-        .collect();
+    let missing = waiting_for(&app);
     if missing.is_empty() {
         return json_response(StatusCode::OK, &json!({ "ready": true }));
     }
     let document = json!({ "ready": false, "waitingFor": missing });
     json_response(StatusCode::SERVICE_UNAVAILABLE, &document)
+}
+
+/// What `/ready` says, for other protocols.
+pub(crate) fn is_ready(app: &App) -> bool {
+    !app.stop.is_cancelled() && waiting_for(app).is_empty()
+}
+
+fn waiting_for(app: &App) -> Vec<Value> {
+    let registry = &app.serving.registry;
+    let models = registry.defaults();
+    let left_out = app.left_out.missing(registry);
+    let workflows = app.missing_workflows.missing(&app.serving);
+    models
+        .iter()
+        .filter_map(|model| missing(model))
+        .chain(left_out.iter().map(left_out_description))
+        .chain(workflows.iter().map(workflow_description))
+        .collect()
 }
 
 /// Which model, and perhaps which version, a path names.

@@ -13,9 +13,11 @@ use serving::{Answer, Taking};
 
 use super::answer::output_response;
 use super::body::Field;
+use super::enveloped;
 use super::segments::Segments;
 use super::stream::{self, Form};
-use super::{App, RequestId, body, health, openapi, workflow};
+use super::{App, RequestId, body, health, openapi, v1, v2, workflow};
+use crate::app::WireSettings;
 use crate::error::Failure;
 use crate::memory::Claim;
 
@@ -28,9 +30,11 @@ pub(super) fn descriptions() -> Router<App> {
 }
 
 /// Everything else, down to the paths that do not exist.
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes(settings: &WireSettings) -> Router<App> {
     Router::new()
         .merge(health::routes())
+        .merge(v1::routes())
+        .merge(v2::routes(settings))
         .route("/predictions/{model}", any(predictions))
         .route("/predictions/{model}/{version}", any(predictions))
         .route(
@@ -172,6 +176,9 @@ async fn answer(
 }
 
 async fn predict(app: &App, model: &str, version: Option<&str>, received: Received) -> Response {
+    if let Some(answer) = enveloped::answer_of(app, model, version, &received).await {
+        return answer;
+    }
     let Received {
         input,
         patience,
@@ -211,7 +218,7 @@ pub(super) struct Received {
 /// With this header a client says how many milliseconds it waits for its answer.
 const PATIENCE: &str = "x-request-timeout-ms";
 
-fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+pub(super) fn patience(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
     let Some(value) = headers.get(PATIENCE) else {
         return Ok(None);
     };
@@ -278,7 +285,7 @@ pub(super) async fn read_fields(
 }
 
 /// Headers by name, the last value of a repeated one.
-fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(super) fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
     headers
         .keys()
         .filter_map(|name| {

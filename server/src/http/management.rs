@@ -1,9 +1,9 @@
 //! The management API: register, scale, describe, list, unregister, choose the default version. Of workflows, `workflow.rs`
 //! does the same.
 //!
-//! Each endpoint reads its parameters (`management/parameters.rs`) and calls one function of `operations/models.rs`.
+//! Each endpoint reads its parameters (`management/read.rs`) and calls one function of `operations/models.rs`.
 
-pub(super) mod parameters;
+mod read;
 
 use axum::Router;
 use axum::extract::{Query, Request, State};
@@ -15,10 +15,10 @@ use std::collections::HashMap;
 
 use super::answer::json_response;
 use super::segments::Segments;
-use super::{App, openapi, workflow};
+use super::{App, openapi, v2, workflow};
 use crate::error::Failure;
+use crate::operations::Parameters;
 use crate::operations::models::{self, RegisterModel, ScaleModel};
-use parameters::Parameters;
 
 /// What tells about the API; it is open to everybody.
 pub(super) fn descriptions() -> Router<App> {
@@ -33,8 +33,13 @@ pub(super) fn routes() -> Router<App> {
         .route("/models/{model}", any(model))
         .route("/models/{model}/{version}", any(model))
         .route("/models/{model}/{version}/set-default", any(set_default))
-        .route("/v1/models/{model}", any(ready))
         .merge(workflow::management_routes())
+        .merge(v2::repository_routes())
+}
+
+/// What the inference API answers as well, where both share a listener.
+pub(super) fn readiness() -> Router<App> {
+    Router::new().route("/v1/models/{model}", any(ready))
 }
 
 type Answer = Result<Response, Failure>;
@@ -68,7 +73,7 @@ async fn all(
         Method::POST => {
             register(
                 &app,
-                Parameters::read(query.0, request, &app.settings.body).await?,
+                read::read(query.0, request, &app.settings.body).await?,
             )
             .await
         }
@@ -101,20 +106,7 @@ async fn model(
 }
 
 async fn register(app: &App, parameters: Parameters) -> Answer {
-    let text = |name: &str| parameters.text(name).map(str::to_owned);
-    let asked = RegisterModel {
-        url: text("url"),
-        name: text("model_name"),
-        handler: text("handler"),
-        runtime: text("runtime"),
-        initial_workers: parameters.number("initial_workers"),
-        batch_size: parameters.count("batch_size"),
-        max_batch_delay: parameters.millis("max_batch_delay"),
-        response_timeout: parameters.seconds("response_timeout"),
-        startup_timeout: parameters.seconds("startup_timeout"),
-        s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
-        synchronous: parameters.flag("synchronous").unwrap_or(true),
-    };
+    let asked = RegisterModel::from(&parameters);
     Ok(models::register(app, asked).await?.into_response())
 }
 

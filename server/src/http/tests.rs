@@ -12,7 +12,7 @@ use serving::testing::ScriptedLoader;
 use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
-use crate::app::{BodyLimits, ManagementSettings, WireSettings};
+use crate::app::{BodyLimits, ManagementSettings, Protocols, WireSettings};
 use crate::auth::Auth;
 use crate::memory::Memory;
 use crate::missing::MissingWorkflows;
@@ -125,6 +125,7 @@ impl Api {
                 initial_workers: 0,
                 unregister_timeout: Duration::from_secs(10),
             },
+            protocols: Protocols::default(),
             workflow_save_dir: None,
             traces: false,
             cors: Vec::new(),

@@ -14,7 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 
-use super::App;
+use super::{App, v2};
 use crate::auth::{Auth, Purpose};
 use crate::error::Failure;
 
@@ -36,6 +36,7 @@ async fn ask_for_key(
 ) -> Response {
     match auth.check(purpose, request.headers(), SystemTime::now()) {
         Ok(()) => next.run(request).await,
+        Err(failure) if v2::is_below(request.uri().path()) => v2::Refusal(failure).into_response(),
         Err(failure) => failure.into_response(),
     }
 }

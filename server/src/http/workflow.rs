@@ -20,9 +20,9 @@ use axum::routing::any;
 
 use super::App;
 use super::answer::json_response;
-use super::management::parameters::Parameters;
 use super::segments::Segments;
 use crate::error::Failure;
+use crate::operations::Parameters;
 use crate::operations::workflows::{self, graph};
 
 /// Where workflows are asked. TorchServe reads the word in any case.

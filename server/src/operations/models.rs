@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use serving::{Error, Registration, Scale, Wishes};
 
-use super::{Done, Outcome, Page};
+use super::{Done, Outcome, Page, Parameters};
 use crate::app::App;
 use crate::error::Failure;
 
@@ -37,11 +37,31 @@ pub(crate) struct RegisterModel {
     pub(crate) synchronous: bool,
 }
 
-pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
-    let settings = &app.settings.management;
-    if !settings.enable_model_api {
-        return Err(Failure::method_not_allowed());
+impl From<&Parameters> for RegisterModel {
+    fn from(parameters: &Parameters) -> Self {
+        let text = |name: &str| parameters.text(name).map(str::to_owned);
+        RegisterModel {
+            url: text("url"),
+            name: text("model_name"),
+            handler: text("handler"),
+            runtime: text("runtime"),
+            initial_workers: parameters.number("initial_workers"),
+            batch_size: parameters.count("batch_size"),
+            max_batch_delay: parameters.millis("max_batch_delay"),
+            response_timeout: parameters.seconds("response_timeout"),
+            startup_timeout: parameters.seconds("startup_timeout"),
+            s3_sse_kms: parameters.flag("s3_sse_kms").unwrap_or(false),
+            synchronous: parameters.flag("synchronous").unwrap_or(true),
+        }
     }
+}
+
+/// What the core is to be asked for.
+///
+/// # Errors
+///
+/// A registration without a url, and numbers that no model can be registered with.
+pub(crate) fn registration(app: &App, asked: RegisterModel) -> Result<Registration, Failure> {
     let Some(url) = asked.url else {
         return Err(Failure::bad_request("Parameter url is required."));
     };
@@ -54,7 +74,7 @@ pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
     }
     let workers = asked
         .initial_workers
-        .map_or(settings.initial_workers, |workers| {
+        .map_or(app.settings.management.initial_workers, |workers| {
             usize::try_from(workers).unwrap_or(0)
         });
     if workers > serving::MOST_WORKERS {
@@ -66,7 +86,7 @@ pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
         // Every request would have timed out before it was looked at.
         return Err(Failure::bad_request("response_timeout cannot be 0."));
     }
-    let registration = Registration {
+    Ok(Registration {
         url,
         place: None,
         name: asked.name,
@@ -84,7 +104,16 @@ pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
         s3_sse_kms: asked.s3_sse_kms,
         part: false,
         at_startup: false,
-    };
+    })
+}
+
+pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
+    let settings = &app.settings.management;
+    if !settings.enable_model_api {
+        return Err(Failure::method_not_allowed());
+    }
+    let synchronous = asked.synchronous;
+    let registration = registration(app, asked)?;
     let model = app.serving.register(registration).await?;
     app.left_out.forget(&model.name, Some(&model.version));
     let workers = model.scale().min;
@@ -97,7 +126,7 @@ pub(crate) async fn register(app: &App, asked: RegisterModel) -> Outcome {
             "{registered}. Use scale workers API to add workers for the model."
         )));
     }
-    if !asked.synchronous {
+    if !synchronous {
         return Ok(Done::accepted());
     }
     if let Err(error) = app.serving.wait_for_workers(&model).await {

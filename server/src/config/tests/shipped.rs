@@ -59,6 +59,8 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         job_queue_bytes: NonZeroUsize::new(1 << 30).unwrap(),
         sequence_headers: SequenceHeaders::default(),
         default_service_handler: None,
+        service_envelope: None,
+        open_inference_protocol: true,
         limit_max_image_pixels: true,
         allowed_urls: AllowedUrls::default(),
         allow_private_urls: false,

@@ -1,0 +1,114 @@
+//! How often each version of a model was asked, and what that took.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use serving::{Model, Tally};
+
+use crate::app::App;
+use crate::error::Failure;
+
+/// Of one version of a model, since it was registered.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ModelStatistics {
+    pub name: String,
+    pub version: String,
+    /// When the last request was answered.
+    pub last_inference: Option<SystemTime>,
+    /// Requests that were answered well.
+    pub inferences: u64,
+    /// Calls of the model.
+    pub executions: u64,
+    /// From arrival to answer.
+    pub success: Spent,
+    pub fail: Spent,
+    /// Waiting for a worker.
+    pub queue: Spent,
+    /// In the handler before the network, in the network, and in the handler after it.
+    pub input: Spent,
+    pub infer: Spent,
+    pub output: Spent,
+    /// By the number of requests in a batch.
+    pub batches: Vec<BatchStatistics>,
+}
+
+/// Batches of one size.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchStatistics {
+    pub size: u64,
+    pub input: Spent,
+    pub infer: Spent,
+    pub output: Spent,
+}
+
+/// How often, and how long in all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    pub count: u64,
+    pub time: Duration,
+}
+
+/// Of one version, of all versions of a model, or of every model.
+///
+/// # Errors
+///
+/// Where there is no such model or version. A workflow has none: its nodes' models have.
+pub fn statistics(
+    app: &App,
+    name: Option<&str>,
+    version: Option<&str>,
+) -> Result<Vec<ModelStatistics>, Failure> {
+    let registry = &app.serving.registry;
+    let models: Vec<Arc<Model>> = match (name, version) {
+        (Some(name), Some(version)) => vec![registry.resolve(name, Some(version))?],
+        (Some(name), None) => registry.versions(name)?,
+        (None, _) => {
+            let defaults = registry.defaults();
+            // One that has gone since has no versions.
+            let versions = defaults
+                .iter()
+                .filter_map(|model| registry.versions(&model.name).ok());
+            versions.flatten().collect()
+        }
+    };
+    Ok(models.iter().map(|model| of(model)).collect())
+}
+
+fn of(model: &Model) -> ModelStatistics {
+    let of = model.statistics();
+    let spent = |tally: Tally| Spent {
+        count: tally.count,
+        time: tally.time,
+    };
+    // What was rejected or given up has failed, for its client.
+    let unanswered = [of.failed, of.rejected, of.cancelled];
+    let batch = |batch: serving::BatchStatistics| {
+        let spent = |time| Spent {
+            count: batch.executions,
+            time,
+        };
+        BatchStatistics {
+            size: batch.size as u64,
+            input: spent(batch.input),
+            infer: spent(batch.infer),
+            output: spent(batch.output),
+        }
+    };
+    ModelStatistics {
+        name: model.name.clone(),
+        version: model.version.clone(),
+        last_inference: of.last_inference,
+        inferences: of.succeeded.count,
+        executions: of.executions,
+        success: spent(of.succeeded),
+        fail: Spent {
+            count: unanswered.iter().map(|tally| tally.count).sum(),
+            time: unanswered.iter().map(|tally| tally.time).sum(),
+        },
+        queue: spent(of.queue),
+        input: spent(of.input),
+        infer: spent(of.infer),
+        output: spent(of.output),
+        batches: of.batches.into_iter().map(batch).collect(),
+    }
+}

@@ -113,6 +113,7 @@ async fn the_server_and_its_models_are_described() {
     let answer = ask(&router, "GET /v2/models/stats", "").await;
     let found: Value = serde_json::from_str(&answer.body).expect("JSON");
     assert_eq!(found["model_stats"][0]["name"], "m");
+    assert_eq!(found["model_stats"][0]["inference_count"], 0);
     check(
         &router,
         "GET /v2/models/x/ready",

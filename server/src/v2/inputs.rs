@@ -2,7 +2,7 @@
 //! themselves and against what the model or the workflow declares.
 
 use bytes::Bytes;
-use servable::{DType, Dim, Part, Symbols, Tensor, TensorType, Type, Value};
+use servable::{DType, Dim, Part, Rope, Symbols, Tensor, TensorType, Type, Value};
 
 use super::target::{Target, Wanted};
 use super::{Content, Datatype, InferInput, packed};
@@ -134,7 +134,7 @@ fn value(input: InferInput, of: &Type, symbols: &mut Symbols) -> Result<Value, S
         }
         Datatype::Bytes => {
             let elements = match input.content {
-                Content::Packed(bytes) => packed::elements(bytes, count)?,
+                Content::Packed(rope) => packed::elements(&rope, count)?,
                 Content::Elements(elements) => elements,
             };
             if elements.len() != count {
@@ -165,7 +165,7 @@ fn counts(shape: &[usize], expected: usize, found: usize) -> String {
     format!("shape {shape:?} has {expected} elements, the data have {found}")
 }
 
-fn numbers(dtype: DType, shape: Vec<usize>, count: usize, bytes: Bytes) -> Result<Tensor, String> {
+fn numbers(dtype: DType, shape: Vec<usize>, count: usize, bytes: Rope) -> Result<Tensor, String> {
     if !bytes.len().is_multiple_of(dtype.size()) {
         let (found, size) = (bytes.len(), dtype.size());
         let datatype = Datatype::Of(dtype);
@@ -176,11 +176,6 @@ fn numbers(dtype: DType, shape: Vec<usize>, count: usize, bytes: Bytes) -> Resul
     let found = bytes.len() / dtype.size();
     if found != count {
         return Err(counts(&shape, count, found));
-    }
-    if dtype == DType::Bool
-        && let Some(wrong) = bytes.iter().find(|&&byte| byte > 1)
-    {
-        return Err(format!("BOOL is a byte of 0 or 1, found {wrong}"));
     }
     packed::tensor(dtype, shape, bytes).map_err(|error| error.to_string())
 }

@@ -71,9 +71,10 @@ pub fn metadata(app: &App, name: &str, version: Option<&str>) -> Result<ModelMet
         versions,
         platform,
         inputs: inputs.collect(),
-        outputs: match target.output() {
-            Type::Any if !ports.gives.is_empty() => seen.collect(),
-            output => outputs(&output),
+        outputs: if target.output() == Type::Any && !ports.gives.is_empty() {
+            seen.collect()
+        } else {
+            outputs(&target.output())
         },
     })
 }

@@ -24,7 +24,7 @@ pub struct ModelStatistics {
     pub fail: Spent,
     /// Waiting for a worker.
     pub queue: Spent,
-    /// In the handler before the network, in the network, and in the handler after it.
+    /// Before the network, in it and after it. Where nobody can tell them apart, all of it is the network's.
     pub input: Spent,
     pub infer: Spent,
     pub output: Spent,

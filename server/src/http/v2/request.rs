@@ -1,6 +1,7 @@
 //! A request for an inference from JSON, with the bytes of its tensors behind it.
 
 use bytes::Bytes;
+use servable::Rope;
 
 use super::data;
 use crate::http::json::{Reader, short};
@@ -36,7 +37,7 @@ impl BinaryOutputs {
 /// # Errors
 ///
 /// The member, what was expected and what was found.
-pub(in crate::http) fn read(body: &Bytes, head: Option<usize>) -> Result<Read, String> {
+pub(in crate::http) fn read(body: &Rope, head: Option<usize>) -> Result<Read, String> {
     let head = head.unwrap_or(body.len());
     if head > body.len() {
         let found = body.len();
@@ -47,7 +48,8 @@ pub(in crate::http) fn read(body: &Bytes, head: Option<usize>) -> Result<Read, S
     if head == 0 && !body.is_empty() {
         return Ok(bare(body));
     }
-    let (json, tensors) = (body.slice(..head), body.slice(head..));
+    let (json, tensors) = (body.slice(0..head), body.slice(head..body.len()));
+    let json = json.into_bytes();
     let mut request = InferRequest::default();
     let mut written: Option<Vec<Written>> = None;
     let mut reader = Reader::new(&json);
@@ -74,7 +76,7 @@ pub(in crate::http) fn read(body: &Bytes, head: Option<usize>) -> Result<Read, S
     })?;
     reader.finish()?;
     let written = written.ok_or("the request: the member `inputs` is missing")?;
-    request.inputs = with_data(written, tensors)?;
+    request.inputs = with_data(written, &tensors)?;
     let binary = binary_outputs(&request)?;
     Ok(Read { request, binary })
 }
@@ -90,13 +92,13 @@ fn bounded(what: &str, index: usize) -> Result<(), String> {
 }
 
 /// A body without any JSON is one byte string: the payload.
-fn bare(body: &Bytes) -> Read {
+fn bare(body: &Rope) -> Read {
     let input = InferInput {
         name: "body".into(),
         datatype: Datatype::Bytes,
         shape: vec![1],
         parameters: Parameters::default(),
-        content: Content::Elements(vec![body.clone()]),
+        content: Content::Elements(vec![body.clone().into_bytes()]),
     };
     Read {
         request: InferRequest {
@@ -159,7 +161,8 @@ fn named(name: &str, why: &str) -> String {
 }
 
 /// The inputs with their data: those in the JSON, and those behind it in their order.
-fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput>, String> {
+fn with_data(written: Vec<Written>, tensors: &Rope) -> Result<Vec<InferInput>, String> {
+    let mut taken = 0usize;
     let mut inputs = Vec::with_capacity(written.len());
     for input in written {
         let why = |why: String| named(&input.name, &why);
@@ -175,14 +178,17 @@ fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput
                     "it has neither `data` nor `binary_data_size`",
                 ));
             }
-            (Some(size), None) if size > tensors.len() => {
-                let left = tensors.len();
-                let why = format!(
-                    "binary_data_size is {size}, and {left} bytes are left behind the JSON"
-                );
-                return Err(named(&input.name, &why));
+            (Some(size), None) => {
+                let end = taken.saturating_add(size);
+                let tensor = tensors.get(taken..end).ok_or_else(|| {
+                    let left = tensors.len() - taken;
+                    why(format!(
+                        "binary_data_size is {size}, and {left} bytes are left behind the JSON"
+                    ))
+                })?;
+                taken = end;
+                Content::Packed(tensor)
             }
-            (Some(size), None) => Content::Packed(tensors.split_to(size)),
             (None, Some(text)) => {
                 let is_base64 = input.parameters.text("content_type") == Some("base64");
                 let read = data::read(text, input.datatype, &input.shape, is_base64);
@@ -197,8 +203,8 @@ fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput
             content,
         });
     }
-    if !tensors.is_empty() {
-        let left = tensors.len();
+    if taken < tensors.len() {
+        let left = tensors.len() - taken;
         return Err(format!("{left} bytes behind the JSON belong to no input"));
     }
     Ok(inputs)

@@ -9,12 +9,13 @@ fn declared(of: &[(&'static str, &str)]) -> Vec<(&'static str, Type)> {
 }
 
 fn input(name: &str, datatype: &str, shape: &[i64], bytes: &[u8]) -> InferInput {
+    let rope = Rope::from(Bytes::copy_from_slice(bytes));
     InferInput {
         name: name.into(),
         datatype: Datatype::parse(datatype).expect("a datatype"),
         shape: shape.to_vec(),
         parameters: Parameters::default(),
-        content: Content::Packed(Bytes::copy_from_slice(bytes)),
+        content: Content::Packed(rope),
     }
 }
 
@@ -136,7 +137,12 @@ fn a_shape_is_what_its_data_are() {
         &TWO[..5],
         "5 bytes of data are no whole number of FP32, which have 4 each",
     );
-    case("BOOL", &[2], &[1, 2], "BOOL is a byte of 0 or 1, found 2");
+    case(
+        "BOOL",
+        &[2],
+        &[1, 2],
+        "expected bool, found a byte other than 0 and 1",
+    );
     case(
         "BYTES",
         &[1],

@@ -255,6 +255,7 @@ mod tests {
             size: 400,
             stall: Duration::from_secs(1),
             memory: Memory::new(1000),
+            copied: servable::Copied::default(),
         }
     }
 

@@ -242,7 +242,7 @@ async fn index(State(app): State<App>, request: Request) -> Answer {
     read_object(&body, |reader, member| {
         match member {
             "ready" => only_ready = reader.flag("ready")?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;
@@ -259,7 +259,7 @@ async fn load(
     read_object(&body, |reader, member| {
         match member {
             "parameters" => parameters = request::parameters(reader, "parameters")?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;

@@ -72,11 +72,14 @@ pub fn index(app: &App, only_ready: bool) -> Result<Vec<IndexEntry>, Failure> {
 
 fn of_model(model: &Model) -> IndexEntry {
     let status = model.pool.status();
-    let state = match status.state {
-        State::Draining | State::Unloaded => "UNLOADING",
-        _ if status.ready() > 0 => "READY",
-        _ if status.loading > 0 => "LOADING",
-        _ => "UNAVAILABLE",
+    let state = if matches!(status.state, State::Draining | State::Unloaded) {
+        "UNLOADING"
+    } else if status.ready() > 0 {
+        "READY"
+    } else if status.loading > 0 {
+        "LOADING"
+    } else {
+        "UNAVAILABLE"
     };
     let reason = match (&status.failure, status.wanted) {
         (Some(failure), _) => failure.to_string(),

@@ -17,7 +17,7 @@ pub struct ModelStatistics {
     pub last_inference: Option<SystemTime>,
     /// Requests that were answered well.
     pub inferences: u64,
-    /// Calls of the model.
+    /// Batches in which that was.
     pub executions: u64,
     /// From arrival to answer.
     pub success: Spent,
@@ -75,40 +75,38 @@ pub fn statistics(
 }
 
 fn of(model: &Model) -> ModelStatistics {
-    let of = model.statistics();
-    let spent = |tally: Tally| Spent {
-        count: tally.count,
-        time: tally.time,
-    };
-    // What was rejected or given up has failed, for its client.
-    let unanswered = [of.failed, of.rejected, of.cancelled];
-    let batch = |batch: serving::BatchStatistics| {
-        let spent = |time| Spent {
-            count: batch.executions,
-            time,
-        };
+    let counted = model.statistics();
+    let batches = counted.batches.iter().map(|batch| {
+        let count = batch.executions;
+        let spent = |time| Spent { count, time };
         BatchStatistics {
             size: batch.size as u64,
             input: spent(batch.input),
             infer: spent(batch.infer),
             output: spent(batch.output),
         }
-    };
+    });
     ModelStatistics {
         name: model.name.clone(),
         version: model.version.clone(),
-        last_inference: of.last_inference,
-        inferences: of.succeeded.count,
-        executions: of.executions,
-        success: spent(of.succeeded),
-        fail: Spent {
-            count: unanswered.iter().map(|tally| tally.count).sum(),
-            time: unanswered.iter().map(|tally| tally.time).sum(),
-        },
-        queue: spent(of.queue),
-        input: spent(of.input),
-        infer: spent(of.infer),
-        output: spent(of.output),
-        batches: of.batches.into_iter().map(batch).collect(),
+        last_inference: counted.last_inference,
+        inferences: counted.succeeded.count,
+        executions: counted.executions,
+        success: counted.succeeded.into(),
+        fail: counted.failed.into(),
+        queue: counted.queue.into(),
+        input: counted.input.into(),
+        infer: counted.infer.into(),
+        output: counted.output.into(),
+        batches: batches.collect(),
+    }
+}
+
+impl From<Tally> for Spent {
+    fn from(tally: Tally) -> Self {
+        Spent {
+            count: tally.count,
+            time: tally.time,
+        }
     }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
-use servable::{Copied, Rope};
+use servable::Rope;
 
 use super::HEAD_LENGTH;
 use crate::app::BodyLimits;
@@ -29,7 +29,7 @@ pub(super) async fn read(
 ) -> Result<(Rope, Claim), Failure> {
     let coding = coding(headers)?;
     let mut claim = limits.memory.claim();
-    let copied = Copied::default();
+    let copied = limits.copied.clone();
     let rope = body::read_rope(headers, body, limits, &mut claim, &copied).await?;
     let Some(coding) = coding else {
         return Ok((rope, claim));
@@ -140,6 +140,7 @@ mod tests {
             size: 100_000,
             stall: Duration::from_secs(1),
             memory: Memory::new(400_000),
+            copied: servable::Copied::default(),
         };
         let mut headers = HeaderMap::new();
         headers.insert(

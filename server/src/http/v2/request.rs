@@ -70,7 +70,7 @@ pub(in crate::http) fn read(body: &Rope, head: Option<usize>) -> Result<Read, St
                 request.outputs.push(output(reader, index)?);
                 Ok(())
             })?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;
@@ -91,10 +91,10 @@ fn bounded(what: &str, index: usize) -> Result<(), String> {
     Err(format!("{what}: expected at most {MOST}"))
 }
 
-/// A body without any JSON is one byte string: the payload.
+/// A body without any JSON is one byte string: the only input, whatever that is called.
 fn bare(body: &Rope) -> Read {
     let input = InferInput {
-        name: "body".into(),
+        name: String::new(),
         datatype: Datatype::Bytes,
         shape: vec![1],
         parameters: Parameters::default(),
@@ -139,7 +139,7 @@ impl Written {
                 }
                 "parameters" => given = parameters(reader, &place)?,
                 "data" => data = Some(json.slice(reader.skip()?)),
-                _ => drop(reader.skip()?),
+                _ => reader.pass()?,
             }
             Ok(())
         })?;
@@ -213,7 +213,7 @@ fn with_data(written: Vec<Written>, tensors: &Rope) -> Result<Vec<InferInput>, S
 /// Text, or a number for its digits.
 fn id(reader: &mut Reader<'_>) -> Result<Option<String>, String> {
     match reader.peek()? {
-        Peek::Null => reader.skip().map(|_| None),
+        Peek::Null => reader.pass().map(|()| None),
         peek if peek.is_num() => reader.number("id", "text").map(Some),
         _ => reader.text("id").map(Some),
     }
@@ -222,7 +222,7 @@ fn id(reader: &mut Reader<'_>) -> Result<Option<String>, String> {
 pub(super) fn parameters(reader: &mut Reader<'_>, place: &str) -> Result<Parameters, String> {
     let mut found = Vec::new();
     if reader.peek()? == Peek::Null {
-        reader.skip()?;
+        reader.pass()?;
         return Ok(Parameters(found));
     }
     reader.object(place, |reader, name| {
@@ -231,7 +231,7 @@ pub(super) fn parameters(reader: &mut Reader<'_>, place: &str) -> Result<Paramet
             Peek::True | Peek::False => Parameter::Bool(reader.flag(&place)?),
             Peek::String => Parameter::Text(reader.text(&place)?),
             // Clients write down what they have not, too.
-            Peek::Null => return reader.skip().map(drop),
+            Peek::Null => return reader.pass(),
             _ => {
                 let number = reader.number(&place, "a number, a text, true or false")?;
                 match (number.parse(), number.parse()) {
@@ -255,7 +255,7 @@ fn output(reader: &mut Reader<'_>, index: usize) -> Result<WantedOutput, String>
         match member {
             "name" => name = Some(reader.text(&place)?),
             "parameters" => given = parameters(reader, &place)?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;

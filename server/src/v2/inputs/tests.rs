@@ -58,6 +58,7 @@ fn tensors_go_in_under_the_names_of_the_signature() {
     let fp32 = |name| vec![input(name, "FP32", &[2], &TWO)];
     check(&body, fp32("body"), Ok(&["body=Tensor(float32[2])"]));
     check(&body, fp32("data"), Ok(&["body=Tensor(float32[2])"]));
+    check(&body, fp32(""), Ok(&["body=Tensor(float32[2])"]));
     check(
         &body,
         fp32("x"),

@@ -42,13 +42,10 @@ fn tensors_stand_behind_the_json_in_their_order() {
 }
 
 #[test]
-fn a_body_without_json_is_the_payload() {
+fn a_body_without_json_is_the_only_input() {
     let Read { request, .. } = read(&rope("PNG"), Some(0)).expect("a request");
     let input = &request.inputs[0];
-    assert_eq!(
-        (input.name.as_str(), input.datatype),
-        ("body", Datatype::Bytes)
-    );
+    assert_eq!((input.name.as_str(), input.datatype), ("", Datatype::Bytes));
     assert!(matches!(&input.content, Content::Elements(elements) if elements == &["PNG"]));
 }
 

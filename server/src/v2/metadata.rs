@@ -1,6 +1,6 @@
 //! What a model or a workflow takes and gives, as far as it is known before it is asked.
 
-use servable::{DType, Dim, Field, Port, Type};
+use servable::{DType, Dim, Field, Type};
 
 use super::Datatype;
 use super::outputs::LONE;
@@ -57,39 +57,26 @@ pub fn metadata(app: &App, name: &str, version: Option<&str>) -> Result<ModelMet
             (versions, "torchrelay_workflow")
         }
     };
-    let wanted = target.inputs();
-    let inputs = wanted.iter().map(|it| tensor(it.name, it.of));
-    let mut described = ModelMetadata {
+    let ports = target.ports();
+    let inputs = target.inputs();
+    let inputs = inputs.iter().map(|it| match (it.of, &ports.takes[..]) {
+        // The handler takes much, and makes this of it.
+        (Type::Any, [port]) => tensor(it.name, &Type::Tensor(port.of.clone())),
+        (of, _) => tensor(it.name, of),
+    });
+    let seen = ports.gives.iter();
+    let seen = seen.map(|port| tensor(&port.name, &Type::Tensor(port.of.clone())));
+    Ok(ModelMetadata {
         name: target.name().to_owned(),
         versions,
         platform,
         inputs: inputs.collect(),
-        outputs: outputs(&target.output()),
-    };
-    if let Target::Model(model) = &target {
-        let signature = model.signature();
-        let is_open = |of: &Type| *of == Type::Any;
-        if wanted.iter().all(|it| is_open(it.of)) {
-            described.inputs = of_ports(&signature.ports.takes, described.inputs);
-        }
-        if is_open(&signature.output) {
-            described.outputs = of_ports(&signature.ports.gives, described.outputs);
-        }
-    }
-    Ok(described)
-}
-
-/// What is known of the tensors, where the types say nothing. A lone one keeps the name under which clients know it.
-fn of_ports(ports: &[Port], known: Vec<TensorMetadata>) -> Vec<TensorMetadata> {
-    let of = |port: &Port| Type::Tensor(port.of.clone());
-    match (ports, &known[..]) {
-        ([], _) => known,
-        ([port], [only]) => vec![tensor(&only.name, &of(port))],
-        (ports, _) => ports
-            .iter()
-            .map(|port| tensor(&port.name, &of(port)))
-            .collect(),
-    }
+        outputs: if target.output() == Type::Any && !ports.gives.is_empty() {
+            seen.collect()
+        } else {
+            outputs(&target.output())
+        },
+    })
 }
 
 fn outputs(of: &Type) -> Vec<TensorMetadata> {

@@ -307,7 +307,7 @@ async fn workflows_are_managed_and_asked_over_both_wires() {
     both.check(&line, 200, good, Code::Ok).await;
     let again = calls.register_workflow(register(SPEC.into()));
     let again = told(again.await, msg);
-    both.check(&line, 409, again, Code::Unknown).await;
+    both.check(&line, 409, again, Code::AlreadyExists).await;
 
     let listed = calls.list_workflows(ListWorkflowsRequest::default());
     let listed = told(listed.await, msg);

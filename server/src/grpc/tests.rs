@@ -114,6 +114,7 @@ async fn a_call_ends_when_the_client_waits_no_longer() {
     asked.set_timeout(Duration::from_millis(50));
     let failure = inference(&api).predictions(asked).await;
     let failure = failure.expect_err("50 ms are over");
+    assert_eq!(failure.code(), Code::DeadlineExceeded);
     assert!(
         failure.message().contains("gave no answer within 50 ms"),
         "{failure}"

@@ -125,6 +125,32 @@ pub enum Command {
     /// Each kind of answer becomes a file: `reef.jpg` gives `reef.json`, `reef.png` and so on, or what the workflow's `files:`
     /// says. A picture that cannot be answered is told at the end, and the exit code is then 1; the others are answered.
     Run(Run),
+    /// Say what of a TorchServe installation runs here, and compare with a TorchServe that runs
+    ///
+    /// Nothing is started and no network is loaded; archives are unpacked into a temporary folder, one at a time. The exit code
+    /// is 0 if everything runs and, with --compare, nothing differs; otherwise 1.
+    Doctor(Box<Doctor>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct Doctor {
+    /// The installation: a folder, or a config.properties
+    #[arg(required_unless_present = "compare")]
+    pub path: Option<PathBuf>,
+    /// Folder of model archives, in place of the configuration's
+    #[arg(long, value_name = "DIR")]
+    pub model_store: Option<PathBuf>,
+    /// Folder of workflow archives and specs, in place of the configuration's
+    #[arg(long, value_name = "DIR")]
+    pub workflow_store: Option<PathBuf>,
+    /// The interpreter for handlers in Python: a name on the path, or a file
+    #[arg(long, value_name = "FILE", default_value = "python3")]
+    pub python: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub compare: client::Compare,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]

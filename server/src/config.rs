@@ -19,6 +19,7 @@ pub mod properties;
 mod raw;
 mod reader;
 pub mod report;
+mod review;
 mod source_file;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ pub use load_models::{LoadModels, ModelSource};
 pub use models::{ModelSettings, Models};
 pub use page::configuration_page;
 pub use report::{ConfigErrors, Notice, Origin, Problem, Severity};
+pub use review::{Fate, Review, Reviewed, Trouble};
 
 use crate::args::Args;
 use crate::auth::KEY_FILE;

@@ -12,6 +12,7 @@ pub mod config;
 pub mod connection;
 pub mod daemonize;
 pub mod dev;
+pub mod doctor;
 pub mod envelope;
 pub mod error;
 pub mod front;

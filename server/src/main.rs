@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::{CommandFactory, Parser};
-use server::args::{Args, Command, Dev, Run, Task, version_line};
+use server::args::{Args, Command, Dev, Doctor, Run, Task, version_line};
 use server::config::{Addresses, Config, Notice, Severity, process_env};
 use server::daemonize::{self, PidFile};
 use server::{listeners, serve, shutdown, telemetry, wiring};
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     let outcome = match args.command.take() {
         Some(Command::Ask(command)) => return ask(command),
         Some(Command::Write(command)) => return workbench::run(command, &process_env),
+        Some(Command::Doctor(doctor)) => return examine(&doctor),
         Some(Command::Dev(dev)) => develop(&dev),
         Some(Command::Run(run)) => run_once(&run),
         None => run(&args),
@@ -43,13 +44,27 @@ fn main() -> ExitCode {
 
 /// Carries out a command for a server that runs.
 fn ask(command: client::Command) -> ExitCode {
-    let context = client::Context {
+    client::run(command, client_context())
+}
+
+fn client_context() -> client::Context<'static> {
+    client::Context {
         configured: &configured_addresses,
         program: Args::command(),
         env: &process_env,
         folder: std::env::current_dir().unwrap_or_default(),
-    };
-    client::run(command, context)
+    }
+}
+
+/// Looks at an installation, and at what runs beside us.
+fn examine(doctor: &Doctor) -> ExitCode {
+    match server::doctor::run(doctor, &client_context()) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error:#}");
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn configured_addresses(file: Option<&Path>) -> Result<client::Configured, String> {

@@ -9,6 +9,7 @@ mod predict;
 mod workflows;
 
 pub(crate) use list::workers as workers_cell;
+pub(crate) use predict::content_type;
 
 use crate::args::Command;
 use crate::error::Error;

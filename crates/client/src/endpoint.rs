@@ -79,6 +79,18 @@ impl Endpoint {
         Ok(Endpoint::Tcp { https, host, port })
     }
 
+    /// Where the usual port of that API is on the same machine. A socket stands for all APIs.
+    pub(crate) fn beside(self, api: Api) -> Self {
+        match self {
+            Endpoint::Tcp { https, host, .. } => Endpoint::Tcp {
+                port: api.usual_port(https),
+                https,
+                host,
+            },
+            Endpoint::Unix(path) => Endpoint::Unix(path),
+        }
+    }
+
     pub(crate) fn is_https(&self) -> bool {
         matches!(self, Endpoint::Tcp { https: true, .. })
     }

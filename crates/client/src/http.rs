@@ -8,10 +8,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -81,7 +81,10 @@ pub(crate) fn path(segments: &[&str]) -> String {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<String>,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// Whether more would have come than the server may say.
+    pub(crate) cut: bool,
 }
 
 impl Answer {
@@ -121,6 +124,8 @@ pub(crate) struct Server {
     keys: Keys,
     tls: Option<Arc<ClientConfig>>,
     patience: Duration,
+    /// Bytes of a body that are read.
+    most: usize,
     connection: Option<SendRequest<Full<Bytes>>>,
     /// The key that was sent last.
     token: Option<Token>,
@@ -139,9 +144,15 @@ impl Server {
             keys,
             tls,
             patience,
+            most: usize::MAX,
             connection: None,
             token: None,
         }
+    }
+
+    /// It reads no more than so many bytes of an answer's body.
+    pub(crate) fn at_most(self, most: usize) -> Self {
+        Server { most, ..self }
     }
 
     pub(crate) fn address(&self) -> String {
@@ -232,7 +243,7 @@ impl Server {
         {
             match self.exchange(&mut kept, call).await {
                 Ok(answer) => {
-                    self.connection = Some(kept);
+                    self.connection = (!answer.cut).then_some(kept);
                     return Ok(answer);
                 }
                 Err(error) if error.is_canceled() || call.method == Method::GET => {}
@@ -242,7 +253,7 @@ impl Server {
         let mut fresh = self.connect().await?;
         let outcome = self.exchange(&mut fresh, call).await;
         let answer = outcome.map_err(|error| self.unreachable(cause(&error)))?;
-        self.connection = Some(fresh);
+        self.connection = (!answer.cut).then_some(fresh);
         Ok(answer)
     }
 
@@ -267,14 +278,27 @@ impl Server {
         if let (Some(_), Some(token)) = (call.key, &self.token) {
             put(AUTHORIZATION, &format!("Bearer {}", token.key.reveal()));
         }
-        let (head, body) = connection.send_request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
+        let (head, mut rest) = connection.send_request(request).await?.into_parts();
+        let mut body = BytesMut::new();
+        let mut cut = false;
+        while let Some(frame) = rest.frame().await.transpose()? {
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            cut = data.len() > self.most - body.len();
+            if cut {
+                break;
+            }
+            body.extend_from_slice(&data);
+        }
         let content_type = head.headers.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
         Ok(Answer {
             status: head.status,
             content_type: content_type.map(str::to_owned),
-            body,
+            headers: head.headers,
+            body: body.freeze(),
+            cut,
         })
     }
 
@@ -381,7 +405,9 @@ mod tests {
             let answer = Answer {
                 status: StatusCode::from_u16(status).unwrap(),
                 content_type: None,
+                headers: HeaderMap::new(),
                 body: Bytes::from_static(body.as_bytes()),
+                cut: false,
             };
             assert_eq!(
                 answer.failure(),

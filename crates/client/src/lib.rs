@@ -7,6 +7,7 @@
 
 mod args;
 mod commands;
+mod compare;
 mod endpoint;
 mod error;
 mod http;
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub use args::{Command, Options, Secret};
+pub use compare::{Compare, Comparison};
 use error::Error;
 use output::Output;
 
@@ -54,24 +56,39 @@ pub struct Configured {
 /// reached.
 pub fn run(command: Command, context: Context<'_>) -> ExitCode {
     let mut output = Output::standard(context.env);
-    let outcome = tokio::runtime::Builder::new_current_thread()
+    match block_on(commands::run(command, context, &mut output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => told(&error),
+    }
+}
+
+/// Compares a TorchServe that runs with a Torchrelay that does. `folder` is where the key file of the former may lie.
+///
+/// # Errors
+/// The exit code, as [`run`] has it, where there is nothing to compare; why is on standard error by then.
+pub fn compare(
+    args: &Compare,
+    folder: Option<&Path>,
+    context: &Context<'_>,
+) -> Result<Comparison, ExitCode> {
+    block_on(compare::run(args, folder, context)).map_err(|error| told(&error))
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|source| Error::System {
             what: "the runtime",
             source,
-        })
-        .and_then(|runtime| {
-            let outcome = runtime.block_on(commands::run(command, context, &mut output));
-            // A look-up of a name that hangs must not keep the process.
-            runtime.shutdown_background();
-            outcome
-        });
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            error.tell();
-            ExitCode::from(error.exit_code())
-        }
-    }
+        })?;
+    let outcome = runtime.block_on(work);
+    // A look-up of a name that hangs must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn told(error: &Error) -> ExitCode {
+    error.tell();
+    ExitCode::from(error.exit_code())
 }

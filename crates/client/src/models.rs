@@ -99,6 +99,9 @@ pub(crate) fn get(path: String) -> Call {
     Call::new(Api::Management, hyper::Method::GET, path)
 }
 
+/// The most models that are listed.
+const MOST: usize = 100_000;
+
 /// Every model, page by page.
 pub(crate) async fn list(server: &mut Server) -> Result<Vec<Listed>, Error> {
     let mut found: Vec<Listed> = Vec::new();
@@ -114,7 +117,11 @@ pub(crate) async fn list(server: &mut Server) -> Result<Vec<Listed>, Error> {
         found.extend(page.models);
         match page.next_page_token {
             // A server that never ends its list must not keep us.
-            Some(token) if !empty && token.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(token)
+                if !empty
+                    && found.len() < MOST
+                    && token.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
                 next = token
             }
             _ => return Ok(found),

@@ -8,6 +8,7 @@ use crate::image_segmenter::ImageSegmenter;
 use crate::object_detector::ObjectDetector;
 use crate::parameters::nearest;
 use crate::pipeline::Pipeline;
+use crate::runner::{names_python, python_file};
 use crate::text_classifier::TextClassifier;
 use crate::{Bucketing, ModelContext, Network};
 
@@ -71,19 +72,19 @@ pub fn by_name(name: &str, context: &ModelContext<'_>) -> Result<Box<dyn Handler
         "object_detector" => Box::new(ObjectDetector::load(context)?),
         "pipeline" => Box::new(Pipeline::load(context)?),
         "text_classifier" => Box::new(TextClassifier::load(context)?),
-        _ => return Err(unknown(name, context)),
+        _ if names_python(name) || python_file(context.dir, name).is_some() => {
+            return Err(LoadError::Unsupported(format!(
+                "handler `{name}` is a Python file: Python handlers are not supported yet; native handlers are {}",
+                NAMES.join(", ")
+            )));
+        }
+        _ => return Err(unknown(name)),
     })
 }
 
-fn unknown(name: &str, context: &ModelContext<'_>) -> LoadError {
-    // `file.py:function`, or a module's name without its suffix, is Python code that the archive brings along.
+/// What to say of a name that stands for no handler at all.
+pub(crate) fn unknown(name: &str) -> LoadError {
     let module = name.split(':').next().unwrap_or(name);
-    if module.ends_with(".py") || context.dir.join(format!("{module}.py")).is_file() {
-        return LoadError::Unsupported(format!(
-            "handler `{name}` is a Python file: Python handlers are not supported yet; native handlers are {}",
-            NAMES.join(", ")
-        ));
-    }
     let hint = nearest(module, NAMES)
         .map(|known| format!(", did you mean `{known}`?"))
         .unwrap_or_default();

@@ -8,7 +8,7 @@
 //! (`image_classifier.rs`, say) says how one request becomes one row; `batch.rs` stacks the rows, runs the
 //! [`Network`] and splits its result; the handler's file says how one row becomes one answer. `picture.rs`,
 //! `labels.rs`, `scores.rs` and `parameters.rs` hold what several handlers share. [`weights`] tells, before any of
-//! that, whether a model's file is one that can be served.
+//! that, whether a model's file is one that can be served, and [`runner`] whether the daemon serves it or Python does.
 //!
 //! It is not an engine: whoever implements [`Network`] knows what runs it, and nothing here does, so everything here is
 //! tested with scripted networks. Called by the engines' servables.
@@ -27,6 +27,7 @@ mod parameters;
 mod picture;
 mod pipeline;
 mod preparation;
+mod runner;
 mod scores;
 mod signature;
 mod tensors;
@@ -40,4 +41,5 @@ pub use bucketing::Bucketing;
 pub use handler::{Handler, NAMES, by_name};
 pub use model_context::ModelContext;
 pub use network::Network;
+pub use runner::{Candidate, Cause, Runner, python_file, runner};
 pub use signature::signature;

@@ -1,9 +1,12 @@
 //! Scripted networks and requests for the tests of this crate.
 
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 use servable::{BatchError, Element, Input, JobError, Output, Tensor, Value};
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
 
 use crate::{Handler, ModelContext, Network, by_name};
 
@@ -100,4 +103,17 @@ pub(crate) fn batch_as_alone(
         assert_eq!(&body(alone), expected);
     }
     together
+}
+
+/// A zip with entries of these names.
+pub(crate) fn zip_of(names: &[&str]) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    let mut zip = ZipWriter::new(&mut bytes);
+    for name in names {
+        zip.start_file(*name, SimpleFileOptions::default())
+            .expect("an entry");
+        zip.write_all(b"x").expect("written");
+    }
+    zip.finish().expect("a zip");
+    bytes.into_inner()
 }

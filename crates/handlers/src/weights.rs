@@ -155,9 +155,7 @@ impl fmt::Display for Format {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
-    use zip::ZipWriter;
-    use zip::write::SimpleFileOptions;
+    use crate::testing::zip_of;
 
     fn check_bytes(bytes: &[u8], expected: Format) {
         let file = tempfile::NamedTempFile::new().expect("a file");
@@ -171,18 +169,6 @@ mod tests {
 
     fn check_zip(names: &[&str], expected: Format) {
         check_bytes(&zip_of(names), expected);
-    }
-
-    fn zip_of(names: &[&str]) -> Vec<u8> {
-        let mut bytes = io::Cursor::new(Vec::new());
-        let mut zip = ZipWriter::new(&mut bytes);
-        for name in names {
-            zip.start_file(*name, SimpleFileOptions::default())
-                .expect("an entry");
-            zip.write_all(b"x").expect("written");
-        }
-        zip.finish().expect("a zip");
-        bytes.into_inner()
     }
 
     /// What is said of a folder with these files, of which `w.pt` is the weights if it is there.

@@ -68,7 +68,7 @@ pub use roster::WorkerStatus;
 pub use sequence_headers::SequenceHeaders;
 pub use sequences::{SequencePolicy, SequenceRefusal, SequenceStep};
 pub use settings::{Manner, Settings, Wishes};
-pub use source::{Bringing, Brought, Source, SourceError, SourceOptions, StoreOnly};
+pub use source::{Bringing, Brought, Source, SourceError, SourceOptions, StoreOnly, has_scheme};
 pub use statistics::{BatchStatistics, Statistics, Tally, WorkflowStatistics};
 pub use store::{ModelStore, StoreError};
 pub use stream::{Answer, Stream, Taking};

@@ -78,7 +78,7 @@ pub enum SourceError {
 }
 
 /// Whether a url is for a [`Source`], rather than a name in the store or a folder.
-pub(crate) fn has_scheme(url: &str) -> bool {
+pub fn has_scheme(url: &str) -> bool {
     url.split_once("://").is_some_and(|(scheme, _)| {
         scheme.starts_with(|c: char| c.is_ascii_alphabetic())
             && scheme

@@ -32,6 +32,7 @@ use tokio::sync::Semaphore;
 pub use failure::NodeFailure;
 use live::Live;
 pub use live::NodeNumbers;
+pub use own::find as own_model;
 pub(crate) use registered::Registered;
 pub use timeline::{Happening, Timeline};
 pub use told::{NodeResult, Told};

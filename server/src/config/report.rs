@@ -100,6 +100,13 @@ impl Report {
         self.remarks.push(Notice { severity, text });
     }
 
+    /// Everything that is wrong, with what happens instead where that refuses no start.
+    pub(crate) fn all(self) -> impl Iterator<Item = (Problem, Option<String>)> {
+        let problems = self.problems.into_iter().map(|problem| (problem, None));
+        let warnings = self.warnings.into_iter();
+        problems.chain(warnings.map(|(problem, consequence)| (problem, Some(consequence))))
+    }
+
     /// The notices, or every problem. `strict` counts each warning as a problem, but no caution.
     pub(crate) fn finish(mut self, strict: bool) -> Result<Vec<Notice>, ConfigErrors> {
         if strict {

@@ -118,6 +118,8 @@ mod tests {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
             content_type: None,
+            headers: hyper::HeaderMap::new(),
+            cut: false,
             body: Bytes::from_static(body.as_bytes()),
         };
         let refusal = (status != 200).then(|| format!("{}\ndo this", answer.failure().1));

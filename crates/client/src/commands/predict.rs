@@ -142,7 +142,7 @@ fn read_stdin(rest: &[String]) -> Result<Vec<u8>, Error> {
 }
 
 /// What files of that name are; `None` leaves it to the model, as clients of TorchServe do.
-fn content_type(path: &Path) -> Option<&'static str> {
+pub(crate) fn content_type(path: &Path) -> Option<&'static str> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     Some(match extension.as_str() {
         "json" => "application/json",

@@ -14,7 +14,7 @@ use crate::source::has_scheme;
 /// # Errors
 ///
 /// Says so where a link leads out of the folder.
-pub(super) fn find(files: &WorkflowFiles, url: &str) -> Result<Option<PathBuf>, Error> {
+pub fn find(files: &WorkflowFiles, url: &str) -> Result<Option<PathBuf>, Error> {
     let Some(folder) = &files.dir else {
         return Ok(None);
     };

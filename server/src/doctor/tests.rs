@@ -1,0 +1,189 @@
+//! A made-up installation of TorchServe, of which docs/migrating.md shows what is said.
+
+use std::fs;
+use std::io::{Cursor, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use clap::Parser as _;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+use super::look;
+use crate::args::{Args, Command, Doctor};
+
+const CONFIG: &str = "\
+inference_address=http://0.0.0.0:8080
+management_address=http://127.0.0.1:8081
+model_store=model-store
+workflow_store=wf-store
+load_models=mnist.mar,fraud=fraud.mar
+default_workers_per_model=2
+number_of_netty_threads=32
+vmargs=-Xmx4g
+job_queue_size=plenty
+enable_metrics_apis=true
+team=ranking
+";
+
+fn zip(files: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    let mut zip = ZipWriter::new(&mut bytes);
+    for (name, content) in files {
+        zip.start_file(*name, SimpleFileOptions::default())
+            .expect("an entry");
+        zip.write_all(content).expect("written");
+    }
+    zip.finish().expect("a zip");
+    bytes.into_inner()
+}
+
+/// A TorchScript module, as far as one can tell without libtorch.
+fn script() -> Vec<u8> {
+    zip(&[
+        ("m/data.pkl", b"x"),
+        ("m/code/__torch__.py", b"x"),
+        ("m/constants.pkl", b"x"),
+    ])
+}
+
+fn state_dict() -> Vec<u8> {
+    zip(&[("m/data.pkl", b"x"), ("m/data/0", b"x")])
+}
+
+/// A model archive with that `model` section of its manifest.
+fn mar(model: Value, files: &[(&str, &[u8])]) -> Vec<u8> {
+    let manifest = json!({"createdOn": "01/02/2024 03:04:05", "runtime": "python", "model": model,
+        "archiverVersion": "0.12.0"});
+    let manifest = manifest.to_string();
+    let mut all: Vec<(&str, &[u8])> = vec![("MAR-INF/MANIFEST.json", manifest.as_bytes())];
+    all.extend(files);
+    zip(&all)
+}
+
+struct Made(TempDir);
+
+impl Made {
+    fn write(&self, name: &str, content: &[u8]) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("below the folder")).expect("made");
+        fs::write(path, content).expect("written");
+    }
+
+    /// What is said under these arguments: text and document, with `/srv/ts` for the folder.
+    fn doctor(&self, line: &str) -> (String, Value) {
+        let doctor = doctor(line);
+        let report = look(&doctor, &|_| None, self.0.path()).expect("looked at");
+        let shown = |text: String| text.replace(&self.0.path().display().to_string(), "/srv/ts");
+        let document = shown(report.document().to_string());
+        let document: Value = serde_json::from_str(&document).expect("JSON");
+        assert_eq!(document["summary"]["runs"], report.is_well());
+        (shown(report.text(false)), document)
+    }
+}
+
+fn doctor(line: &str) -> Doctor {
+    let words = ["torchrelay", "doctor"].into_iter();
+    let args = Args::try_parse_from(words.chain(line.split_whitespace()));
+    match args.unwrap_or_else(|error| panic!("{error}")).command {
+        Some(Command::Doctor(doctor)) => *doctor,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn installation() -> Made {
+    let made = Made(tempfile::tempdir().expect("a folder"));
+    made.write("config.properties", CONFIG.as_bytes());
+    made.write("bin/python3", b"");
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(made.0.path().join("bin/python3"), mode).expect("made executable");
+    let store = |name: &str, content: &[u8]| made.write(&format!("model-store/{name}"), content);
+    let script = script();
+    store(
+        "mnist.mar",
+        &mar(
+            json!({"modelName": "mnist", "modelVersion": "2.0", "serializedFile": "mnist.pt", "handler": "base_handler",
+                "configFile": "model-config.yaml"}),
+            &[
+                ("mnist.pt", &script),
+                ("model-config.yaml", b"minWorkers: two\n"),
+            ],
+        ),
+    );
+    let sentiment = json!({"modelName": "sentiment", "serializedFile": "model.pt", "handler": "sentiment.py:handle",
+        "requirementsFile": "requirements.txt"});
+    store(
+        "sentiment.mar",
+        &mar(
+            sentiment,
+            &[
+                ("model.pt", &script),
+                ("sentiment.py", b"def handle(data, context): ...\n"),
+                ("requirements.txt", b"transformers\n"),
+            ],
+        ),
+    );
+    store(
+        "densenet.mar",
+        &mar(
+            json!({"modelName": "densenet", "serializedFile": "weights.pth", "modelFile": "model.py",
+                "handler": "image_classifier"}),
+            &[("weights.pth", &state_dict()), ("model.py", b"")],
+        ),
+    );
+    store(
+        "ranker.mar",
+        &mar(
+            json!({"modelName": "ranker", "serializedFile": "ranker.pt", "handler": "base_handler"}),
+            &[("ranker.pt", &state_dict())],
+        ),
+    );
+    store(
+        "chat.mar",
+        &mar(json!({"modelName": "chat", "handler": "vllm_handler"}), &[]),
+    );
+    let whole = mar(json!({"modelName": "ocr"}), &[("ocr.pt", &script)]);
+    store("ocr.mar", &whole[..whole.len() / 2]);
+    let workflow = json!({"createdOn": "01/02/2024 03:04:05", "archiverVersion": "0.2.15",
+        "workflow": {"workflowName": "digits", "specFile": "digits.yaml", "handler": "digits_handler.py"}});
+    let spec = "\
+models:
+  read: {url: mnist.mar}
+  judge: {url: fraud.mar}
+dag:
+  cut: [read]
+  read: [judge]
+";
+    let handler = b"import io\n\ndef cut(data, context):\n    return data\n";
+    made.write(
+        "wf-store/digits.war",
+        &zip(&[
+            ("WAR-INF/MANIFEST.json", workflow.to_string().as_bytes()),
+            ("digits.yaml", spec.as_bytes()),
+            ("digits_handler.py", handler),
+        ]),
+    );
+    made.write(
+        "wf-store/alone.yaml",
+        b"models: {m: {url: mnist.mar}}\ndag: {m: []}\n",
+    );
+    made.write(
+        "wf-store/slip.yaml",
+        b"models: {m: {url: mnist.mar}}\ndag: {m: [n]}\n",
+    );
+    made
+}
+
+#[test]
+fn the_table_is_the_one_of_the_page() {
+    let (text, _) = installation().doctor(". --python bin/python3");
+    let shown: String = text
+        .lines()
+        .map(|line| format!("    {line}").trim_end().to_owned() + "\n")
+        .collect();
+    assert!(text.lines().all(|line| line.chars().count() <= 100));
+    let page = include_str!("../../../docs/migrating.md");
+    assert!(page.contains(&shown), "docs/migrating.md wants:\n{shown}");
+}

@@ -51,9 +51,10 @@ pub fn run(args: &args::Doctor, context: &client::Context<'_>) -> anyhow::Result
     let mut document = Map::new();
     let mut text = String::new();
     if let Some(report) = &report {
-        match report.document() {
-            Value::Object(members) if args.json => document.extend(members),
-            _ => text.push_str(&report.text(colour)),
+        if !args.json {
+            text.push_str(&report.text(colour));
+        } else if let Value::Object(members) = report.document() {
+            document.extend(members);
         }
     }
     let mut is_well = report.as_ref().is_none_or(Report::is_well);

@@ -3,7 +3,7 @@
 //! It reads as a start does, through the same [`Reader`] and the same table of keys, so that nothing is said here which a
 //! start would not do. Nothing of it may serve: where something is wrong, the settings hold stand-ins.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::keys::{self, State};
 use super::properties;
@@ -126,16 +126,6 @@ impl From<(Problem, Option<String>)> for Trouble {
             key: problem.key,
             message: problem.message,
             instead,
-        }
-    }
-}
-
-impl Trouble {
-    /// The file it is about, where a whole file is meant.
-    pub fn file(&self) -> Option<&PathBuf> {
-        match &self.origin {
-            Origin::File { path, .. } => Some(path),
-            Origin::Default | Origin::Flag(_) | Origin::Env(_) | Origin::Command => None,
         }
     }
 }

@@ -38,7 +38,8 @@ impl Installation {
         env: &Env<'_>,
         cwd: &Path,
     ) -> anyhow::Result<Self> {
-        let whole = cwd.join(path);
+        // Without the dots that somebody typed, for whoever reads it.
+        let whole: PathBuf = cwd.join(path).components().collect();
         let metadata = fs::metadata(&whole).with_context(|| path.display().to_string())?;
         let (folder, file) = if metadata.is_dir() {
             let file = FILES.iter().map(Path::new);

@@ -223,21 +223,22 @@ impl Health {
 
 /// What the engines refuse, with their advice as what to do.
 fn refused(error: &LoadError, handler: &str) -> Health {
+    if archive::is_default_handler(handler) && !handlers::NAMES.contains(&handler) {
+        let says = format!("{handler} is a handler of TorchServe that is not here");
+        let mut health = Health::new(Verdict::Missing, says);
+        health.todo = Some("bring a handler along as a file of the archive".to_owned());
+        return health;
+    }
     let text = error.to_string();
     let (says, advice) = match text.split_once("; ") {
-        Some((says, advice)) => (says.to_owned(), Some(advice.to_owned())),
-        None => (text, None),
+        Some((says, advice)) => (says, advice),
+        None => (
+            text.as_str(),
+            "pack it anew: torchrelay-archiver verify says whether it is sound",
+        ),
     };
     let mut health = Health::new(Verdict::Missing, says);
-    health.todo = match advice {
-        _ if archive::is_default_handler(handler) && !handlers::NAMES.contains(&handler) => {
-            Some(format!(
-                "{handler} is TorchServe's own: bring a handler along as a file of the archive"
-            ))
-        }
-        None => Some("pack it anew: torchrelay-archiver model checks what it packs".to_owned()),
-        advice => advice,
-    };
+    health.todo = Some(advice.to_owned());
     health
 }
 

@@ -97,7 +97,7 @@ impl Report {
         })
     }
 
-    /// `2 of 4 models and 0 of 1 workflow run; of 9 settings 1 is wrong and 1 unknown.`
+    /// `Not everything runs: 2 of 4 models and 0 of 1 workflow do; 1 of 9 settings wrong, 1 unknown.`
     fn summary(&self) -> String {
         let of = |subject: Subject, word: &str| {
             let of = self.findings.iter().filter(|it| it.subject == subject);
@@ -123,13 +123,13 @@ impl Report {
             (0, ..) => "nothing is configured".to_owned(),
             (_, 0, 0) => "no setting is wrong".to_owned(),
             (settings, wrong, unknown) => {
-                format!("of {settings} settings {wrong} are wrong and {unknown} unknown")
+                format!("{wrong} of {settings} settings wrong, {unknown} unknown")
             }
         };
         let verdict = match self.is_well() {
             true => "Everything runs",
             false => "Not everything runs",
         };
-        format!("{verdict}: {models}, {workflows}; {settings}.")
+        format!("{verdict}: {models} and {workflows} do; {settings}.")
     }
 }

@@ -187,3 +187,117 @@ fn the_table_is_the_one_of_the_page() {
     let page = include_str!("../../../docs/migrating.md");
     assert!(page.contains(&shown), "docs/migrating.md wants:\n{shown}");
 }
+
+#[test]
+fn scripts_get_everything_as_a_document() {
+    let (_, document) = installation().doctor(". --python bin/python3");
+    assert_eq!(
+        document["installation"],
+        json!({"config": "/srv/ts/config.properties", "model_store": "/srv/ts/model-store",
+            "workflow_store": "/srv/ts/wf-store", "python": "/srv/ts/bin/python3"})
+    );
+    let find = |of: &str, name: &str| {
+        let of = document[of].as_array().expect("a list");
+        let found = of.iter().find(|it| it["name"] == name);
+        found.unwrap_or_else(|| panic!("{name}: {of:#?}")).clone()
+    };
+    assert_eq!(
+        find("models", "sentiment.mar"),
+        json!({"name": "sentiment.mar", "verdict": "python",
+            "says": "its handler is sentiment.py, it needs what requirements.txt asks for",
+            "todo": "have it installed for /srv/ts/bin/python3 (pip install -r requirements.txt), or set \
+                     install_py_dep_per_model=true",
+            "notes": ["its network is a TorchScript module: behind a native handler it would run natively"],
+            "model": "sentiment", "version": "1.0", "handler": "sentiment.py:handle", "weights": "model.pt",
+            "handler_file": "sentiment.py", "requirements": "requirements.txt"})
+    );
+    assert_eq!(
+        find("settings", "vmargs"),
+        json!({"name": "vmargs", "verdict": "without_effect", "says": "line 8: there is no Java virtual machine",
+            "todo": null, "notes": [], "line": 8})
+    );
+    let models = &find("workflows", "digits.war")["models"];
+    let verdicts = models.as_array().expect("a list").iter();
+    let mut verdicts: Vec<String> = verdicts
+        .map(|it| format!("{} {}", it["name"], it["verdict"]))
+        .collect();
+    verdicts.sort();
+    assert_eq!(
+        verdicts,
+        [
+            r#""cut" "python""#,
+            r#""judge" "missing""#,
+            r#""read" "native""#
+        ]
+    );
+    assert_eq!(
+        document["summary"],
+        json!({"runs": false, "native": 2, "python": 2, "missing": 6, "wrong": 1, "unknown": 2,
+            "without_effect": 2, "honoured": 6})
+    );
+}
+
+/// Findings of an installation as `verdict name`, without the settings that count.
+fn check(made: &Made, line: &str, expected: &[&str]) {
+    let (_, document) = made.doctor(line);
+    let mut found = Vec::new();
+    for of in ["settings", "models", "workflows"] {
+        let all = document[of].as_array().expect("a list").iter();
+        let all = all.filter(|it| it["verdict"] != "honoured");
+        found.extend(all.map(|it| {
+            format!(
+                "{} {}",
+                it["verdict"].as_str().unwrap_or_default(),
+                it["name"].as_str().unwrap_or_default()
+            )
+        }));
+    }
+    assert_eq!(found, expected, "{line}");
+}
+
+#[test]
+fn a_python_handler_without_an_interpreter_is_missing_one() {
+    let made = Made(tempfile::tempdir().expect("a folder"));
+    let model = json!({"modelName": "m", "handler": "h.py"});
+    made.write("models/m.mar", &mar(model, &[("h.py", b"")]));
+    check(&made, ". --python bin/python3", &["missing m.mar"]);
+    let (_, document) = made.doctor(". --python bin/python3");
+    assert_eq!(
+        document["models"][0]["says"],
+        "its handler is h.py; there is no interpreter"
+    );
+    // There, but nothing that could be started.
+    made.write("bin/python3", b"");
+    check(&made, ". --python bin/python3", &["missing m.mar"]);
+}
+
+#[test]
+fn stores_are_found_where_the_command_line_had_them() {
+    let made = Made(tempfile::tempdir().expect("a folder"));
+    let native = json!({"modelName": "m", "serializedFile": "m.pt"});
+    let native = mar(native, &[("m.pt", &script())]);
+    made.write("one/model_store/m.mar", &native);
+    made.write("one/model_store/notes.yaml", b"just: notes\n");
+    made.write("one/config/config.properties", b"load_models=all\n");
+    check(&made, "one", &["native m.mar"]);
+    // The folder itself is the store.
+    made.write("two/m.mar", &native);
+    check(&made, "two", &["native m.mar"]);
+    // What is said goes before what is found.
+    made.write("three/config.properties", b"model_store=/gone\n");
+    made.write("three/model_store/m.mar", &native);
+    check(&made, "three/config.properties", &["wrong model_store"]);
+    check(&made, "three --model-store two", &["native m.mar"]);
+    made.write("four/nothing.txt", b"");
+    check(&made, "four", &["wrong model_store"]);
+}
+
+#[test]
+fn an_installation_that_is_not_there_is_named() {
+    let made = Made(tempfile::tempdir().expect("a folder"));
+    let error = look(&doctor("gone"), &|_| None, made.0.path()).expect_err("nothing there");
+    assert!(
+        format!("{error:#}").starts_with("gone: No such file"),
+        "{error:#}"
+    );
+}

@@ -121,7 +121,11 @@ impl<'a> Workflows<'a> {
         };
         let says = match verdict {
             Verdict::Missing | Verdict::Python => of(verdict).collect::<Vec<_>>().join("; "),
-            _ => nodes,
+            Verdict::Wrong
+            | Verdict::Unknown
+            | Verdict::WithoutEffect
+            | Verdict::Native
+            | Verdict::Honoured => nodes,
         };
         let mut finding = Finding::new(verdict, Subject::Workflow, name, says);
         let worst = called.iter().find(|it| it.health.verdict == verdict);

@@ -257,11 +257,9 @@ impl Outcome {
 
 fn note(difference: &Difference) -> String {
     let shown = |value: &Value| {
-        let text = match value {
-            Value::String(text) => text.clone(),
-            Value::Null => "none".to_owned(),
-            other => other.to_string(),
-        };
+        let text = value.as_str().map(str::to_owned);
+        let none = value.is_null().then(|| "none".to_owned());
+        let text = text.or(none).unwrap_or_else(|| value.to_string());
         shortened(&text, SHOWN)
     };
     let Difference { what, theirs, ours } = difference;

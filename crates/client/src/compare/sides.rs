@@ -84,14 +84,12 @@ impl Side {
 
     /// The error with the server that it is about.
     pub(super) fn named(&self, error: Error) -> Error {
-        match error {
-            Error::Refused { message, document } => {
-                let (name, address) = (self.name, self.management.address());
-                let message = format!("{name} ({address}): {message}");
-                Error::Refused { message, document }
-            }
-            other => other,
-        }
+        let Error::Refused { message, document } = error else {
+            return error;
+        };
+        let (name, address) = (self.name, self.management.address());
+        let message = format!("{name} ({address}): {message}");
+        Error::Refused { message, document }
     }
 }
 

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Cursor, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 use clap::Parser as _;
 use serde_json::{Value, json};
@@ -290,6 +289,48 @@ fn stores_are_found_where_the_command_line_had_them() {
     check(&made, "three --model-store two", &["native m.mar"]);
     made.write("four/nothing.txt", b"");
     check(&made, "four", &["wrong model_store"]);
+}
+
+#[test]
+fn what_a_workflow_calls_decides_about_it() {
+    let made = Made(tempfile::tempdir().expect("a folder"));
+    let native = json!({"modelName": "m", "serializedFile": "m.pt"});
+    let native = mar(native, &[("m.pt", &script())]);
+    let python = json!({"modelName": "p", "handler": "h.py"});
+    made.write("models/native.mar", &native);
+    made.write("models/python.mar", &mar(python, &[("h.py", b"")]));
+    made.write("python3", b"");
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(made.0.path().join("python3"), mode).expect("made executable");
+    let spec = |name: &str, url: &str| {
+        let text = format!("models: {{m: {{url: {url:?}}}}}\ndag: {{m: []}}\n");
+        made.write(&format!("workflows/{name}.yaml"), text.as_bytes());
+    };
+    spec("a", "native.mar");
+    spec("b", "python.mar");
+    spec("c", "gone.mar");
+    spec("d", "https://box/far.mar");
+    // One that it brings along.
+    let spec = b"models: {m: {url: own.mar}}\ndag: {m: []}\n";
+    made.write("workflows/e/flow.yaml", spec);
+    made.write("workflows/e/own.mar", &native);
+    let manifest = br#"{"createdOn": "x", "archiverVersion": "x", "workflow": {"workflowName": "e", "specFile": "flow.yaml"}}"#;
+    made.write("workflows/e/WAR-INF/MANIFEST.json", manifest);
+    let expected = [
+        "python python.mar",
+        "native native.mar",
+        "missing c.yaml",
+        "python b.yaml",
+        "native a.yaml",
+        "native d.yaml",
+        "native e",
+    ];
+    check(&made, ". --python ./python3", &expected);
+    let (_, document) = made.doctor(". --python ./python3");
+    assert_eq!(
+        document["workflows"][3]["notes"],
+        json!(["m: not looked at, because it is brought from https://box/far.mar"])
+    );
 }
 
 #[test]

@@ -16,6 +16,9 @@ use crate::wiring;
 /// How a model that is a function in Python is told from one with a url.
 const PYTHON: &str = "python function ";
 
+/// Of a model that registration brings from elsewhere.
+const UNSEEN: &str = "not looked at, because it is brought from";
+
 pub(super) struct Workflows<'a> {
     installation: &'a Installation,
     unpacked: &'a Path,
@@ -134,6 +137,12 @@ impl<'a> Workflows<'a> {
             .iter()
             .map(|problem| format!("{}:{problem}", files.spec_file))
             .collect();
+        // Nobody can say that these run.
+        let unseen = called
+            .iter()
+            .filter(|it| it.health.says.starts_with(UNSEEN));
+        let unseen = unseen.map(|it| format!("{}: {}", it.name, it.health.says));
+        finding.notes.extend(unseen);
         let models: Vec<_> = called
             .iter()
             .map(|it| {
@@ -148,8 +157,7 @@ impl<'a> Workflows<'a> {
     /// A model that the workflow brings along, or one of the model store.
     fn model(&self, url: &str, files: &WorkflowFiles, models: &mut Models<'_>) -> Health {
         if has_scheme(url) {
-            let says = format!("brought from {url} when it is registered, and not looked at");
-            return Health::new(Verdict::Native, says);
+            return Health::new(Verdict::Native, format!("{UNSEEN} {url}"));
         }
         let inside = match own_model(files, url) {
             Ok(inside) => inside,

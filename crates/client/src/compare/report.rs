@@ -178,9 +178,7 @@ impl Comparison {
         match (median(|it| &it.theirs), median(|it| &it.ours)) {
             (Some(theirs), Some(ours)) => line.and(
                 Tone::Plain,
-                format!(
-                    "; half of the samples were answered within {theirs} there and {ours} here"
-                ),
+                format!("; median time {theirs} there, {ours} here"),
             ),
             _ => line,
         }

@@ -208,7 +208,7 @@ async fn samples_are_sent_to_both_and_differences_come_first() {
     assert_eq!(lines[..lines.len() - 1], expected);
     let last = lines.last().expect("a line");
     assert!(
-        last.starts_with("3 models and 4 samples: 3 models differ; half of"),
+        last.starts_with("3 models and 4 samples: 3 models differ; median time"),
         "{last}"
     );
 

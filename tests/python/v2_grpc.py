@@ -13,6 +13,7 @@ import threading
 import urllib.request
 
 import grpc
+import ml_dtypes
 import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2
@@ -111,8 +112,7 @@ def datatypes(client):
         "INT32": np.int32,
         "INT64": np.int64,
         "FP16": np.float16,
-        # NumPy has none: the client takes and gives single precision.
-        "BF16": np.float32,
+        "BF16": ml_dtypes.bfloat16,
         "FP32": np.float32,
         "FP64": np.float64,
     }.items():

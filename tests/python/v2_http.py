@@ -10,6 +10,7 @@ import json
 import sys
 import urllib.request
 
+import ml_dtypes
 import numpy as np
 import tritonclient.http as http
 from tritonclient.utils import InferenceServerException
@@ -96,8 +97,7 @@ def datatypes(client):
         "INT32": np.int32,
         "INT64": np.int64,
         "FP16": np.float16,
-        # NumPy has none: the client takes and gives single precision.
-        "BF16": np.float32,
+        "BF16": ml_dtypes.bfloat16,
         "FP32": np.float32,
         "FP64": np.float64,
     }.items():

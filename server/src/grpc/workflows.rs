@@ -153,6 +153,7 @@ fn answered(app: &App, reply: WorkflowReply) -> Result<WorkflowPredictionRespons
         prediction: inference::bounded(output.value.into_body(), app).map_err(of_request)?,
         content_type: content_type.unwrap_or_default(),
         degraded: reply.degraded,
+        ignored: reply.ignored,
         explanation: explanation.unwrap_or_default(),
     })
 }

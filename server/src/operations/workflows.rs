@@ -22,11 +22,6 @@ pub(crate) fn list(app: &App, page: Page) -> Done {
 /// A registration that names an address, or brings the spec itself and then needs a name: that of `asked`, or the spec's.
 pub(crate) fn registration(asked: WorkflowRegistration) -> Result<WorkflowRegistration, Failure> {
     let spec = asked.spec;
-    if spec.is_some() && asked.url.as_deref().is_some_and(|url| !url.is_empty()) {
-        return Err(Failure::bad_request(
-            "url and spec: expected one of the two, found both",
-        ));
-    }
     let mut name = asked.name.filter(|name| !name.is_empty());
     if let Some(spec) = &spec {
         name = name.or_else(|| archive::spec_name(spec));

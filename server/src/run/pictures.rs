@@ -114,7 +114,7 @@ pub(super) fn find(path: &Path, files: &Files) -> anyhow::Result<Found> {
     found.nowhere.sort();
     if found.pictures.is_empty() {
         let passed = found.passed_over();
-        let passed = passed.map_or_else(|| endings(), |passed| passed);
+        let passed = passed.unwrap_or_else(endings);
         bail!("{}: there are no pictures in it ({passed})", path.display());
     }
     Ok(found)

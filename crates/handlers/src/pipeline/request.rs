@@ -65,7 +65,15 @@ fn payload<'i>(input: &'i Input, only: &Entry) -> Result<&'i Part, JobError> {
         Type::Image => "the picture is empty",
         // Says itself which numbers are wanted.
         Type::Tensor(_) | Type::Boxes => return Ok(part),
-        _ => "it is empty",
+        Type::Any
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Text
+        | Type::Bytes
+        | Type::Json
+        | Type::List(_)
+        | Type::Record(_) => "it is empty",
     };
     match is_empty {
         true => Err(refuse(

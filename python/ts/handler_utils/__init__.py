@@ -1,0 +1,6 @@
+"""What handlers may use beside their base classes."""
+
+from pkgutil import extend_path
+
+# What is not here comes from a TorchServe that is installed, if there is one.
+__path__ = extend_path(__path__, __name__)

@@ -124,6 +124,19 @@ impl Failure {
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "", "")
     }
 
+    /// What its body says.
+    pub fn document(&self) -> Value {
+        let mut body = json!({
+            "code": self.status.as_u16(),
+            "type": self.kind,
+            "message": self.message,
+        });
+        for (name, value) in &self.details {
+            body[*name] = value.clone();
+        }
+        body
+    }
+
     /// The same failure with a body, where TorchServe has none.
     pub fn with_words(self) -> Self {
         if self.status != StatusCode::PAYLOAD_TOO_LARGE {
@@ -180,15 +193,7 @@ impl IntoResponse for Failure {
                 .insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
             return response;
         }
-        let mut body = json!({
-            "code": self.status.as_u16(),
-            "type": self.kind,
-            "message": self.message,
-        });
-        for (name, value) in self.details {
-            body[name] = value;
-        }
-        let mut response = json_response(self.status, &body);
+        let mut response = json_response(self.status, &self.document());
         if let Some(after) = self.retry_after {
             let seconds = HeaderValue::from(after.as_secs().max(1));
             response.headers_mut().insert(header::RETRY_AFTER, seconds);

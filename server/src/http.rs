@@ -14,6 +14,7 @@ mod management;
 mod metrics;
 mod openapi;
 mod segments;
+mod stream;
 mod token;
 mod v1;
 mod v2;

@@ -11,7 +11,8 @@ mod payload;
 use std::num::NonZeroUsize;
 
 use servable::{
-    BatchError, DType, Field, Input, JobError, LoadError, Output, Signature, Tensor, Type, Value,
+    BatchError, DType, Field, Input, JobError, LoadError, Output, Port, Ports, Signature, Tensor,
+    Type, Value,
 };
 
 use crate::batch::{self, Layout, Stages};
@@ -28,6 +29,8 @@ pub(crate) struct BaseHandler {
     expected: Expected,
     /// Whether a request's first dimension is a batch of its own.
     batched: bool,
+    /// How many rows of a batched request go through the network at a time, where its client takes them one by one.
+    rows_at_a_time: NonZeroUsize,
     /// The key under which the answer stands, if it is to be an object.
     answer_key: Option<String>,
 }
@@ -49,6 +52,10 @@ impl BaseHandler {
                 limits: context.decode_limits(),
             },
             batched: parameters.flag("batched")?.unwrap_or(false),
+            rows_at_a_time: parameters
+                .count("stream_rows")?
+                .and_then(NonZeroUsize::new)
+                .unwrap_or(STREAM_ROWS),
             answer_key: parameters.text("answer_key")?.map(Into::into),
         };
         parameters.finish()?;
@@ -81,13 +88,25 @@ impl Handler for BaseHandler {
                 of: Type::Any,
             }]),
         };
-        of_payload(Type::Any, output)
+        let ports = Ports {
+            takes: vec![Port::new(Ports::INPUT, self.expected.tensor_type())],
+            gives: Vec::new(),
+        };
+        Signature {
+            ports,
+            ..of_payload(Type::Any, output)
+        }
     }
 
     fn example(&self) -> Option<Input> {
         self.expected
-            .example()
+            .example(1)
             .map(|tensor| Input::body("", tensor))
+    }
+
+    fn other_example(&self) -> Option<Input> {
+        let other = self.expected.is_open().then(|| self.expected.example(2));
+        other.flatten().map(|tensor| Input::body("", tensor))
     }
 }
 
@@ -135,6 +154,14 @@ impl Stages for BaseHandler {
     }
 
     fn postprocess(&self, input: &Input, _row: Tensor, result: Value) -> Result<Output, JobError> {
+        self.postprocess_item(input, result)
+    }
+
+    fn items_at_a_time(&self) -> NonZeroUsize {
+        self.rows_at_a_time
+    }
+
+    fn postprocess_item(&self, input: &Input, result: Value) -> Result<Output, JobError> {
         if let Some(output) = binary::answer(input, &result)? {
             return Ok(output);
         }
@@ -156,6 +183,9 @@ impl Stages for BaseHandler {
         error
     }
 }
+
+/// Enough to keep the cores busy, and few enough that the first of many come soon.
+const STREAM_ROWS: NonZeroUsize = NonZeroUsize::new(16).expect("it is not zero");
 
 const INTEGERS: &str =
     " (integers were sent; send 1.0 rather than 1, or set `dtype: float32` in the handler section)";

@@ -4,10 +4,14 @@
 //! written side by side into one buffer, the network runs once per such bucket, and its result is split along the first
 //! dimension into as many rows again, each of which is postprocessed alone.
 
+mod items;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use servable::{BatchError, DType, Input, JobError, Output, Reason, Storage, Task, Tensor, Value};
+use servable::{
+    BatchError, DType, Input, JobError, Output, Parts, Reason, Storage, Task, Tensor, Value,
+};
 
 use crate::Network;
 use crate::tensors::{rows, slice};
@@ -32,6 +36,18 @@ pub(crate) trait Stages {
     /// Makes the answer of the row's part of the network's result.
     fn postprocess(&self, input: &Input, row: Self::Row, result: Value)
     -> Result<Output, JobError>;
+
+    /// How many items of a request go through the network at a time where the client takes their answers one by one.
+    fn items_at_a_time(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN
+    }
+
+    /// Makes the answer of one item of a request that brings several.
+    fn postprocess_item(&self, _input: &Input, _result: Value) -> Result<Output, JobError> {
+        Err(JobError::unsupported(
+            "answers to single items are not supported by this handler",
+        ))
+    }
 
     /// The network's failure on rows of that layout, with whatever the handler knows about it.
     fn explain(&self, _layout: &Layout, error: BatchError) -> BatchError {
@@ -78,6 +94,7 @@ pub(crate) fn run<S: Stages>(
 ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
     let mut answers: Vec<_> = inputs.iter().map(|_| None).collect();
     let mut buckets: Vec<Vec<Placed<S::Row>>> = Vec::new();
+    let mut apart = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         let prepared = refuse_explanation(input).and_then(|()| stages.preprocess(input));
         let row = match prepared {
@@ -95,6 +112,10 @@ pub(crate) fn run<S: Stages>(
         if placed.layout.items == Some(0) {
             // Nothing to compute: no items are answered by no items.
             answers[index] = Some(stages.postprocess(input, placed.row, Value::list([])));
+            continue;
+        }
+        if let Some((parts, items)) = item_by_item(stages, input, &placed) {
+            apart.push((index, parts, items, placed.layout));
             continue;
         }
         let bucket = buckets
@@ -125,10 +146,27 @@ pub(crate) fn run<S: Stages>(
             answers[placed.index] = Some(answer);
         }
     }
+    // The others wait for no client.
+    for (index, parts, items, layout) in apart {
+        let input = &inputs[index];
+        let answer = items::answer(stages, network, input, parts, &items, &layout, threads);
+        answers[index] = Some(answer);
+    }
     Ok(answers
         .into_iter()
         .map(|answer| answer.expect("every input was refused, answered or put into a bucket"))
         .collect())
+}
+
+/// Where the answers to a request's items go one by one, and the items, where it brings several and its client takes them so.
+fn item_by_item<'i, S: Stages>(
+    stages: &S,
+    input: &'i Input,
+    placed: &Placed<S::Row>,
+) -> Option<(&'i Parts, Tensor)> {
+    let parts = input.parts_to.as_ref()?;
+    placed.layout.items.filter(|&items| items > 1)?;
+    Some((parts, stages.as_batch(&placed.row)?))
 }
 
 /// Explanations need gradients of the network, which handlers here do not have.

@@ -43,6 +43,11 @@ pub trait Handler: Send {
     fn example(&self) -> Option<Input> {
         None
     }
+
+    /// Another one, larger wherever requests may differ in size. `None` where all are of one size.
+    fn other_example(&self) -> Option<Input> {
+        None
+    }
 }
 
 /// The names that [`by_name`] knows.

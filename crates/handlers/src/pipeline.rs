@@ -18,7 +18,8 @@ use std::sync::Arc;
 use dag::{Fault, FunctionError, Graph, Kind, Node, OnError, Plan, Run, Source};
 use image_ops::DecodeLimits;
 use servable::{
-    BatchError, Device, Field, Input, JobError, LoadError, Output, Reason, Signature, Type, Value,
+    BatchError, Device, Field, Input, JobError, LoadError, Output, Ports, Reason, Signature, Type,
+    Value,
 };
 
 use crate::batch::refuse_explanation;
@@ -194,6 +195,7 @@ impl Handler for Pipeline {
         Signature {
             inputs: graph.inputs.iter().map(field).collect(),
             output: graph.answers[0].pick.output(graph),
+            ports: Ports::default(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a model takes and gives: what its handler says, or what its settings say in place of that.
 
 use serde_yaml::Value as Yaml;
-use servable::{Field, LoadError, Signature, Type};
+use servable::{Field, LoadError, Ports, Signature, Type};
 
 use crate::{Handler, ModelContext};
 
@@ -16,6 +16,7 @@ pub(crate) fn of_payload(payload: Type, output: Type) -> Signature {
             of: payload,
         }],
         output,
+        ports: Ports::default(),
     }
 }
 
@@ -32,14 +33,14 @@ pub fn signature(
     let mut signature = handler.signature();
     let declared = context
         .settings
-        .and_then(|settings| settings.get("signature"));
-    let Some(declared) = declared.filter(|declared| !declared.is_null()) else {
-        return Ok(signature);
-    };
-    let declared = declared
-        .as_mapping()
-        .ok_or_else(|| wrong("", "expected the keys inputs and output"))?;
-    for (key, value) in declared {
+        .and_then(|settings| settings.get("signature"))
+        .filter(|declared| !declared.is_null())
+        .map(|declared| {
+            let keys = declared.as_mapping();
+            keys.ok_or_else(|| wrong("", "expected the keys inputs and output"))
+        })
+        .transpose()?;
+    for (key, value) in declared.into_iter().flatten() {
         match key.as_str() {
             Some("inputs") => signature.inputs = inputs(value)?,
             Some("output") => signature.output = type_of(".output", value)?,
@@ -51,6 +52,19 @@ pub fn signature(
                 ));
             }
         }
+    }
+    // What is declared to be tensors is known as such, too.
+    let Signature {
+        inputs,
+        output,
+        ports,
+    } = &mut signature;
+    let (takes, gives) = (Ports::of_fields(inputs), Ports::of_type(output));
+    if !takes.is_empty() {
+        ports.takes = takes;
+    }
+    if !gives.is_empty() {
+        ports.gives = gives;
     }
     Ok(signature)
 }
@@ -130,6 +144,65 @@ mod tests {
             "base_handler",
             "{answer_key: data}",
             "{body: any} -> {data: any}",
+        );
+    }
+
+    /// What goes in and comes out as tensors, which takes nothing from what else fits.
+    fn check_ports(name: &str, settings: &str, takes: &str, gives: &str) {
+        let dir = tempfile::tempdir().expect("a folder");
+        let settings = serde_yaml::from_str(settings).expect("YAML");
+        let context = ModelContext {
+            settings: Some(&settings),
+            ..ModelContext::new(dir.path())
+        };
+        let handler = by_name(name, &context).expect("a handler");
+        let signature = signature(handler.as_ref(), &context).expect("types");
+        let shown = |ports: &[servable::Port]| {
+            let ports = ports
+                .iter()
+                .map(|port| format!("{}: {}", port.name, port.of));
+            ports.collect::<Vec<_>>().join(", ")
+        };
+        let Ports { takes: t, gives: g } = &signature.ports;
+        assert_eq!(
+            (shown(t), shown(g)),
+            (takes.into(), gives.into()),
+            "{name} {settings:?}"
+        );
+    }
+
+    #[test]
+    fn settings_tell_wires_which_tensor_the_payload_becomes() {
+        check_ports("base_handler", "{}", "input: tensor", "");
+        check_ports(
+            "base_handler",
+            "{dtype: float32, shape: [3, -1]}",
+            "input: tensor<float32>[3, ?]",
+            "",
+        );
+        check_ports(
+            "base_handler",
+            "{dtype: int64, shape: [-1, 2], batched: true}",
+            "input: tensor<int64>[?, 2]",
+            "",
+        );
+        check_ports(
+            "base_handler",
+            "{signature: {inputs: {x: 'tensor<f32>[n, 3]'}, output: 'tensor<f32>[n]'}}",
+            "x: tensor<float32>[n, 3]",
+            "output: tensor<float32>[n]",
+        );
+        check_ports(
+            "image_segmenter",
+            "{}",
+            "",
+            "output: tensor<float32>[?, ?, 2]",
+        );
+        check_ports("image_classifier", "{}", "", "");
+        check(
+            "base_handler",
+            "{dtype: float32, shape: [3, -1]}",
+            "{body: any} -> any",
         );
     }
 

@@ -1,4 +1,4 @@
-use crate::Value;
+use crate::{Parts, Value};
 
 /// What is asked of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -18,6 +18,8 @@ pub struct Input {
     pub parts: Vec<Part>,
     /// Request headers in the client's own spelling, no name twice.
     pub headers: Vec<(String, String)>,
+    /// Where parts of the answer go, if somebody takes them.
+    pub parts_to: Option<Parts>,
 }
 
 /// One named piece of a request: the whole body (`body`), or a form field.

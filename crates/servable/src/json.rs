@@ -9,12 +9,20 @@ impl Value {
     /// writes them (`NaN`, `Infinity`).
     pub fn to_json(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(128);
-        write_value(&mut out, self, 0);
+        write_value(&mut out, self, Some(0));
+        out
+    }
+
+    /// The same on one line.
+    pub fn to_json_line(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128);
+        write_value(&mut out, self, None);
         out
     }
 }
 
-fn write_value(out: &mut Vec<u8>, value: &Value, depth: usize) {
+/// `depth` is how far its lines are indented; without one there are no lines.
+fn write_value(out: &mut Vec<u8>, value: &Value, depth: Option<usize>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
         Value::Bool(true) => out.extend_from_slice(b"true"),
@@ -30,12 +38,12 @@ fn write_value(out: &mut Vec<u8>, value: &Value, depth: usize) {
         },
         Value::Tensor(tensor) => write_tensor(out, tensor),
         Value::List(items) => write_block(out, b"[]", items, depth, |out, item| {
-            write_value(out, item, depth + 1)
+            write_value(out, item, depth.map(|depth| depth + 1))
         }),
         Value::Map(items) => write_block(out, b"{}", items, depth, |out, (key, item)| {
             write_text(out, key);
             out.extend_from_slice(b": ");
-            write_value(out, item, depth + 1);
+            write_value(out, item, depth.map(|depth| depth + 1));
         }),
     }
 }
@@ -44,7 +52,7 @@ fn write_block<T>(
     out: &mut Vec<u8>,
     brackets: &[u8; 2],
     items: &[T],
-    depth: usize,
+    depth: Option<usize>,
     mut write_item: impl FnMut(&mut Vec<u8>, &T),
 ) {
     out.push(brackets[0]);
@@ -52,10 +60,14 @@ fn write_block<T>(
         if index > 0 {
             out.push(b',');
         }
-        new_line(out, depth + 1);
+        match depth {
+            Some(depth) => new_line(out, depth + 1),
+            None if index > 0 => out.push(b' '),
+            None => {}
+        }
         write_item(out, item);
     }
-    if !items.is_empty() {
+    if let Some(depth) = depth.filter(|_| !items.is_empty()) {
         new_line(out, depth);
     }
     out.push(brackets[1]);
@@ -198,6 +210,19 @@ mod tests {
         );
         check(Value::list([]), "[]");
         check(Value::map::<String>([]), "{}");
+    }
+
+    #[test]
+    fn a_line_is_the_same_without_breaks() {
+        let value = Value::map([
+            (
+                "a",
+                Value::list([Value::Int(1), Value::map([("b", Value::Null)])]),
+            ),
+            ("c\n", Value::list([])),
+        ]);
+        let line = String::from_utf8(value.to_json_line()).expect("JSON is UTF-8");
+        assert_eq!(line, r#"{"a": [1, {"b": null}], "c\n": []}"#);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod image;
 mod input;
 mod json;
 mod output;
+mod parts;
 mod rope;
 mod storage;
 mod tensor;
@@ -19,16 +20,20 @@ mod types;
 mod value;
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 pub use device::Device;
 pub use error::{BatchError, JobError, LoadError, Reason};
 pub use image::Image;
 pub use input::{Input, Part, Task};
 pub use output::Output;
+pub use parts::{PartSink, Parts, Unwanted};
 pub use rope::{Copied, Rope};
 pub use storage::Storage;
 pub use tensor::{DType, Element, Tensor, TensorError};
-pub use types::{Dim, Field, Fit, Mismatch, Signature, Symbols, TensorType, Type, TypeError};
+pub use types::{
+    Dim, Field, Fit, Mismatch, Port, Ports, Signature, Symbols, TensorType, Type, TypeError,
+};
 pub use value::Value;
 
 /// Builds servables from one unpacked archive. Cheap to hold; [`load`](Loader::load) does the costly work.
@@ -56,6 +61,12 @@ pub trait Loader: Send + Sync {
         Vec::new()
     }
 
+    /// Whether its answers may come in parts although no client has asked for that: then every input says where parts go.
+    /// Asked once, before anything is loaded.
+    fn answers_in_parts(&self) -> bool {
+        false
+    }
+
     /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the
     /// contrary changes nothing; where they may, an archive may still forbid it. Asked once, before anything is loaded.
     fn merges(&self) -> bool {
@@ -76,4 +87,18 @@ pub trait Servable {
         inputs: &[Input],
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
+
+    /// What of the last call went before and after the network, where that can be told.
+    fn around(&self) -> Option<Around> {
+        None
+    }
+}
+
+/// What of a call is not the network's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Around {
+    /// Until the network was first run.
+    pub before: Duration,
+    /// Since it was last run.
+    pub after: Duration,
 }

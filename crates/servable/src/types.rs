@@ -76,9 +76,114 @@ pub struct Signature {
     /// Named inputs; empty when nothing is known.
     pub inputs: Vec<Field>,
     pub output: Type,
+    /// The same as tensors, for wires that speak of nothing else. It promises less than the types: what goes in is made a
+    /// tensor of, so texts and bytes may fit as well, and what comes out may have been seen but once.
+    pub ports: Ports,
+}
+
+/// The tensors that a model takes and gives, as far as they are known; empty where it does not work on tensors, or nobody
+/// knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ports {
+    pub takes: Vec<Port>,
+    pub gives: Vec<Port>,
+}
+
+/// One tensor by its name. Its shape is that of one request, and begins with the side of the batch where each request is
+/// a batch of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    pub name: String,
+    pub of: TensorType,
+}
+
+impl Port {
+    pub fn new(name: impl Into<String>, of: TensorType) -> Self {
+        Port {
+            name: name.into(),
+            of,
+        }
+    }
+}
+
+impl Ports {
+    /// The name of an only input, where the network has none for it.
+    pub const INPUT: &'static str = "input";
+
+    /// The name of an only output.
+    pub const OUTPUT: &'static str = "output";
+
+    /// The tensors of a value: itself, or the members of a list or an object of tensors. Empty for any other.
+    pub fn of(value: &Value) -> Vec<Port> {
+        let port =
+            |name: String, value: &Value| Some(Port::new(name, Type::of(value).tensor_type()?));
+        let members: Option<Vec<Port>> = match value {
+            Value::List(items) => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| port(format!("{}_{index}", Ports::OUTPUT), item))
+                .collect(),
+            Value::Map(members) => members
+                .iter()
+                .map(|(name, item)| port(name.clone(), item))
+                .collect(),
+            other @ (Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::Text(_)
+            | Value::Bytes(_)
+            | Value::Image(_)
+            | Value::Tensor(_)) => port(Ports::OUTPUT.into(), other).map(|port| vec![port]),
+        };
+        members.unwrap_or_default()
+    }
+
+    /// The tensors of a type, in the same way.
+    pub fn of_type(of: &Type) -> Vec<Port> {
+        if let Type::Record(fields) = of {
+            return Ports::of_fields(fields);
+        }
+        let tensor = of.clone().tensor_type();
+        tensor.map_or_else(Vec::new, |of| vec![Port::new(Ports::OUTPUT, of)])
+    }
+
+    /// The tensors of named types; empty unless all of them are.
+    pub fn of_fields(fields: &[Field]) -> Vec<Port> {
+        let port = |field: &Field| Some(Port::new(&field.name, field.of.clone().tensor_type()?));
+        let all: Option<Vec<Port>> = fields.iter().map(port).collect();
+        all.unwrap_or_default()
+    }
+}
+
+impl TensorType {
+    /// What fits both: where two sides differ, any.
+    #[must_use]
+    pub fn or(&self, other: &TensorType) -> TensorType {
+        let shape = match (&self.shape, &other.shape) {
+            (Some(one), Some(other)) if one.len() == other.len() => {
+                let side =
+                    |(one, other): (&Dim, &Dim)| if one == other { one.clone() } else { Dim::Any };
+                Some(one.iter().zip(other).map(side).collect())
+            }
+            _ => None,
+        };
+        TensorType {
+            dtype: self.dtype.filter(|dtype| other.dtype == Some(*dtype)),
+            shape,
+        }
+    }
 }
 
 impl Type {
+    fn tensor_type(self) -> Option<TensorType> {
+        if let Type::Tensor(of) = self {
+            Some(of)
+        } else {
+            None
+        }
+    }
+
     pub fn list(of: Type) -> Type {
         Type::List(Box::new(of))
     }

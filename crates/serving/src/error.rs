@@ -90,6 +90,8 @@ pub enum Error {
     },
     #[error("Model \"{model}\" gave no answer within {:.0} ms", 1e3 * after.as_secs_f64())]
     Timeout { model: String, after: Duration },
+    #[error("the client took nothing of the answer of \"{model}\" for {} s", after.as_secs())]
+    Unread { model: String, after: Duration },
     #[error("Worker died. ({0})")]
     WorkerDied(String),
     #[error("the server is stopping")]
@@ -217,7 +219,7 @@ impl Error {
             Error::InvalidGraph { .. } => Code::InvalidGraph,
             Error::WorkflowFailed { .. } => Code::WorkflowFailed,
             Error::Node(failure) => failure.cause.code(),
-            Error::Timeout { .. } => Code::Timeout,
+            Error::Timeout { .. } | Error::Unread { .. } => Code::Timeout,
             Error::WorkerDied(_) => Code::WorkerDied,
             Error::Job(error) => match error.reason {
                 Reason::BadInput => Code::BadInput,

@@ -10,6 +10,7 @@ use tracing::Span;
 
 use crate::error::Error;
 use crate::metrics::ModelMetrics;
+use crate::statistics::Compute;
 
 /// The answer to one job.
 pub type Reply = Result<Output, Error>;
@@ -26,8 +27,25 @@ pub struct Travel {
     pub batch_wait: Duration,
     /// What the servable took for the whole batch, preprocessing and postprocessing included.
     pub compute: Duration,
+    /// The part of it before the network, where the engine can tell.
+    pub before: Duration,
+    /// The part of it after the network, where the engine can tell.
+    pub after: Duration,
+    /// From its arrival until it was answered.
+    pub total: Duration,
     /// How many jobs were in the batch.
     pub batch_size: usize,
+}
+
+impl Travel {
+    /// Where the time of its batch went.
+    pub(crate) fn parts(&self) -> Compute {
+        Compute {
+            input: self.before,
+            infer: self.compute.saturating_sub(self.before + self.after),
+            output: self.after,
+        }
+    }
 }
 
 /// Which jobs may share a batch: those of one bucket.

@@ -24,6 +24,7 @@ mod job;
 mod keeper;
 mod lifecycle;
 pub mod metrics;
+mod parts;
 mod pool;
 mod queue;
 mod registering;
@@ -33,7 +34,9 @@ mod sequence_headers;
 mod sequences;
 mod settings;
 mod source;
+mod statistics;
 mod store;
+mod stream;
 mod worker;
 pub mod workflow;
 
@@ -46,7 +49,7 @@ use std::time::{Duration, Instant};
 
 use archive::{ModelConfig, Unpacked};
 use dag::Catalogue;
-use servable::{Device, Input, LoadError, Loader};
+use servable::{Device, Input, LoadError, Loader, Output};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
@@ -58,7 +61,7 @@ pub use job::{Reply, TimedReply, Travel};
 pub use keeper::Keeper;
 pub use lifecycle::State;
 use metrics::Metrics;
-pub use pool::{MOST_WORKERS, Pool, PoolConfig, PoolStatus, Request};
+pub use pool::{AnswerInParts, MOST_WORKERS, Piece, Pool, PoolConfig, PoolStatus, Request};
 pub use registering::Registration;
 pub use registry::{Model, Registry, Scale};
 pub use roster::WorkerStatus;
@@ -66,7 +69,9 @@ pub use sequence_headers::SequenceHeaders;
 pub use sequences::{SequencePolicy, SequenceRefusal, SequenceStep};
 pub use settings::{Manner, Settings, Wishes};
 pub use source::{Bringing, Brought, Source, SourceError, SourceOptions, StoreOnly};
+pub use statistics::{BatchStatistics, Statistics, Tally, WorkflowStatistics};
 pub use store::{ModelStore, StoreError};
+pub use stream::{Answer, Stream, Taking};
 pub use workflow::store::WorkflowStore;
 use workflow::{Functions, Registered};
 
@@ -89,6 +94,65 @@ pub trait Engine: Send + Sync {
 
 /// The longest that anything is waited for: more than anybody means, and less than a clock can hold.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// A request for a model that has been let in.
+struct Admitted {
+    model: Arc<Model>,
+    /// Whether the request named the version, under which it then counts.
+    names_version: bool,
+    deadline: Instant,
+    step: Option<SequenceStep>,
+    /// The header that tells a client its sequence.
+    sequence: Option<(String, String)>,
+    _inside: metrics::Inside,
+    _permit: Permit,
+}
+
+impl Admitted {
+    fn metrics(&self) -> &metrics::ModelMetrics {
+        if self.names_version {
+            &self.model.metrics
+        } else {
+            &self.model.default_metrics
+        }
+    }
+
+    fn request(&self, input: Input) -> Request<'_> {
+        Request {
+            input,
+            deadline: self.deadline,
+            step: self.step.clone(),
+            metrics: self.metrics(),
+        }
+    }
+
+    async fn whole(&self, input: Input) -> Reply {
+        match self.model.pool.submit(self.request(input)).await {
+            Ok(output) => Ok(self.answered(output)),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// The answer as its client gets it.
+    fn answered(&self, mut output: Output) -> Output {
+        // So that a client that named no sequence can go on with its own.
+        output.headers.extend(self.sequence.clone());
+        output
+    }
+
+    /// The failure as its client hears of it.
+    fn refused(&self, error: Error) -> Error {
+        self.metrics().refused(error.code());
+        match error {
+            Error::NoWorker { model, why, .. } if self.names_version => Error::NoWorker {
+                model,
+                version: Some(self.model.version.clone()),
+                why,
+            },
+            error => error,
+        }
+    }
+}
 
 /// What the configuration file wishes for a name and version. It weighs least.
 pub type ConfiguredWishes = Box<dyn Fn(&str, &str) -> Wishes + Send + Sync>;
@@ -204,47 +268,44 @@ impl Serving {
         mut input: Input,
         patience: Option<Duration>,
     ) -> Reply {
+        let admitted = self.let_in(model, version, &mut input, patience)?;
+        admitted.whole(input).await
+    }
+
+    /// Lets a request for a model in, and works out what holds for it.
+    fn let_in(
+        &self,
+        model: &str,
+        version: Option<&str>,
+        input: &mut Input,
+        patience: Option<Duration>,
+    ) -> Result<Admitted, Error> {
         let unserved = |error: Error| {
             self.metrics.refused(error.code());
             error
         };
-        let _permit = self.admission.admit().map_err(unserved)?;
-        let found = self.registry.resolve(model, version).map_err(unserved)?;
+        let permit = self.admission.admit().map_err(unserved)?;
+        let model = self.registry.resolve(model, version).map_err(unserved)?;
         let metrics = match version {
-            Some(_) => &found.metrics,
-            None => &found.default_metrics,
+            Some(_) => &model.metrics,
+            None => &model.default_metrics,
         };
         metrics.request_arrived();
-        let _inside = metrics.inside();
-        let limit = found.settings.time_limit(patience).min(LONGEST);
-        let step = found
-            .settings
-            .manner
-            .sequences
-            .map(|_| self.sequence_headers.step(&mut input));
-        let id = step.as_ref().map(|step| step.id.clone());
-        let request = Request {
-            input,
-            deadline: Instant::now() + limit,
+        let inside = metrics.inside();
+        let limit = model.settings.time_limit(patience).min(LONGEST);
+        let sequences = model.settings.manner.sequences;
+        let step = sequences.map(|_| self.sequence_headers.step(input));
+        Ok(Admitted {
+            sequence: step
+                .as_ref()
+                .map(|step| (self.sequence_headers.id.clone(), step.id.clone())),
             step,
-            metrics,
-        };
-        let mut output = found.pool.submit(request).await.map_err(|error| {
-            metrics.refused(error.code());
-            match (error, version) {
-                (Error::NoWorker { model, why, .. }, Some(version)) => Error::NoWorker {
-                    model,
-                    version: Some(version.into()),
-                    why,
-                },
-                (error, _) => error,
-            }
-        })?;
-        if let Some(id) = id {
-            // So that a client that named no sequence can go on with its own.
-            output.headers.push((self.sequence_headers.id.clone(), id));
-        }
-        Ok(output)
+            deadline: Instant::now() + limit,
+            names_version: version.is_some(),
+            _inside: inside,
+            model,
+            _permit: permit,
+        })
     }
 
     /// Has a version's workers number at least `min` and at most `max`. They come and go in the background.

@@ -24,7 +24,7 @@ use tracing::warn;
 use crate::error::Code;
 pub use definition::{Definition, Definitions, Kind, Mode};
 use family::{Family, LogTarget, Series};
-pub use model::ModelMetrics;
+pub use model::{Inside, ModelMetrics};
 pub use text::CONTENT_TYPE;
 pub use workflow::WorkflowMetrics;
 

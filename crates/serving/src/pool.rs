@@ -4,6 +4,7 @@
 //! by time, replaces workers that hang, and keeps the status. When the last handle is dropped the task ends and, with it,
 //! the workers and what they loaded.
 
+mod stream;
 mod submit;
 
 use std::num::NonZeroUsize;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use servable::{Device, LoadError, Loader};
+use servable::{Device, LoadError, Loader, Signature};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info, warn};
 
@@ -24,8 +25,10 @@ use crate::lifecycle::State;
 use crate::metrics::ModelMetrics;
 use crate::roster::{Limits, Overdue, Phase, WorkerStatus};
 use crate::sequences::SequencePolicy;
+use crate::statistics::{Counters, Statistics};
 use crate::worker::{self, Turn, WorkerId};
 
+pub use stream::{AnswerInParts, Piece};
 pub use submit::Request;
 
 /// The most workers a pool may be scaled to; one more is a mistake rather than a wish.
@@ -105,6 +108,7 @@ pub struct Pool {
     loader: Arc<dyn Loader>,
     events: mpsc::Sender<Event>,
     status: watch::Receiver<PoolStatus>,
+    statistics: Arc<Counters>,
 }
 
 /// What happens to a pool beside requests and answers.
@@ -139,6 +143,7 @@ impl Pool {
         // Sequences are kept apart in a way of their own: a batch has at most one job of each.
         let merges = config.sequences.is_some() || (config.merge && loader.merges());
         let held = Held::default();
+        let statistics = Arc::new(Counters::default());
         let desk = Arc::new(Desk::new(DeskConfig {
             model: Arc::clone(&model),
             batch: config.batch,
@@ -160,6 +165,7 @@ impl Pool {
             loader: Arc::clone(&loader),
             events: sender.clone(),
             status: watched,
+            statistics: Arc::clone(&statistics),
         };
         let mut task = PoolTask {
             name: format!("{}_{}", config.model, config.version),
@@ -170,6 +176,7 @@ impl Pool {
             status,
             failure: None,
             drained: None,
+            statistics,
             config,
         };
         task.with_desk(|task, desk| {
@@ -217,6 +224,16 @@ impl Pool {
         self.status.borrow().clone()
     }
 
+    /// What has become of its requests so far.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics.read()
+    }
+
+    /// What the model takes and gives, as far as is known by now.
+    pub fn signature(&self) -> Signature {
+        self.loader.signature()
+    }
+
     /// Jobs that wait for a worker now.
     pub fn queued(&self) -> usize {
         self.desk.lock().queue.len()
@@ -256,6 +273,7 @@ struct PoolTask {
     failure: Option<LoadError>,
     /// Set while draining; dropped at the end, which is the answer.
     drained: Option<Vec<oneshot::Sender<()>>>,
+    statistics: Arc<Counters>,
 }
 
 impl PoolTask {
@@ -376,6 +394,7 @@ impl PoolTask {
             desk: Arc::clone(&self.desk),
             events: self.events.clone(),
             metrics: self.config.metrics.clone(),
+            statistics: Arc::clone(&self.statistics),
             _token: token,
         };
         match worker::start(start) {

@@ -284,6 +284,7 @@ impl Serving {
         };
         let signature = loader.signature();
         let labels = loader.labels();
+        let in_parts = loader.answers_in_parts();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         Arc::new(Model {
@@ -299,6 +300,7 @@ impl Serving {
             pool,
             signature,
             labels,
+            in_parts,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),

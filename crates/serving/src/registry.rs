@@ -17,6 +17,7 @@ use crate::metrics::ModelMetrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
 use crate::source::Brought;
+use crate::statistics::Statistics;
 
 /// One registered version of a model.
 pub struct Model {
@@ -35,8 +36,10 @@ pub struct Model {
     /// The bounds that were last asked for.
     pub scale: Mutex<Scale>,
     pub pool: Pool,
-    /// What it takes and gives, as far as its archive says.
+    /// What it takes and gives, as far as its archive says. See [`Model::signature`] for what loading it has shown.
     pub signature: Signature,
+    /// Whether its answers may come in parts although nobody asks for that.
+    pub in_parts: bool,
     /// The names of the classes that it tells apart, by their numbers; empty where it has none.
     pub labels: Vec<String>,
     /// For requests that name this version, and for those that name none.
@@ -59,6 +62,16 @@ impl Model {
     /// The bounds that were last asked for.
     pub fn scale(&self) -> Scale {
         *self.scale.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it takes and gives, as far as is known by now.
+    pub fn signature(&self) -> Signature {
+        self.pool.signature()
+    }
+
+    /// What has become of its requests since it was registered.
+    pub fn statistics(&self) -> Statistics {
+        self.pool.statistics()
     }
 
     /// Whether different requests may share a batch: see [`Pool::merges`].

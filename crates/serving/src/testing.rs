@@ -2,7 +2,8 @@
 //!
 //! The first word of a request's body is the cue: `echo …` answers the whole body, `wait MS` answers after that many
 //! milliseconds, `bad` is a bad input, `fail` fails the whole batch, `panic` panics, `batch` answers how many inputs were
-//! in the batch, `worker` answers the name of the thread. Anything else is echoed. Inputs share a batch if their content
+//! in the batch, `worker` answers the name of the thread, `parts N MS …` gives so many parts, each after so many milliseconds
+//! and as long as somebody takes them, and then does what the rest says. Anything else is echoed. Inputs share a batch if their content
 //! types are the same.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use servable::{
-    BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable, Value,
+    BatchError, Device, Input, JobError, LoadError, Loader, Output, Parts, Reason, Servable, Value,
 };
 
 /// Loads [scripted](self) servables, or refuses to.
@@ -26,6 +27,10 @@ pub struct ScriptedLoader {
     alive: Arc<AtomicUsize>,
     /// Whether requests must not share a batch.
     apart: bool,
+    /// Whether answers may come in parts unasked.
+    in_parts: bool,
+    /// How many parts somebody has taken.
+    parts: Arc<AtomicUsize>,
 }
 
 impl ScriptedLoader {
@@ -35,6 +40,19 @@ impl ScriptedLoader {
             apart: true,
             ..ScriptedLoader::default()
         }
+    }
+
+    /// Gives answers in parts to everybody.
+    pub fn in_parts() -> Self {
+        ScriptedLoader {
+            in_parts: true,
+            ..ScriptedLoader::default()
+        }
+    }
+
+    /// How many parts somebody has taken.
+    pub fn parts(&self) -> usize {
+        self.parts.load(Ordering::SeqCst)
     }
 
     /// Takes that long to load.
@@ -90,6 +108,7 @@ impl Loader for ScriptedLoader {
         self.alive.fetch_add(1, Ordering::SeqCst);
         Ok(Box::new(Scripted {
             alive: Arc::clone(&self.alive),
+            parts: Arc::clone(&self.parts),
         }))
     }
 
@@ -98,6 +117,10 @@ impl Loader for ScriptedLoader {
         let content_type = input.payload().map(|part| part.content_type.as_str());
         content_type.unwrap_or_default().hash(&mut hasher);
         hasher.finish()
+    }
+
+    fn answers_in_parts(&self) -> bool {
+        self.in_parts
     }
 
     fn merges(&self) -> bool {
@@ -111,6 +134,7 @@ impl Loader for ScriptedLoader {
 
 struct Scripted {
     alive: Arc<AtomicUsize>,
+    parts: Arc<AtomicUsize>,
 }
 
 impl Drop for Scripted {
@@ -127,19 +151,45 @@ impl Servable for Scripted {
     ) -> Result<Vec<Result<Output, JobError>>, BatchError> {
         inputs
             .iter()
-            .map(|input| play(input, inputs.len()))
+            .map(|input| self.play(input, inputs.len()))
             .collect()
     }
 }
 
-fn play(input: &Input, batch: usize) -> Result<Result<Output, JobError>, BatchError> {
-    let value = input
-        .payload()
-        .map(|part| part.value.clone())
-        .unwrap_or_default();
-    let body = value.clone().into_body();
-    let text = String::from_utf8_lossy(&body);
-    let mut words = text.split_whitespace();
+impl Scripted {
+    fn play(&self, input: &Input, batch: usize) -> Result<Result<Output, JobError>, BatchError> {
+        let value = input
+            .payload()
+            .map(|part| part.value.clone())
+            .unwrap_or_default();
+        let body = value.clone().into_body();
+        let text = String::from_utf8_lossy(&body);
+        let mut words = text.split_whitespace();
+        if words.clone().next() != Some("parts") {
+            return play(words, value, batch);
+        }
+        words.next();
+        let mut number = || words.next().and_then(|word| word.parse().ok());
+        let (count, millis) = (number().unwrap_or(0), number().unwrap_or(0));
+        for part in 0..count {
+            std::thread::sleep(Duration::from_millis(millis));
+            let put = |parts: &Parts| parts.put(Output::new(format!("part {part}")));
+            match input.parts_to.as_ref().map(put) {
+                Some(Ok(())) => self.parts.fetch_add(1, Ordering::SeqCst),
+                Some(Err(unwanted)) => return Ok(Err(unwanted.into())),
+                None => 0,
+            };
+        }
+        let rest = words.clone().collect::<Vec<_>>().join(" ");
+        play(words, Value::from(rest), batch)
+    }
+}
+
+fn play<'w>(
+    mut words: impl Iterator<Item = &'w str>,
+    value: Value,
+    batch: usize,
+) -> Result<Result<Output, JobError>, BatchError> {
     match words.next() {
         Some("wait") => {
             let millis = words.next().and_then(|word| word.parse().ok()).unwrap_or(0);

@@ -8,7 +8,9 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use servable::{BatchError, Device, Input, JobError, LoadError, Loader, Output, Reason, Servable};
+use servable::{
+    Around, BatchError, Device, Input, JobError, LoadError, Loader, Output, Parts, Reason, Servable,
+};
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
 use tracing::{Span, debug, error, trace_span, warn};
@@ -19,6 +21,7 @@ use crate::error::Error;
 use crate::job::{Job, Reply, TimedReply, Travel};
 use crate::metrics::ModelMetrics;
 use crate::pool::Event;
+use crate::statistics::{Compute, Counters};
 
 /// Names a worker within its pool; never used twice.
 pub(crate) type WorkerId = u64;
@@ -52,6 +55,7 @@ pub(crate) struct Start {
     /// Weak, so that a pool whose handles are all gone ends although its workers live.
     pub(crate) events: WeakSender<Event>,
     pub(crate) metrics: ModelMetrics,
+    pub(crate) statistics: Arc<Counters>,
     /// Held while the thread lives, so that the pool knows.
     pub(crate) _token: Arc<()>,
 }
@@ -157,6 +161,7 @@ fn serve(
     let inference: Vec<Span> = waiting.iter().map(|(_, span, ..)| part(span)).collect();
     let threads = cores.threads();
     let mut predicting = Duration::ZERO;
+    let mut outside = Around::default();
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
         let loaded = match servable {
             Some(loaded) => loaded,
@@ -167,7 +172,18 @@ fn serve(
         };
         let called = Instant::now();
         let result = catch_unwind(AssertUnwindSafe(|| loaded.predict(inputs, threads)));
-        predicting += called.elapsed();
+        let took = called.elapsed();
+        predicting += took;
+        let around = result.is_ok().then(|| loaded.around()).flatten();
+        let Around { before, after } = around.unwrap_or_default();
+        let compute = Compute {
+            input: before,
+            infer: took.saturating_sub(before + after),
+            output: after,
+        };
+        outside.before += before;
+        outside.after += after;
+        start.statistics.executed(inputs.len(), compute);
         Ok(match result {
             Ok(Ok(results)) if results.len() == inputs.len() => Attempt::Answered(results),
             Ok(Ok(_)) => Attempt::Failed(
@@ -192,14 +208,20 @@ fn serve(
         failed if inputs.len() == 1 || !start.merges => {
             vec![Err(failed.into_error()); inputs.len()]
         }
-        Attempt::Failed(_) | Attempt::Panicked(_) => {
+        failed @ (Attempt::Failed(_) | Attempt::Panicked(_)) => {
             warn!(
                 worker = start.name,
                 "a batch of {} failed; its requests run again one by one",
                 inputs.len()
             );
+            let failed = failed.into_error();
             let mut results = Vec::with_capacity(inputs.len());
             for input in inputs.chunks(1) {
+                // What has gone out cannot be said again.
+                if input[0].parts_to.as_ref().is_some_and(Parts::has_begun) {
+                    results.push(Err(failed.clone()));
+                    continue;
+                }
                 results.push(match attempt(input)? {
                     Attempt::Answered(mut answers) => answers
                         .pop()
@@ -228,6 +250,9 @@ fn serve(
                 queued: began.duration_since(arrival),
                 batch_wait: waited,
                 compute: predicting,
+                before: outside.before,
+                after: outside.after,
+                total: Duration::ZERO,
                 batch_size: size,
             },
             metrics,
@@ -249,8 +274,11 @@ struct Answer {
 impl Answer {
     fn send(self) {
         let _entered = self.span.enter();
-        let Answer { travel, result, .. } = self;
-        self.metrics.answered(travel.queued, self.arrival.elapsed());
+        let Answer {
+            mut travel, result, ..
+        } = self;
+        travel.total = self.arrival.elapsed();
+        self.metrics.answered(travel.queued, travel.total);
         // Fails when the client is gone; the answer has no other owner.
         let _ = self.reply.send(result.map(|output| (output, travel)));
     }

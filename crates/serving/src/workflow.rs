@@ -17,6 +17,7 @@ mod registering;
 mod request;
 pub(crate) mod store;
 mod timeline;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -33,9 +34,11 @@ use live::Live;
 pub use live::NodeNumbers;
 pub(crate) use registered::Registered;
 pub use timeline::{Happening, Timeline};
+pub use told::{NodeResult, Told};
 
 use crate::metrics::WorkflowMetrics;
 use crate::source::Brought;
+use crate::statistics::{WorkflowCounters, WorkflowStatistics};
 
 /// What a registration asks for.
 #[derive(Debug, Clone, Default)]
@@ -76,6 +79,7 @@ pub struct Workflow {
     /// For all of them at once.
     whole: Arc<Plan>,
     live: Live,
+    statistics: WorkflowCounters,
     metrics: WorkflowMetrics,
     functions: Functions,
     /// The copy of the archive in the store, if the registration brought one.
@@ -105,6 +109,8 @@ pub struct RunOptions {
     pub save: Vec<String>,
     /// Whether to give every answer that there is, rather than the one that `accept` chooses.
     pub every: bool,
+    /// Who hears of nodes as they end.
+    pub told: Option<Told>,
 }
 
 /// The answer of a workflow.
@@ -137,6 +143,11 @@ impl Workflow {
     /// What each node has done so far, in the order of the graph.
     pub fn live(&self) -> Vec<NodeNumbers> {
         self.live.numbers()
+    }
+
+    /// What has become of its requests since it was registered.
+    pub fn statistics(&self) -> WorkflowStatistics {
+        self.statistics.read()
     }
 
     /// Has the copy that its registration brought outlive it.

@@ -18,6 +18,8 @@ mod cuda;
 #[cfg(feature = "libtorch")]
 mod ffi;
 #[cfg(feature = "libtorch")]
+mod learned;
+#[cfg(feature = "libtorch")]
 mod loader;
 #[cfg(feature = "libtorch")]
 mod module;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use handlers::{Bucketing, Handler, ModelContext, weights};
 use servable::{Device, Input, LoadError, Loader, Servable, Signature};
@@ -11,6 +11,7 @@ use tracing::warn;
 
 use crate::ffi::use_own_stream;
 use crate::first_useful_line;
+use crate::learned::Learned;
 use crate::module::Module;
 use crate::servable::TorchServable;
 
@@ -39,6 +40,8 @@ pub struct TorchLoader {
     weights: PathBuf,
     bucketing: Bucketing,
     signature: Signature,
+    /// What loading has shown beyond that.
+    learned: Arc<OnceLock<Learned>>,
     labels: Vec<String>,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
@@ -57,6 +60,7 @@ impl TorchLoader {
             bucketing,
             labels,
             signature,
+            learned: Arc::default(),
             modules: Mutex::default(),
         })
     }
@@ -87,7 +91,7 @@ impl Loader for TorchLoader {
             let line = first_useful_line(&thrown.text);
             warn!(model = self.files.name, "no stream of its own: {line}");
         }
-        Ok(Box::new(TorchServable::new(handler, module)))
+        Ok(Box::new(TorchServable::new(handler, module, &self.learned)))
     }
 
     fn bucket(&self, input: &Input) -> u64 {
@@ -95,7 +99,11 @@ impl Loader for TorchLoader {
     }
 
     fn signature(&self) -> Signature {
-        self.signature.clone()
+        let mut signature = self.signature.clone();
+        if let Some(learned) = self.learned.get() {
+            learned.add_to(&mut signature.ports);
+        }
+        signature
     }
 
     fn labels(&self) -> Vec<String> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use servable::{
-    Copied, DType, Device, Input, JobError, LoadError, Loader, Output, Reason, Rope, Tensor, Value,
+    Copied, DType, Device, Input, JobError, LoadError, Loader, Output, Port, Ports, Reason, Rope,
+    Tensor, Value,
 };
 use torch_engine::{ModelFiles, TorchLoader, cuda_devices};
 
@@ -116,6 +117,47 @@ fn a_lone_tensor_is_copied_only_for_a_network_that_writes_to_it() {
     };
     check(fixtures().join("double.pt"), [3.0, -4.0], 0);
     check(adds_in_place(folder.path()), [2.5, -1.0], 16);
+}
+
+#[test]
+fn loading_shows_which_tensors_go_in_and_come_out() {
+    let check = |file: &str, settings: &str, before: &str, after: &str| {
+        let loader = loader(file, settings);
+        let shown = |ports: &[Port]| {
+            let ports = ports
+                .iter()
+                .map(|port| format!("{}: {}", port.name, port.of));
+            ports.collect::<Vec<_>>().join(", ")
+        };
+        let ports = || {
+            let Ports { takes, gives } = loader.signature().ports;
+            format!("{} -> {}", shown(&takes), shown(&gives))
+        };
+        assert_eq!(ports(), before, "{file} {settings}");
+        loader.load(Device::Cpu).expect("loads");
+        assert_eq!(ports(), after, "{file} {settings}");
+        // Whatever was seen, the types promise no more than before.
+        assert_eq!(loader.signature().output.to_string(), "any");
+    };
+    check("mlp.pt", "{}", "input: tensor -> ", "input: tensor -> ");
+    check(
+        "mlp.pt",
+        "{shape: [4], dtype: float32}",
+        "input: tensor<float32>[4] -> ",
+        "input: tensor<float32>[4] -> output: tensor<float32>[3]",
+    );
+    check(
+        "mlp.pt",
+        "{shape: [-1, 4], batched: true}",
+        "input: tensor[?, 4] -> ",
+        "input: tensor[?, 4] -> output: tensor<float32>[?, 3]",
+    );
+    check(
+        "double.pt",
+        "{shape: [2, -1]}",
+        "input: tensor[2, ?] -> ",
+        "input: tensor[2, ?] -> output: tensor<float32>[2, ?]",
+    );
 }
 
 #[test]

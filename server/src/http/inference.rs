@@ -9,11 +9,13 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use servable::{Input, Part, Task, Value};
+use serving::{Answer, Taking};
 
 use super::answer::output_response;
 use super::body::Field;
 use super::enveloped;
 use super::segments::Segments;
+use super::stream::{self, Form};
 use super::{App, RequestId, body, health, openapi, v1, v2, workflow};
 use crate::app::WireSettings;
 use crate::error::Failure;
@@ -183,14 +185,25 @@ async fn predict(app: &App, model: &str, version: Option<&str>, received: Receiv
         _claim,
     } = received;
     let settings = &app.settings;
-    let predicted = app.serving.predict(model, version, input, patience).await;
-    predicted
-        .map_err(Failure::from)
-        .and_then(|output| {
+    let form = Form::wished(input.header("accept"));
+    let taking = Taking {
+        wished: form.is_some(),
+        stall: settings.body.stall,
+    };
+    let serving = &app.serving;
+    let predicted = serving.predict_as_taken(model, version, input, patience, taking);
+    match predicted.await {
+        Ok(Answer::Whole(output)) => {
             let json_content_type = settings.prediction_content_type;
             output_response(output, json_content_type, settings.max_response_size)
-        })
-        .into_response()
+        }
+        Ok(Answer::InParts(answer)) => {
+            let inside = stream::Inside::new(answer, _claim);
+            stream::of_model(inside, form, settings).await
+        }
+        Err(error) => Err(error.into()),
+    }
+    .into_response()
 }
 
 /// A request that has arrived whole.
@@ -262,6 +275,7 @@ pub(super) async fn read_fields(
         task: Task::Predict,
         parts,
         headers: header_list(&head.headers),
+        parts_to: None,
     };
     Ok(Received {
         input,

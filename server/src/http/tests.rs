@@ -24,8 +24,17 @@ use tokio_util::sync::CancellationToken;
 struct ScriptedEngine;
 
 impl Engine for ScriptedEngine {
-    fn loader(&self, _: &str, _: &Unpacked, _: Option<&str>) -> Result<Arc<dyn Loader>, LoadError> {
-        Ok(Arc::new(ScriptedLoader::default()))
+    fn loader(
+        &self,
+        name: &str,
+        _: &Unpacked,
+        _: Option<&str>,
+    ) -> Result<Arc<dyn Loader>, LoadError> {
+        Ok(Arc::new(if name == "in_parts" {
+            ScriptedLoader::in_parts()
+        } else {
+            ScriptedLoader::default()
+        }))
     }
 
     fn gpus(&self) -> usize {
@@ -44,6 +53,7 @@ pub(crate) struct Api {
     _store: tempfile::TempDir,
 }
 
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: axum::http::HeaderMap,

@@ -8,6 +8,7 @@ mod ask;
 mod explained;
 mod posted;
 mod saved;
+mod stream;
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
 //! What a model's settings say about the tensors it takes.
 
 use image_ops::DecodeLimits;
-use servable::{DType, JobError, Tensor};
+use servable::{DType, Dim, JobError, Tensor, TensorType};
 
 use super::numbers::Numbers;
 use tensor_ops::converted;
@@ -41,13 +41,31 @@ impl Expected {
         )))
     }
 
-    /// A tensor that fits, if the settings name a shape. Sides of any length are 1.
-    pub(crate) fn example(&self) -> Option<Tensor> {
+    /// What the settings say, as a type.
+    pub(crate) fn tensor_type(&self) -> TensorType {
+        let side = |side: &Option<usize>| side.map_or(Dim::Any, Dim::Fixed);
+        TensorType {
+            dtype: self.dtype,
+            shape: self
+                .shape
+                .as_ref()
+                .map(|sides| sides.iter().map(side).collect()),
+        }
+    }
+
+    /// Whether the settings name a shape with a side of any length.
+    pub(crate) fn is_open(&self) -> bool {
+        let open = |sides: &Vec<Option<usize>>| sides.iter().any(Option::is_none);
+        self.shape.as_ref().is_some_and(open)
+    }
+
+    /// A tensor that fits, if the settings name a shape. Sides of any length are `open`.
+    pub(crate) fn example(&self, open: usize) -> Option<Tensor> {
         let shape: Vec<usize> = self
             .shape
             .as_ref()?
             .iter()
-            .map(|side| side.unwrap_or(1))
+            .map(|side| side.unwrap_or(open))
             .collect();
         let length = shape
             .iter()

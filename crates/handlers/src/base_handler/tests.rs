@@ -1,5 +1,9 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
-use servable::{BatchError, Copied, DType, Input, Reason, Rope, Tensor, Value};
+use servable::{
+    BatchError, Copied, DType, Input, PartSink, Parts, Reason, Rope, Tensor, Unwanted, Value,
+};
 
 use crate::testing::{
     ONE, batch_as_alone, body, handler, json_input, on_tensor, predict, refusal, tensor,
@@ -474,4 +478,132 @@ fn a_lone_tensor_is_its_batch_unless_the_network_writes() {
     check("{}", true, &[1, 4, 2], false);
     check("batched: true", true, &[4, 2], false);
     check("dtype: float64", false, &[1, 4, 2], false);
+}
+
+/// Keeps the parts that it is given, up to so many.
+#[derive(Default)]
+struct Keeping {
+    most: usize,
+    kept: std::sync::Mutex<Vec<String>>,
+}
+
+impl PartSink for Keeping {
+    fn put(&self, part: servable::Output) -> Result<(), Unwanted> {
+        if self.is_unwanted() {
+            return Err(Unwanted);
+        }
+        self.kept.lock().expect("whole").push(body(Ok(part)));
+        Ok(())
+    }
+
+    fn is_unwanted(&self) -> bool {
+        self.kept.lock().expect("whole").len() == self.most
+    }
+
+    fn has_begun(&self) -> bool {
+        !self.kept.lock().expect("whole").is_empty()
+    }
+}
+
+/// A request whose rows' answers go to a sink that takes so many.
+fn row_by_row(text: &str, most: usize) -> (Input, Arc<Keeping>) {
+    let keeping = Arc::new(Keeping {
+        most,
+        ..Keeping::default()
+    });
+    let input = Input {
+        parts_to: Some(Parts::new(Arc::clone(&keeping) as Arc<dyn PartSink>)),
+        ..json_input(text)
+    };
+    (input, keeping)
+}
+
+/// Sends `[[1], [2], [3], [4], [5]]` to be answered row by row, and a plain request beside it. `calls` are the rows that the
+/// network saw at a time; it fails at a 9.
+fn check_rows(
+    settings: &str,
+    text: &str,
+    most: usize,
+    parts: &[&str],
+    last: &str,
+    calls: &[usize],
+) {
+    let mut seen = Vec::new();
+    let mut network = |arguments: &[Value], _: std::num::NonZeroUsize| {
+        let [Value::Tensor(batch)] = arguments else {
+            panic!("expected one tensor");
+        };
+        seen.push(batch.shape()[0]);
+        let numbers = batch.elements::<i64>().expect("integers");
+        if numbers.contains(&9) {
+            return Err(BatchError::new(Reason::Failed, "no nines"));
+        }
+        Ok(Value::from(batch.clone()))
+    };
+    let (input, kept) = row_by_row(text, most);
+    let inputs = [input, json_input("[[7], [8]]")];
+    let answers = predict(
+        &mut *handler("base_handler", settings),
+        &mut network,
+        &inputs,
+    );
+    let answers: Vec<_> = answers.into_iter().map(body).collect();
+    let mate = if settings.contains("answer_key") {
+        "{\n  \"row\": [[7], [8]]\n}"
+    } else {
+        "[[7], [8]]"
+    };
+    assert_eq!(answers, [last, mate], "{settings} {text}");
+    assert_eq!(
+        *kept.kept.lock().expect("whole"),
+        parts,
+        "{settings} {text}"
+    );
+    assert_eq!(seen, calls, "{settings} {text}");
+}
+
+#[test]
+fn a_batched_request_is_answered_row_by_row_for_whoever_takes_that() {
+    let five = "[[1], [2], [3], [4], [5]]";
+    let two = "{batched: true, stream_rows: 2}";
+    // The request beside it goes first, and as a whole.
+    check_rows(
+        two,
+        five,
+        10,
+        &["[1]", "[2]", "[3]", "[4]"],
+        "[5]",
+        &[2, 2, 2, 1],
+    );
+    check_rows(
+        "batched: true",
+        five,
+        10,
+        &["[1]", "[2]", "[3]", "[4]"],
+        "[5]",
+        &[2, 5],
+    );
+    check_rows(
+        "{batched: true, answer_key: row}",
+        "[[1], [2]]",
+        10,
+        &["{\n  \"row\": [1]\n}"],
+        "{\n  \"row\": [2]\n}",
+        &[2, 2],
+    );
+    // One row, and none, are answered as ever; so is what is no batch.
+    check_rows(two, "[[1]]", 10, &[], "[[1]]", &[3]);
+    check_rows(two, "[]", 10, &[], "[]", &[2]);
+    check_rows("{}", "[[1], [2]]", 10, &[], "[[1], [2]]", &[2]);
+}
+
+#[test]
+fn rows_stop_where_nobody_takes_them_or_one_fails() {
+    let two = "{batched: true, stream_rows: 2}";
+    let five = "[[1], [2], [3], [4], [5]]";
+    let gone = "nobody waits for the rest of the answer";
+    check_rows(two, five, 1, &["[1]"], gone, &[2, 2]);
+    check_rows(two, five, 2, &["[1]", "[2]"], gone, &[2, 2, 2]);
+    let nine = "[[1], [2], [3], [9], [5]]";
+    check_rows(two, nine, 10, &["[1]"], "no nines", &[2, 2, 2]);
 }

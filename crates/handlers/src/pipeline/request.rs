@@ -71,7 +71,7 @@ pub(super) fn example(graph: &Graph) -> Option<Input> {
 
 fn example_of(of: &Type) -> Option<Value> {
     match of {
-        Type::Tensor(tensor) => expected(tensor).example().map(Value::Tensor),
+        Type::Tensor(tensor) => expected(tensor).example(1).map(Value::Tensor),
         Type::Record(fields) => {
             let fields = fields
                 .iter()

@@ -1,6 +1,5 @@
 //! From a request to its answer: jobs are made here, brought to the desk, and waited for.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use servable::Input;
@@ -8,12 +7,12 @@ use tokio::sync::oneshot;
 use tracing::{Span, trace_span};
 
 use super::Pool;
-use crate::desk::Desk;
 use crate::error::{Error, NoWorker};
 use crate::job::{Bucket, Job, Reply, TimedReply};
 use crate::metrics::ModelMetrics;
 use crate::queue::Place;
 use crate::sequences::SequenceStep;
+use crate::statistics::Unanswered;
 
 /// One request to a pool.
 pub struct Request<'a> {
@@ -27,7 +26,7 @@ pub struct Request<'a> {
 }
 
 /// What is still to come for a job that was made.
-struct Answer {
+pub(super) struct Answer {
     receiver: oneshot::Receiver<TimedReply>,
     arrival: Instant,
     deadline: Instant,
@@ -46,7 +45,7 @@ impl Pool {
         let (job, answer) = self.job(request, arrival);
         self.desk
             .submit(arrival, std::iter::once(job))
-            .map_err(|why| self.no_worker(why))?;
+            .map_err(|why| self.turned_away(why, arrival, 1))?;
         self.wait_for(answer).await
     }
 
@@ -64,7 +63,7 @@ impl Pool {
         let (jobs, waiting): (Vec<_>, Vec<_>) = made.unzip();
         self.desk
             .submit(arrival, jobs.into_iter())
-            .map_err(|why| self.no_worker(why))?;
+            .map_err(|why| self.turned_away(why, arrival, waiting.len()))?;
         let mut answers = Vec::with_capacity(waiting.len());
         for answer in waiting {
             // One that is there already is taken however late it is looked at.
@@ -73,7 +72,7 @@ impl Pool {
         Ok(answers)
     }
 
-    fn job(&self, request: Request<'_>, arrival: Instant) -> ((Place, Job), Answer) {
+    pub(super) fn job(&self, request: Request<'_>, arrival: Instant) -> ((Place, Job), Answer) {
         let Request {
             input,
             deadline,
@@ -105,17 +104,25 @@ impl Pool {
         ((place, job), answer)
     }
 
-    async fn wait_for(&self, answer: Answer) -> TimedReply {
+    pub(super) async fn wait_for(&self, answer: Answer) -> TimedReply {
         let Answer {
             receiver,
             arrival,
             deadline,
         } = answer;
-        let mut leaving = CallOnDrop(Some(&self.desk));
-        match tokio::time::timeout_at(deadline.into(), receiver).await {
+        let mut leaving = Leaving {
+            pool: self,
+            arrival,
+            how: Some(Unanswered::Cancelled),
+        };
+        let reply = match tokio::time::timeout_at(deadline.into(), receiver).await {
             Ok(Ok(reply)) => {
-                leaving.0 = None;
-                reply
+                leaving.how = None;
+                match &reply {
+                    Ok((_, travel)) => self.statistics.answered(travel),
+                    Err(error) => self.statistics.unanswered(ending(error), arrival.elapsed()),
+                }
+                return reply;
             }
             // The desk may see the deadline pass a moment before this does, and let the job go.
             Ok(Err(_)) if deadline <= Instant::now() => Err(self.timeout(arrival, deadline)),
@@ -123,7 +130,18 @@ impl Pool {
                 .refusal()
                 .map_or_else(lost_request, |why| self.no_worker(why))),
             Err(_) => Err(self.timeout(arrival, deadline)),
+        };
+        leaving.how = reply.as_ref().err().map(ending);
+        reply
+    }
+
+    /// So many jobs were not let in.
+    pub(super) fn turned_away(&self, why: NoWorker, arrival: Instant, jobs: usize) -> Error {
+        for _ in 0..jobs {
+            self.statistics
+                .unanswered(Unanswered::Rejected, arrival.elapsed());
         }
+        self.no_worker(why)
     }
 
     fn refusal(&self) -> Option<NoWorker> {
@@ -142,13 +160,28 @@ fn lost_request() -> Error {
     Error::WorkerDied("the request was lost".into())
 }
 
-/// A caller that leaves without an answer may have waited for a worker that hangs: the task looks after it.
-struct CallOnDrop<'a>(Option<&'a Arc<Desk>>);
+fn ending(error: &Error) -> Unanswered {
+    if matches!(error, Error::NoWorker { .. }) {
+        Unanswered::Rejected
+    } else {
+        Unanswered::Failed
+    }
+}
 
-impl Drop for CallOnDrop<'_> {
+/// A caller that leaves without a worker's answer is counted, and may have waited for a worker that hangs: the task looks
+/// after it.
+struct Leaving<'a> {
+    pool: &'a Pool,
+    arrival: Instant,
+    /// `None` for one that has its answer.
+    how: Option<Unanswered>,
+}
+
+impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        if let Some(desk) = self.0 {
-            desk.call();
+        if let Some(how) = self.how {
+            self.pool.statistics.unanswered(how, self.arrival.elapsed());
+            self.pool.desk.call();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The pool with scripted servables, in real time: what a caller sees when workers are slow, fail, panic or leave.
 
+mod parts;
+mod statistics;
 mod together;
 
 use std::num::NonZeroUsize;

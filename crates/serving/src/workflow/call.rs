@@ -267,6 +267,7 @@ fn input(drive: &Drive<'_>, node: &Node, call: &Call) -> Input {
         task: Task::Predict,
         parts,
         headers: drive.input.headers.clone(),
+        parts_to: None,
     }
 }
 

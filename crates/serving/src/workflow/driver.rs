@@ -19,7 +19,8 @@ use crate::workflow::call::{CallError, Called, call, is_light};
 use crate::workflow::failure::NodeFailure;
 use crate::workflow::timeline::{Happening, Timeline};
 use crate::workflow::{
-    RunOptions, Saved, Workflow, WorkflowReply, model_name, present, provenance, request,
+    NodeResult, RunOptions, Saved, Workflow, WorkflowReply, model_name, present, provenance,
+    request,
 };
 
 /// The longest that a request takes whose nodes have no time limits.
@@ -62,7 +63,13 @@ impl Serving {
             start,
             deadline: start + limit,
         };
+        let mut leaving = Leaving(Some((&workflow, start)));
         let reply = drive.run().await;
+        leaving.0 = None;
+        match &reply {
+            Ok(_) => workflow.statistics.answered(start.elapsed()),
+            Err(_) => workflow.statistics.failed(start.elapsed()),
+        }
         let outcome = match &reply {
             Ok(reply) if reply.degraded.is_empty() => "answered",
             Ok(_) => "degraded",
@@ -70,6 +77,17 @@ impl Serving {
         };
         workflow.metrics.request(outcome, start.elapsed());
         reply
+    }
+}
+
+/// A client that goes before there is an answer is counted.
+struct Leaving<'w>(Option<(&'w Workflow, Instant)>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if let Some((workflow, start)) = self.0 {
+            workflow.statistics.cancelled(start.elapsed());
+        }
     }
 }
 
@@ -100,6 +118,7 @@ impl Drive<'_> {
                 if is_light(self.graph(), &calls[0]) {
                     // Not worth going through the list of what is on its way.
                     for called in call(self, calls).await {
+                        self.tell(&called).await?;
                         self.came_back(&mut run, &mut record, called);
                     }
                     at_once += 1;
@@ -123,6 +142,7 @@ impl Drive<'_> {
                 Ok(Some(all)) => {
                     for called in all {
                         windows.leave(called.id.node);
+                        self.tell(&called).await?;
                         self.came_back(&mut run, &mut record, called);
                     }
                 }
@@ -158,6 +178,32 @@ impl Drive<'_> {
             }),
             saved: record.saved,
         })
+    }
+
+    /// Tells the client, if it wants to hear of it, what came of a call.
+    async fn tell(&self, called: &Called) -> Result<(), Error> {
+        let Some(told) = &self.options.told else {
+            return Ok(());
+        };
+        let node = &self.graph().node(called.id.node).name;
+        if !told.wants(node) {
+            return Ok(());
+        }
+        let result = NodeResult {
+            node: node.clone(),
+            item: called.item.clone(),
+            took: called.end - called.start,
+            result: called
+                .result
+                .as_ref()
+                .map(Value::clone)
+                .map_err(|error| error.cause.to_string()),
+        };
+        let tell = told.tell(&self.workflow.name, result);
+        match tokio::time::timeout_at(self.deadline.into(), tell).await {
+            Ok(told) => told,
+            Err(_) => Err(self.timeout(&self.workflow.name)),
+        }
     }
 
     /// Tells the run what came of a call, and whoever else wants to know.

@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::registry::Model;
 use crate::settings::Wishes;
 use crate::source::{Brought, SourceOptions, has_scheme};
+use crate::statistics::WorkflowCounters;
 use crate::workflow::live::Live;
 use crate::workflow::{Workflow, WorkflowRegistration, model_name, own};
 use crate::{Registration, Serving};
@@ -159,6 +160,7 @@ impl Serving {
             plans: plans.collect(),
             whole: Arc::new(Plan::whole(Arc::clone(&graph))),
             live: Live::new(&graph),
+            statistics: WorkflowCounters::default(),
             metrics: self.metrics.for_workflow(&name, node_names),
             functions: self.functions.clone(),
             warnings: problems,

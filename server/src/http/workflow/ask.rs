@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serving::workflow::{RunOptions, Workflow};
 
-use super::{Target, explained, saved};
+use super::{Target, explained, saved, stream};
 use crate::error::Failure;
 use crate::http::answer::output_response;
 use crate::http::inference::{Received, read_input};
@@ -24,7 +24,7 @@ const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
 const IGNORED: HeaderName = HeaderName::from_static("x-ignored");
 
 /// What the query says to the server; everything else in it is an input of the workflow.
-const OWN: [&str; 3] = ["version", "explain", "save"];
+const OWN: [&str; 4] = ["version", "explain", "save", "stream"];
 
 /// By any method. The body is read as that of a prediction.
 pub(super) async fn ask(
@@ -61,15 +61,23 @@ async fn answer(
         explain: explain.is_some_and(says_yes),
         save: nodes_to_save(app, &workflow, query)?,
         every: false,
+        told: None,
     };
-    let Received {
-        input,
-        patience,
-        _claim,
-    } = read_input(app, id, request, inputs(&workflow, query))
+    let wish = query.get("stream").map(String::as_str);
+    let streamed = stream::wanted(&workflow, wish)?;
+    if streamed.is_some() && !options.save.is_empty() {
+        let message = "stream and save cannot be asked for together";
+        return Err(Failure::bad_request(message));
+    }
+    let received = read_input(app, id, request, inputs(&workflow, query))
         .await
         .map_err(Failure::with_words)?;
-    options.patience = patience;
+    options.patience = received.patience;
+    if let Some(nodes) = streamed {
+        let name = &target.workflow;
+        return stream::answer(app, name, version, received, options, nodes).await;
+    }
+    let Received { input, _claim, .. } = received;
     let reply = app
         .serving
         .run_workflow(&target.workflow, version, input, options)

@@ -6,7 +6,7 @@ use servable::{Output, Value};
 use uuid::Uuid;
 
 /// The member, and the name of the part.
-const MEMBER: &str = "explain";
+pub(super) const MEMBER: &str = "explain";
 
 pub(super) fn with(mut output: Output, timeline: Value) -> Output {
     let content_type = output.content_type.clone().unwrap_or_default();

@@ -26,6 +26,7 @@ fn facts(inputs: &[(&str, &str)], output: &str, merges: bool) -> Facts {
         signature: Signature {
             inputs: inputs.iter().map(field).collect(),
             output: output.parse().expect("a type"),
+            ..Signature::default()
         },
         merges,
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{HeaderName, HeaderValue, header};
+use servable::Copied;
 use serving::Serving;
 use serving::metrics::Metrics;
 use tokio_util::sync::CancellationToken;
@@ -57,6 +58,8 @@ pub struct BodyLimits {
     pub stall: Duration,
     /// What the bodies of all requests may hold together.
     pub memory: Memory,
+    /// Counts what is copied of tensors on their way from the wire into a batch.
+    pub copied: Copied,
 }
 
 /// What the management APIs may do.
@@ -76,6 +79,7 @@ impl WireSettings {
                 size: config.max_request_size,
                 stall: config.body_timeout,
                 memory: Memory::new(config.request_memory.get()),
+                copied: Copied::counted(),
             },
             prediction_content_type: config.prediction_content_type,
             max_response_size: config.max_response_size,

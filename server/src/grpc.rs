@@ -12,6 +12,7 @@ mod health;
 mod inference;
 mod management;
 mod status;
+mod v2;
 mod workflows;
 
 use std::convert::Infallible;
@@ -21,7 +22,11 @@ use axum::body::Body;
 use axum::http::{Request, Response};
 use axum::middleware;
 use axum::response::IntoResponse;
+use axum::routing::any;
 use proto::grpc::health::v1::health_server::{self, HealthServer};
+use proto::inference::grpc_inference_service_server::{
+    self as v2_server, GrpcInferenceServiceServer,
+};
 use proto::torchrelay::v1::workflow_inference_server::{self, WorkflowInferenceServer};
 use proto::torchrelay::v1::workflow_management_server::{self, WorkflowManagementServer};
 use proto::torchserve::inference::inference_ap_is_service_server::{
@@ -57,19 +62,22 @@ pub fn shared_router(app: App) -> Router {
     let management = call::guarded(management_services(&app), &app.auth, Purpose::Management);
     finish(
         inference.merge(management),
-        &[INFERENCE, MANAGEMENT].concat(),
+        &[&INFERENCE[..], &MANAGEMENT].concat(),
         app,
     )
 }
 
 /// What clients are told of by reflection.
-const INFERENCE: [&str; 3] = [
+const INFERENCE: [&str; 5] = [
     inference_server::SERVICE_NAME,
+    v2_server::SERVICE_NAME,
+    v2::OF_TORCHSERVE,
     workflow_inference_server::SERVICE_NAME,
     health_server::SERVICE_NAME,
 ];
-const MANAGEMENT: [&str; 3] = [
+const MANAGEMENT: [&str; 4] = [
     management_server::SERVICE_NAME,
+    v2_server::SERVICE_NAME,
     workflow_management_server::SERVICE_NAME,
     health_server::SERVICE_NAME,
 ];
@@ -89,7 +97,18 @@ fn inference_services(app: &App) -> Router {
     let workflows = workflows::Workflows::new(app.clone());
     let router = Router::new();
     let router = with(router, bounded!(InferenceApIsServiceServer, models, app));
-    with(router, bounded!(WorkflowInferenceServer, workflows, app))
+    let router = with(router, bounded!(WorkflowInferenceServer, workflows, app));
+    if !app.settings.protocols.open_inference {
+        return router;
+    }
+    let protocol = v2::V2::new(app.clone(), false);
+    let protocol = bounded!(GrpcInferenceServiceServer, protocol, app);
+    let infer = format!("/{}/ModelInfer", v2_server::SERVICE_NAME);
+    let infer = Router::new()
+        .route(&infer, any(v2::model_infer))
+        .with_state(app.clone());
+    let protocol = with(infer, protocol);
+    router.merge(v2::under_torchserves_name(protocol))
 }
 
 fn management_services(app: &App) -> Router {
@@ -97,7 +116,16 @@ fn management_services(app: &App) -> Router {
     let workflows = workflows::Workflows::new(app.clone());
     let router = Router::new();
     let router = with(router, bounded!(ManagementApIsServiceServer, models, app));
-    with(router, bounded!(WorkflowManagementServer, workflows, app))
+    let router = with(router, bounded!(WorkflowManagementServer, workflows, app));
+    if !app.settings.protocols.open_inference {
+        return router;
+    }
+    let protocol = v2::V2::new(app.clone(), true);
+    let protocol = bounded!(GrpcInferenceServiceServer, protocol, app);
+    v2::REPOSITORY.iter().fold(router, |router, method| {
+        let path = format!("/{}/{method}", v2_server::SERVICE_NAME);
+        router.route_service(&path, protocol.clone())
+    })
 }
 
 /// Adds what is open to everybody, as the probes and descriptions of REST are, and what every call passes.

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod models;
 mod page;
 mod parameters;
+pub(crate) mod running;
 pub(crate) mod workflows;
 
 use axum::http::StatusCode;

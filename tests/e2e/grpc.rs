@@ -14,8 +14,9 @@ use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::cue::{self, poll};
-use crate::fixtures::Model;
+use crate::fixtures::{Model, own, pictures};
 use crate::harness::{Bench, Daemon};
+use crate::python;
 
 type Client = InferenceApIsServiceClient<Channel>;
 
@@ -36,6 +37,61 @@ fn asking(model: &str, body: &'static str) -> PredictionsRequest {
         input: HashMap::from([("body".to_owned(), Bytes::from_static(body.as_bytes()))]),
         ..PredictionsRequest::default()
     }
+}
+
+/// A daemon for the clients of `tests/python`, and what they are told: gRPC, its management, REST, a picture.
+fn for_clients(config: &str) -> (Daemon, [String; 4]) {
+    let bench = Bench::new().config(&format!("load_workflows=twice.yaml\n{config}"));
+    let spec = "inputs: {body: any}\nmodels: {doubler: {url: double.mar}}\n\
+                nodes: {doubled: {model: doubler, in: body}}\noutput: doubled\n";
+    bench.write("store/twice.yaml", spec.as_bytes());
+    let daemon = bench
+        .with(&Model::double())
+        .with(&Model::mlp())
+        .with(&Model::substrate())
+        .start();
+    daemon.wait_for_ok("/ready");
+    let (name, _) = pictures(&own("substrates")).swap_remove(0);
+    let picture = own("substrates").join(format!("{name}.png"));
+    let told = [
+        address(&daemon).to_string(),
+        daemon.address_of("grpc_management_address").to_string(),
+        daemon.address.to_string(),
+        picture.display().to_string(),
+    ];
+    (daemon, told)
+}
+
+#[test]
+fn torchserves_services_are_there_for_stubs_of_our_files() {
+    let (daemon, told) = for_clients("enable_model_api=true");
+    let stubs = daemon.bench.path("stubs");
+    std::fs::create_dir(&stubs).expect("a new folder");
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
+    let stubs = stubs.display().to_string();
+    let mut arguments = vec![proto, &stubs];
+    arguments.extend(told.iter().map(String::as_str));
+    python::run("torchserve_grpc.py", &arguments);
+}
+
+#[test]
+fn tritons_client_is_at_home() {
+    let (_daemon, told) = for_clients("enable_model_api=true");
+    python::run("v2_grpc.py", &told.each_ref().map(String::as_str));
+}
+
+#[test]
+fn tls_and_tokens_guard_grpc() {
+    let certificate = own("tls/rsa.crt").display().to_string();
+    let key = own("tls/rsa-pkcs1.key").display().to_string();
+    let (daemon, [grpc, ..]) = for_clients(&format!(
+        "enable_grpc_ssl=true\nprivate_key_file={key}\ncertificate_file={certificate}\n\
+         disable_token_authorization=false"
+    ));
+    let keys = daemon.bench.path("key_file.json").display().to_string();
+    let (_, port) = grpc.rsplit_once(':').expect("a port");
+    let grpc = format!("localhost:{port}");
+    python::run("torchserve_grpc_secure.py", &[&certificate, &keys, &grpc]);
 }
 
 /// Runs it with a runtime of its own.

@@ -387,9 +387,10 @@ impl Log {
     }
 
     pub(crate) fn address_of(&self, key: &str) -> SocketAddr {
-        let text = format!("{key}: listening on http://");
+        let text = format!("{key}: listening on http");
         let line = self.wait_for(&text);
         let (_, address) = line.split_once(&text).expect("just found");
+        let address = address.trim_start_matches('s').trim_start_matches("://");
         // In a line of JSON more follows.
         let address = address.trim_end_matches(['"', '}']);
         address.trim().parse().expect("an address with a port")

@@ -35,6 +35,7 @@ mod shutdown;
 mod snapshots;
 mod sources;
 mod start_up;
+mod streaming;
 mod tensors;
 mod timeouts;
 mod traces;

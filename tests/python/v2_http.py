@@ -130,6 +130,7 @@ def refusals(client):
 def statistics(client):
     named = client.get_inference_statistics("mlp")["model_stats"]
     assert [model["name"] for model in named] == ["mlp"], named
+    assert named[0]["inference_count"] > 0 and named[0]["execution_count"] > 0, named
     names = [model["name"] for model in client.get_inference_statistics()["model_stats"]]
     assert names == ["double", "mlp", "substrate"], names
 

@@ -14,6 +14,7 @@ mod demo;
 mod docs;
 mod fixtures;
 mod libtorch;
+mod python;
 mod run;
 mod test;
 mod workspace;
@@ -30,7 +31,8 @@ cargo xtask <command>
   libtorch    prepare target/libtorch, which the build links to (fetches 530 MB, once per user)
                 --cuda         add the CUDA libraries even though no NVIDIA device is seen here
                 --keep-wheels  keep the downloaded wheels after unpacking
-  test        set up libtorch, then check formatting, lints, tests and documentation
+  python      prepare target/python, in which the tests run clients in Python
+  test        set up libtorch and Python, then check formatting, lints, tests and documentation
                 --fast         leave out the build without the engine and the documentation
   demo        build everything, serve the shipped workflows, ask one about a picture, leave the daemon running
                 --once         stop the daemon after the answer
@@ -72,6 +74,10 @@ fn dispatch(command: Option<&str>, mut args: Args) -> Result<()> {
             };
             args.finish()?;
             libtorch::prepare(options)
+        }
+        Some("python") => {
+            args.finish()?;
+            python::prepare()
         }
         Some("test") => {
             let fast = args.flag("--fast");

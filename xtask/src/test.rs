@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::run::{cargo, run};
-use crate::{libtorch, workspace};
+use crate::{libtorch, python, workspace};
 
 struct Part {
     title: &'static str,
@@ -19,6 +19,7 @@ struct Part {
 
 enum Job {
     Libtorch,
+    Python,
     Cargo(Command),
 }
 
@@ -37,6 +38,7 @@ pub fn test(fast: bool) -> Result<()> {
         let started = Instant::now();
         match part.job {
             Job::Libtorch => libtorch::prepare(libtorch::Options::default()),
+            Job::Python => python::prepare(),
             Job::Cargo(mut command) => run(&mut command),
         }
         .with_context(|| format!("part {}/{count}, {}, failed", index + 1, part.title))?;
@@ -53,6 +55,11 @@ fn parts(fast: bool) -> Vec<Part> {
             title: "libtorch",
             takes: "2 min, later nothing",
             job: Job::Libtorch,
+        },
+        Part {
+            title: "Python",
+            takes: "1 min, later nothing",
+            job: Job::Python,
         },
         part("formatting", "1 s", "fmt --all --check"),
         part("lints", "6 min, of which 4 for the C++ of torch-sys", lints),
@@ -111,11 +118,15 @@ mod tests {
 
     #[test]
     fn fast_leaves_out_the_second_build_and_the_documentation() {
-        check(true, &["libtorch", "formatting", "lints", "tests"]);
+        check(
+            true,
+            &["libtorch", "Python", "formatting", "lints", "tests"],
+        );
         check(
             false,
             &[
                 "libtorch",
+                "Python",
                 "formatting",
                 "lints",
                 "tests",

@@ -143,13 +143,13 @@ impl Admitted {
     /// The failure as its client hears of it.
     fn refused(&self, error: Error) -> Error {
         self.metrics().refused(error.code());
-        match error {
-            Error::NoWorker { model, why, .. } if self.names_version => Error::NoWorker {
-                model,
-                version: Some(self.model.version.clone()),
-                why,
-            },
-            error => error,
+        let (Error::NoWorker { model, why, .. }, true) = (&error, self.names_version) else {
+            return error;
+        };
+        Error::NoWorker {
+            model: model.clone(),
+            version: Some(self.model.version.clone()),
+            why: why.clone(),
         }
     }
 }

@@ -124,6 +124,12 @@ impl Metrics {
         self.inner.own_series(Own::Refused, &labels).record(1.0);
     }
 
+    /// How many bytes of tensors have been copied so far on their way from the wires into batches.
+    pub fn tensor_bytes_copied(&self, bytes: u64) {
+        let series = self.inner.own_series(Own::TensorBytesCopied, &[]);
+        series.record(bytes as f64);
+    }
+
     /// Something measured on the machine. `labels` are the values of the metric's dimensions without the last, which is
     /// the host's name. Returns whether the list has such a metric with so many dimensions.
     pub fn system(&self, name: &str, labels: &[&str], value: f64) -> bool {
@@ -166,6 +172,7 @@ enum Own {
     Refused,
     Request,
     Inside,
+    TensorBytesCopied,
     WorkflowRequests,
     WorkflowRequest,
     WorkflowNode,
@@ -307,7 +314,7 @@ impl Inner {
 }
 
 /// In the order of [`Own`].
-fn own_definitions() -> [(Definition, &'static [f64]); 10] {
+fn own_definitions() -> [(Definition, &'static [f64]); 11] {
     const SECONDS: &[f64] = &[
         0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
         5.0, 10.0, 30.0, 60.0, 120.0,
@@ -344,6 +351,15 @@ fn own_definitions() -> [(Definition, &'static [f64]); 10] {
         ),
         (histogram("request_seconds", "Seconds"), SECONDS),
         (own("requests_inside", "Requests", Kind::Gauge, None), &[]),
+        (
+            Definition {
+                name: "torchrelay_tensor_bytes_copied".to_owned(),
+                unit: "Bytes".to_owned(),
+                kind: Kind::Gauge,
+                dimensions: Vec::new(),
+            },
+            &[],
+        ),
         (
             of_workflow("requests_total", "Requests", Kind::Counter, Some("outcome")),
             &[],

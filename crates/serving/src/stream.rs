@@ -18,7 +18,7 @@ pub struct Stream {
 /// How an answer came.
 pub enum Answer {
     Whole(Output),
-    InParts(Stream),
+    InParts(Box<Stream>),
 }
 
 /// Whether and how a client takes an answer in parts.
@@ -48,7 +48,7 @@ impl Serving {
         let admitted = self.let_in(model, version, &mut input, patience)?;
         if taking.wished || admitted.model.in_parts {
             let stream = admitted.in_parts(input, taking.stall)?;
-            return Ok(Answer::InParts(stream));
+            return Ok(Answer::InParts(Box::new(stream)));
         }
         admitted.whole(input).await.map(Answer::Whole)
     }

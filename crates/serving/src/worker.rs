@@ -205,7 +205,9 @@ fn serve(
             .into_iter()
             .map(|result| result.map_err(Error::Job))
             .collect(),
-        failed if inputs.len() == 1 || !start.merges => {
+        failed @ (Attempt::Failed(_) | Attempt::Panicked(_))
+            if inputs.len() == 1 || !start.merges =>
+        {
             vec![Err(failed.into_error()); inputs.len()]
         }
         failed @ (Attempt::Failed(_) | Attempt::Panicked(_)) => {

@@ -210,6 +210,7 @@ mod tests {
             size: 100,
             stall: Duration::from_secs(5),
             memory: memory.clone(),
+            copied: servable::Copied::default(),
         };
         let message = |length: u8| {
             let mut bytes = vec![0, 0, 0, 0, length];
@@ -233,6 +234,7 @@ mod tests {
             size: 100,
             stall: Duration::from_secs(5),
             memory: Memory::new(100),
+            copied: servable::Copied::default(),
         };
         let begun = Bytes::from_static(&[0, 0, 0, 0, 9, 1]);
         let first = futures_util::stream::once(async { Ok::<_, Status>(begun) });

@@ -12,7 +12,8 @@ use proto::torchserve::inference::inference_ap_is_service_server::InferenceApIsS
 use proto::torchserve::inference::{
     PredictionResponse, PredictionsRequest, TorchServeHealthResponse,
 };
-use servable::{Input, Part, Value};
+use servable::{Input, Output, Part, Value};
+use serving::Piece;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{call, status};
@@ -62,8 +63,21 @@ impl InferenceApIsService for Inference {
         request: Request<PredictionsRequest>,
     ) -> Result<Response<Answers>, Status> {
         let (id, patience) = (call::id_of(&request), call::patience(request.metadata()));
-        let answer = predict(&self.app, id, patience, request.into_inner()).await?;
-        Ok(Response::new(stream::iter([Ok(answer)]).boxed()))
+        let asked = Asked::read(&self.app, id, request.into_inner())?;
+        let stall = self.app.settings.body.stall;
+        let (version, serving) = (asked.version.as_deref(), &self.app.serving);
+        let answer = serving
+            .predict_in_parts(&asked.model, version, asked.input, patience, stall)
+            .map_err(|error| status::of_prediction(error.into()))?;
+        let parts = stream::unfold((answer, self.app.clone()), async |(mut answer, app)| {
+            let piece = answer.next().await?;
+            let part = match piece {
+                Ok(Piece::Part(output) | Piece::Last(output)) => self::answer(&app, output),
+                Err(error) => Err(status::of_prediction(error.into())),
+            };
+            Some((part, (answer, app)))
+        });
+        Ok(Response::new(parts.boxed()))
     }
 
     type StreamPredictions2Stream = Answers;
@@ -93,25 +107,43 @@ async fn predict(
     patience: Option<Duration>,
     asked: PredictionsRequest,
 ) -> Result<PredictionResponse, Status> {
-    if asked.model_name.is_empty() {
-        return Err(status::no_model_name());
+    let asked = Asked::read(app, id, asked)?;
+    let (version, input) = (asked.version.as_deref(), asked.input);
+    let predicted = app.serving.predict(&asked.model, version, input, patience);
+    let output = predicted.await;
+    answer(
+        app,
+        output.map_err(|error| status::of_prediction(error.into()))?,
+    )
+}
+
+/// What a message asks for.
+struct Asked {
+    model: String,
+    version: Option<String>,
+    input: Input,
+}
+
+impl Asked {
+    fn read(app: &App, id: String, message: PredictionsRequest) -> Result<Self, Status> {
+        if message.model_name.is_empty() {
+            return Err(status::no_model_name());
+        }
+        let header = |id| (app.serving.sequence_header().to_owned(), id);
+        Ok(Asked {
+            model: message.model_name,
+            version: Some(message.model_version).filter(|version| !version.is_empty()),
+            input: Input {
+                id,
+                parts: parts(message.input),
+                headers: message.sequence_id.map(header).into_iter().collect(),
+                ..Input::default()
+            },
+        })
     }
-    let version = Some(asked.model_version).filter(|version| !version.is_empty());
-    let input = Input {
-        id,
-        parts: parts(asked.input),
-        headers: asked
-            .sequence_id
-            .map(|id| (app.serving.sequence_header().to_owned(), id))
-            .into_iter()
-            .collect(),
-        ..Input::default()
-    };
-    let predicted = app
-        .serving
-        .predict(&asked.model_name, version.as_deref(), input, patience)
-        .await;
-    let output = predicted.map_err(|error| status::of_prediction(error.into()))?;
+}
+
+fn answer(app: &App, output: Output) -> Result<PredictionResponse, Status> {
     let sequence_id = output
         .headers
         .iter()

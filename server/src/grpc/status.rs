@@ -8,7 +8,6 @@ use crate::error::Failure;
 /// The code that stands for an HTTP status.
 fn code(status: StatusCode) -> Code {
     match status.as_u16() {
-        200..=299 => Code::Ok,
         400 => Code::InvalidArgument,
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
@@ -17,11 +16,12 @@ fn code(status: StatusCode) -> Code {
         413 | 429 => Code::ResourceExhausted,
         416 => Code::OutOfRange,
         499 => Code::Cancelled,
-        400..=498 => Code::FailedPrecondition,
         501 => Code::Unimplemented,
         503 => Code::Unavailable,
         504 => Code::DeadlineExceeded,
-        500..=599 => Code::Internal,
+        _ if status.is_success() => Code::Ok,
+        _ if status.is_client_error() => Code::FailedPrecondition,
+        _ if status.is_server_error() => Code::Internal,
         _ => Code::Unknown,
     }
 }

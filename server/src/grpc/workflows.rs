@@ -2,8 +2,9 @@
 
 use std::pin::Pin;
 
+use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
-use proto::torchrelay::v1::workflow_event::Event;
+use proto::torchrelay::v1::workflow_event::{self, Event};
 use proto::torchrelay::v1::workflow_inference_server::WorkflowInference;
 use proto::torchrelay::v1::workflow_management_server::WorkflowManagement;
 use proto::torchrelay::v1::{
@@ -11,8 +12,8 @@ use proto::torchrelay::v1::{
     SetDefaultWorkflowRequest, UnregisterWorkflowRequest, WorkflowEvent,
     WorkflowPredictionResponse, WorkflowPredictionsRequest, WorkflowResponse,
 };
-use servable::{Input, Value};
-use serving::workflow::{RunOptions, WorkflowRegistration};
+use servable::{Input, Type, Value};
+use serving::workflow::{NodeResult, RunOptions, WorkflowRegistration, WorkflowReply};
 use tonic::{Request, Response, Status};
 
 use super::management::{given, seconds};
@@ -20,6 +21,7 @@ use super::status::{of_management, of_request};
 use super::{call, inference};
 use crate::app::App;
 use crate::error::Failure;
+use crate::operations::running::{News, Running, check_nodes};
 use crate::operations::{Done, Page, workflows};
 
 #[derive(Clone)]
@@ -51,11 +53,64 @@ impl WorkflowInference for Workflows {
         &self,
         request: Request<WorkflowPredictionsRequest>,
     ) -> Result<Response<Events>, Status> {
-        let answer = predict(&self.app, request).await?;
-        let last = WorkflowEvent {
-            event: Some(Event::Answer(answer)),
-        };
-        Ok(Response::new(stream::iter([Ok(last)]).boxed()))
+        let mut asked = Asked::read(request)?;
+        let serving = &self.app.serving;
+        let nodes = std::mem::take(&mut asked.nodes);
+        let (name, version) = (&asked.name, asked.version.as_deref());
+        let workflow = serving.workflow(name, version);
+        let workflow = workflow.map_err(|error| of_request(error.into()))?;
+        check_nodes(&workflow, &nodes).map_err(of_request)?;
+        let (input, options) = (asked.input, asked.options);
+        let running = Running::start(&self.app, (name, version), input, options, nodes, None);
+        let running = running.await.map_err(of_request)?;
+        let begin = (running, self.app.clone());
+        let events = stream::unfold(begin, async |(mut running, app)| {
+            let event = match running.news().await? {
+                News::Node(node) => Ok(Event::Node(result(node))),
+                News::Over(reply) => {
+                    let answer = reply.map_err(of_request);
+                    answer
+                        .and_then(|reply| answered(&app, reply))
+                        .map(Event::Answer)
+                }
+            };
+            let event = event.map(|event| WorkflowEvent { event: Some(event) });
+            Some((event, (running, app)))
+        });
+        Ok(Response::new(events.boxed()))
+    }
+}
+
+/// What a message asks for.
+struct Asked {
+    name: String,
+    version: Option<String>,
+    input: Input,
+    options: RunOptions,
+    nodes: Vec<String>,
+}
+
+impl Asked {
+    fn read(request: Request<WorkflowPredictionsRequest>) -> Result<Self, Status> {
+        let (id, patience) = (call::id_of(&request), call::patience(request.metadata()));
+        let message = request.into_inner();
+        named(&message.workflow_name)?;
+        Ok(Asked {
+            name: message.workflow_name,
+            version: Some(message.workflow_version).filter(|version| !version.is_empty()),
+            input: Input {
+                id,
+                parts: inference::parts(message.input),
+                ..Input::default()
+            },
+            options: RunOptions {
+                patience,
+                accept: message.accept,
+                explain: message.explain,
+                ..RunOptions::default()
+            },
+            nodes: message.nodes,
+        })
     }
 }
 
@@ -63,26 +118,16 @@ async fn predict(
     app: &App,
     request: Request<WorkflowPredictionsRequest>,
 ) -> Result<WorkflowPredictionResponse, Status> {
-    let (id, patience) = (call::id_of(&request), call::patience(request.metadata()));
-    let asked = request.into_inner();
-    let name = named(&asked.workflow_name)?;
-    let options = RunOptions {
-        patience,
-        accept: asked.accept,
-        explain: asked.explain,
-        ..RunOptions::default()
-    };
-    let input = Input {
-        id,
-        parts: inference::parts(asked.input),
-        ..Input::default()
-    };
-    let version = given(&asked.workflow_version);
+    let asked = Asked::read(request)?;
+    let version = asked.version.as_deref();
     let ran = app
         .serving
-        .run_workflow(name, version, input, options)
-        .await;
-    let reply = ran.map_err(|error| of_request(error.into()))?;
+        .run_workflow(&asked.name, version, asked.input, asked.options);
+    let reply = ran.await.map_err(|error| of_request(error.into()))?;
+    answered(app, reply)
+}
+
+fn answered(app: &App, reply: WorkflowReply) -> Result<WorkflowPredictionResponse, Status> {
     let explanation = reply.timeline.map(|timeline| {
         let json = timeline.to_value().to_json();
         String::from_utf8_lossy(&json).into_owned()
@@ -101,6 +146,24 @@ async fn predict(
         degraded: reply.degraded,
         explanation: explanation.unwrap_or_default(),
     })
+}
+
+fn result(node: NodeResult) -> workflow_event::NodeResult {
+    let (value, of, error) = match node.result {
+        Ok(value) => {
+            let of = Type::of(&value).to_string();
+            (value.into_body(), of, String::new())
+        }
+        Err(error) => (Bytes::new(), String::new(), error),
+    };
+    workflow_event::NodeResult {
+        node: node.node,
+        item: node.item.iter().map(|&index| index as u64).collect(),
+        value,
+        r#type: of,
+        error,
+        took_ms: node.took.as_secs_f64() * 1e3,
+    }
 }
 
 type Answer = Result<Response<WorkflowResponse>, Status>;

@@ -98,7 +98,6 @@ pub(super) async fn read(
 
 /// The whole body in the pieces in which it came, for whoever cuts tensors out of it. What it holds is counted on `claim`
 /// as it arrives, and what is copied of it later on `copied`.
-#[allow(dead_code, reason = "for the wires that carry tensors as they are")]
 pub(super) async fn read_rope(
     headers: &HeaderMap,
     body: Body,
@@ -256,6 +255,7 @@ mod tests {
             size: 400,
             stall: Duration::from_secs(1),
             memory: Memory::new(1000),
+            copied: servable::Copied::default(),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use servable::{Input, Output};
+use servable::{Input, Output, Rope};
 
 use super::App;
 use super::answer::output_response;
@@ -62,7 +62,7 @@ async fn tensors(
     let input = &received.input;
     let head = input.header("inference-header-content-length");
     let head = head.and_then(|length| length.trim().parse().ok());
-    let read = request::read(&message(input)?, head).map_err(Failure::bad_request)?;
+    let read = request::read(&Rope::from(message(input)?), head).map_err(Failure::bad_request)?;
     let request = v2::InferRequest {
         model: name.to_owned(),
         version: version.map(str::to_owned),

@@ -198,7 +198,7 @@ async fn predict(app: &App, model: &str, version: Option<&str>, received: Receiv
             output_response(output, json_content_type, settings.max_response_size)
         }
         Ok(Answer::InParts(answer)) => {
-            let inside = stream::Inside::new(answer, _claim);
+            let inside = stream::Inside::new(*answer, _claim);
             stream::of_model(inside, form, settings).await
         }
         Err(error) => Err(error.into()),

@@ -109,6 +109,11 @@ impl<'j> Reader<'j> {
         Ok(start..self.0.current_index())
     }
 
+    /// Goes past a value that means nothing.
+    pub(crate) fn pass(&mut self) -> Result<(), String> {
+        self.skip().map(|_| ())
+    }
+
     pub(crate) fn peek(&mut self) -> Result<Peek, String> {
         let peek = self.0.peek();
         self.read(peek)

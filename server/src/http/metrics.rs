@@ -17,6 +17,8 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn exposition(State(app): State<App>, RawQuery(query): RawQuery) -> Response {
+    let copied = app.settings.body.copied.bytes();
+    app.metrics.tensor_bytes_copied(copied);
     let text = app.metrics.exposition(&wanted(&query.unwrap_or_default()));
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response()
 }

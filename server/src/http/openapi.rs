@@ -1,5 +1,7 @@
 //! OpenAPI documents: what the API offers, and what one model takes.
 
+mod open_inference;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -11,7 +13,7 @@ const VERSION: &str = crate::args::TORCHSERVE_VERSION;
 
 /// The inference API.
 pub(super) async fn inference() -> Response {
-    let paths = json!({
+    let mut paths = json!({
         "/": { "options": operation("apiDescription", "Get openapi description.", &[], "200") },
         "/ping": { "get": operation("ping", "Get TorchServe status.", &[], "200") },
         "/predictions/{model_name}": predict_item(&["model_name"]),
@@ -23,14 +25,21 @@ pub(super) async fn inference() -> Response {
         "/wfpredict/{workflow_name}/{workflow_version}": { "post": operation("workflow_version_predictions", "Get inference from a version of a workflow.", &["workflow_name", "workflow_version"], "200") },
         "/api-description": { "get": operation("api-description", "Get openapi description.", &[], "200") },
     });
+    add(&mut paths, open_inference::inference());
     json_response(StatusCode::OK, &document("TorchServe APIs", VERSION, paths))
+}
+
+fn add(paths: &mut Value, more: Value) {
+    if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), more) {
+        paths.extend(more);
+    }
 }
 
 /// The management API.
 pub(super) async fn management() -> Response {
     let model = &["model_name"][..];
     let version = &["model_name", "model_version"][..];
-    let paths = json!({
+    let mut paths = json!({
         "/": { "options": operation("apiDescription", "Get openapi description.", &[], "200") },
         "/models": {
             "get": operation("listModels", "List registered models.", &[], "200"),
@@ -52,6 +61,7 @@ pub(super) async fn management() -> Response {
         },
         "/api-description": { "get": operation("api-description", "Get openapi description.", &[], "200") },
     });
+    add(&mut paths, open_inference::repository());
     json_response(StatusCode::OK, &document("TorchServe APIs", VERSION, paths))
 }
 

@@ -115,6 +115,7 @@ impl Api {
             size: 64,
             stall: Duration::from_secs(1),
             memory: Memory::new(1 << 20),
+            copied: servable::Copied::default(),
         };
         let settings = WireSettings {
             body,

@@ -223,10 +223,10 @@ async fn answer(app: &App, target: Target, task: Task, id: &RequestId, request: 
         patience: patience(&head.headers)?,
     };
     let length = body::head_length(&head.headers)?;
-    let (bytes, _claim) = body::read(&head.headers, body, &app.settings.body).await?;
-    let read = request::read(&bytes, length).map_err(Failure::bad_request)?;
+    let (rope, _claim) = body::read(&head.headers, body, &app.settings.body).await?;
+    let read = request::read(&rope, length).map_err(Failure::bad_request)?;
     // Tensors hold on to what they need of it.
-    drop(bytes);
+    drop(rope);
     let mut request = read.request;
     request.model = target.model;
     request.version = target.version;
@@ -242,7 +242,7 @@ async fn index(State(app): State<App>, request: Request) -> Answer {
     read_object(&body, |reader, member| {
         match member {
             "ready" => only_ready = reader.flag("ready")?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;
@@ -259,7 +259,7 @@ async fn load(
     read_object(&body, |reader, member| {
         match member {
             "parameters" => parameters = request::parameters(reader, "parameters")?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;
@@ -281,8 +281,8 @@ async fn unload(
 async fn small_body(app: &App, request: Request) -> Result<bytes::Bytes, Refusal> {
     expect(request.method(), &Method::POST)?;
     let (head, body) = request.into_parts();
-    let (bytes, _claim) = body::read(&head.headers, body, &app.settings.body).await?;
-    Ok(bytes)
+    let (rope, _claim) = body::read(&head.headers, body, &app.settings.body).await?;
+    Ok(rope.into_bytes())
 }
 
 /// A body that is a JSON object, or nothing.

@@ -21,7 +21,7 @@ pub(super) fn read(body: &[u8], inputs: &[&str]) -> Result<Vec<Vec<Part>>, Strin
     let mut reader = Reader::new(body);
     reader.object("the request", |reader, member| {
         if member != "instances" {
-            return reader.skip().map(drop);
+            return reader.pass();
         }
         let instances = instances.insert(Vec::new());
         reader.array("instances", |reader, index| {
@@ -112,7 +112,7 @@ fn b64(text: &[u8]) -> Option<String> {
             found = Some(reader.text("")?);
         } else {
             others += 1;
-            reader.skip()?;
+            reader.pass()?;
         }
         Ok(())
     });

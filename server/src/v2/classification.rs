@@ -8,6 +8,8 @@ use std::cmp::Ordering;
 use bytes::Bytes;
 use servable::{DType, Tensor, Value};
 
+use super::outputs::number;
+
 /// The `most` best classes, or all if they are fewer: the shape of their names, and the names.
 ///
 /// # Errors
@@ -18,27 +20,25 @@ pub(super) fn best(
     most: usize,
     labels: &[String],
 ) -> Result<(Vec<usize>, Vec<Bytes>), String> {
-    match value {
-        Value::Tensor(tensor) => of_tensor(tensor, most, labels),
-        Value::Map(members) => {
-            let scores = members.iter().map(|(name, score)| match score {
-                Value::Float(score) => Some((name, *score)),
-                Value::Int(score) => Some((name, *score as f64)),
-                _ => None,
-            });
-            let scores: Option<Vec<_>> = scores.collect();
-            let mut scores = scores.ok_or_else(|| no_scores(value))?;
-            scores.sort_by(|(_, a), (_, b)| descending(*a, *b));
-            let names = scores.iter().enumerate().take(most);
-            let names = names.map(|(place, (name, score))| {
-                let index = labels.iter().position(|label| label == *name);
-                Bytes::from(format!("{score}:{}:{name}", index.unwrap_or(place)))
-            });
-            let names: Vec<_> = names.collect();
-            Ok((vec![names.len()], names))
-        }
-        other => Err(no_scores(other)),
+    if let Value::Tensor(tensor) = value {
+        return of_tensor(tensor, most, labels);
     }
+    let Value::Map(members) = value else {
+        return Err(no_scores(value));
+    };
+    let scores = members
+        .iter()
+        .map(|(name, score)| Some((name, number(score)?)));
+    let scores: Option<Vec<_>> = scores.collect();
+    let mut scores = scores.ok_or_else(|| no_scores(value))?;
+    scores.sort_by(|(_, a), (_, b)| descending(*a, *b));
+    let names = scores.iter().enumerate().take(most);
+    let names = names.map(|(place, (name, score))| {
+        let index = labels.iter().position(|label| label == *name);
+        Bytes::from(format!("{score}:{}:{name}", index.unwrap_or(place)))
+    });
+    let names: Vec<_> = names.collect();
+    Ok((vec![names.len()], names))
 }
 
 fn no_scores(found: &Value) -> String {

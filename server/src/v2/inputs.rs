@@ -2,7 +2,7 @@
 //! themselves and against what the model or the workflow declares.
 
 use bytes::Bytes;
-use servable::{DType, Dim, Part, Symbols, Tensor, TensorType, Type, Value};
+use servable::{DType, Dim, Part, Rope, Symbols, Tensor, TensorType, Type, Value};
 
 use super::target::{Target, Wanted};
 use super::{Content, Datatype, InferInput, packed};
@@ -10,7 +10,8 @@ use super::{Content, Datatype, InferInput, packed};
 /// The names under which a model with one payload knows it.
 const PAYLOAD: [&str; 2] = ["body", "data"];
 
-/// The parts, in the order of the inputs. With `any_name`, a lone input may be called anything.
+/// The parts, in the order of the inputs. With `any_name`, a lone input may be called anything; without a name it is the only
+/// one that there is to give.
 ///
 /// # Errors
 ///
@@ -43,7 +44,8 @@ fn names(
 ) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let name = known_as(wanted, takes_body, any_name && inputs.len() == 1, input)
+        let any_name = inputs.len() == 1 && (any_name || input.name.is_empty());
+        let name = known_as(wanted, takes_body, any_name, input)
             .ok_or_else(|| format!("input `{}`: {who} has {}", input.name, those(wanted)))?;
         if names.contains(&name) {
             return Err(format!("input `{}`: it is there twice", input.name));
@@ -74,10 +76,13 @@ fn known_as(
     input: &InferInput,
 ) -> Option<String> {
     let is_lone_payload = matches!(wanted, [only] if PAYLOAD.contains(&only.name));
+    let mut required = wanted.iter().filter(|wanted| wanted.is_required);
+    let only_required = required.next().filter(|_| required.next().is_none());
     match wanted {
         [only] if any_name || (is_lone_payload && PAYLOAD.contains(&&*input.name)) => {
             Some(only.name.to_owned())
         }
+        [_, _, ..] if any_name => only_required.map(|only| only.name.to_owned()),
         // Handlers that say nothing of their inputs look for a payload.
         [] if any_name && takes_body => Some(PAYLOAD[0].to_owned()),
         [] => Some(input.name.clone()),
@@ -134,7 +139,7 @@ fn value(input: InferInput, of: &Type, symbols: &mut Symbols) -> Result<Value, S
         }
         Datatype::Bytes => {
             let elements = match input.content {
-                Content::Packed(bytes) => packed::elements(bytes, count)?,
+                Content::Packed(rope) => packed::elements(&rope, count)?,
                 Content::Elements(elements) => elements,
             };
             if elements.len() != count {
@@ -165,7 +170,7 @@ fn counts(shape: &[usize], expected: usize, found: usize) -> String {
     format!("shape {shape:?} has {expected} elements, the data have {found}")
 }
 
-fn numbers(dtype: DType, shape: Vec<usize>, count: usize, bytes: Bytes) -> Result<Tensor, String> {
+fn numbers(dtype: DType, shape: Vec<usize>, count: usize, bytes: Rope) -> Result<Tensor, String> {
     if !bytes.len().is_multiple_of(dtype.size()) {
         let (found, size) = (bytes.len(), dtype.size());
         let datatype = Datatype::Of(dtype);
@@ -176,11 +181,6 @@ fn numbers(dtype: DType, shape: Vec<usize>, count: usize, bytes: Bytes) -> Resul
     let found = bytes.len() / dtype.size();
     if found != count {
         return Err(counts(&shape, count, found));
-    }
-    if dtype == DType::Bool
-        && let Some(wrong) = bytes.iter().find(|&&byte| byte > 1)
-    {
-        return Err(format!("BOOL is a byte of 0 or 1, found {wrong}"));
     }
     packed::tensor(dtype, shape, bytes).map_err(|error| error.to_string())
 }
@@ -217,7 +217,7 @@ fn numeric(tensor: Tensor, of: &Type, symbols: &mut Symbols) -> Result<Value, St
     }
 }
 
-/// The one element, where it is of the kind that is wanted.
+/// The one element as a boolean, an integer or a number, where it is what is wanted of these.
 fn scalar(tensor: &Tensor, of: &Type) -> Option<Value> {
     use bytemuck::pod_read_unaligned as read;
     let bytes = tensor.bytes();
@@ -236,12 +236,14 @@ fn scalar(tensor: &Tensor, of: &Type) -> Option<Value> {
         DType::F64 => Some(read::<f64>(bytes)),
         DType::Bool | DType::U8 | DType::I8 | DType::I16 | DType::I32 | DType::I64 => None,
     };
-    match of {
-        Type::Bool if tensor.dtype() == DType::Bool => Some(Value::Bool(bytes[0] != 0)),
-        Type::Int => whole.map(Value::Int),
-        Type::Float => real.map(Value::Float).or(whole.map(Value::Int)),
-        _ => None,
+    if *of == Type::Bool {
+        return (tensor.dtype() == DType::Bool).then(|| Value::Bool(bytes[0] != 0));
     }
+    let whole = whole.map(Value::Int);
+    if *of == Type::Float {
+        return real.map(Value::Float).or(whole);
+    }
+    whole
 }
 
 /// Byte strings as a value of the declared type: one is what it is, several are a list.
@@ -251,27 +253,28 @@ fn strings(elements: Vec<Bytes>, shape: &[usize], of: &Type) -> Result<Value, St
         Ok(text) => Ok(Value::from(text)),
         Err(_) => Err("expected text, found bytes that are not UTF-8".to_owned()),
     };
-    match of {
-        Type::Tensor(_) | Type::Boxes => Err(format!("expected {}, found {}", told(of), found())),
-        Type::List(of) => {
-            let items: Result<Vec<_>, String> = match **of {
-                Type::Text => elements.iter().map(text).collect(),
-                _ => Ok(elements.into_iter().map(Value::Bytes).collect()),
-            };
-            items.map(Value::list)
+    if matches!(of, Type::Tensor(_) | Type::Boxes) {
+        return Err(format!("expected {}, found {}", told(of), found()));
+    }
+    if let Type::List(of) = of {
+        let items: Result<Vec<_>, String> = if **of == Type::Text {
+            elements.iter().map(text).collect()
+        } else {
+            Ok(elements.into_iter().map(Value::Bytes).collect())
+        };
+        return items.map(Value::list);
+    }
+    match &elements[..] {
+        [only] if *of == Type::Text => text(only),
+        [only] => Ok(Value::Bytes(only.clone())),
+        several if matches!(of, Type::Any | Type::Json) => {
+            Ok(Value::list(several.iter().cloned().map(Value::Bytes)))
         }
-        Type::Any | Type::Json if elements.len() != 1 => {
-            Ok(Value::list(elements.into_iter().map(Value::Bytes)))
-        }
-        _ => match &elements[..] {
-            [only] if *of == Type::Text => text(only),
-            [only] => Ok(Value::Bytes(only.clone())),
-            several => Err(format!(
-                "expected one element ({of}), found {} ({})",
-                several.len(),
-                found()
-            )),
-        },
+        several => Err(format!(
+            "expected one element ({of}), found {} ({})",
+            several.len(),
+            found()
+        )),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words of the protocol: what a client asks and what it gets, whichever wire it came by.
 
 use bytes::Bytes;
-use servable::{Task, Tensor};
+use servable::{Rope, Task, Tensor};
 
 use super::Datatype;
 
@@ -36,7 +36,7 @@ pub struct InferInput {
 #[derive(Debug, Clone)]
 pub enum Content {
     /// Numbers, little-endian and side by side; of [`Datatype::Bytes`], each element behind its length of four bytes.
-    Packed(Bytes),
+    Packed(Rope),
     /// Elements of [`Datatype::Bytes`].
     Elements(Vec<Bytes>),
 }

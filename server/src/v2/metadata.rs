@@ -57,25 +57,34 @@ pub fn metadata(app: &App, name: &str, version: Option<&str>) -> Result<ModelMet
             (versions, "torchrelay_workflow")
         }
     };
+    let ports = target.ports();
     let inputs = target.inputs();
-    let inputs = inputs.iter().map(|it| tensor(it.name, it.of));
+    let inputs = inputs.iter().map(|it| match (it.of, &ports.takes[..]) {
+        // The handler takes much, and makes this of it.
+        (Type::Any, [port]) => tensor(it.name, &Type::Tensor(port.of.clone())),
+        (of, _) => tensor(it.name, of),
+    });
+    let seen = ports.gives.iter();
+    let seen = seen.map(|port| tensor(&port.name, &Type::Tensor(port.of.clone())));
     Ok(ModelMetadata {
         name: target.name().to_owned(),
         versions,
         platform,
         inputs: inputs.collect(),
-        outputs: outputs(&target.output()),
+        outputs: if target.output() == Type::Any && !ports.gives.is_empty() {
+            seen.collect()
+        } else {
+            outputs(&target.output())
+        },
     })
 }
 
 fn outputs(of: &Type) -> Vec<TensorMetadata> {
-    match of {
-        Type::Record(fields) => {
-            let of_field = |field: &Field| tensor(&field.name, &field.of);
-            fields.iter().map(of_field).collect()
-        }
-        other => vec![tensor(LONE, other)],
+    if let Type::Record(fields) = of {
+        let of_field = |field: &Field| tensor(&field.name, &field.of);
+        return fields.iter().map(of_field).collect();
     }
+    vec![tensor(LONE, of)]
 }
 
 fn tensor(name: &str, of: &Type) -> TensorMetadata {
@@ -105,13 +114,11 @@ fn described(of: &Type) -> (Datatype, Vec<i64>) {
             let shape = shape.map_or(vec![-1], |shape| shape.iter().map(side).collect());
             (tensor.dtype.map_or(NUMBERS, Datatype::Of), shape)
         }
-        Type::List(of) => match **of {
-            Type::Int => (Datatype::Of(DType::I64), vec![-1]),
-            Type::Float => (Datatype::Of(DType::F64), vec![-1]),
-            Type::Text | Type::Bytes => (Datatype::Bytes, vec![-1]),
-            _ => (Datatype::Bytes, vec![1]),
-        },
-        Type::Text | Type::Bytes | Type::Json | Type::Image | Type::Record(_) => {
+        Type::List(of) if matches!(**of, Type::Int | Type::Float | Type::Text | Type::Bytes) => {
+            let (datatype, _) = described(of);
+            (datatype, vec![-1])
+        }
+        Type::Text | Type::Bytes | Type::Json | Type::Image | Type::List(_) | Type::Record(_) => {
             (Datatype::Bytes, vec![1])
         }
     }

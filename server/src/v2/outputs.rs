@@ -70,37 +70,38 @@ const FEW: usize = 20;
 
 /// The members of an object, the tensors of a list of them, or the one thing that it is.
 fn members(value: &Value, lone: &str) -> Vec<(String, Value)> {
-    match value {
-        Value::Map(members) if !members.is_empty() => members.to_vec(),
-        Value::List(items)
-            if items.len() > 1 && items.iter().all(|item| matches!(item, Value::Tensor(_))) =>
-        {
-            let items = items.iter().enumerate();
-            items
-                .map(|(index, item)| (format!("{lone}_{index}"), item.clone()))
-                .collect()
-        }
-        other => vec![(lone.to_owned(), other.clone())],
+    if let Value::Map(members) = value
+        && !members.is_empty()
+    {
+        return members.to_vec();
     }
+    if let Value::List(items) = value
+        && items.len() > 1
+        && items.iter().all(|item| matches!(item, Value::Tensor(_)))
+    {
+        let items = items.iter().enumerate();
+        let named = items.map(|(index, item)| (format!("{lone}_{index}"), item.clone()));
+        return named.collect();
+    }
+    vec![(lone.to_owned(), value.clone())]
 }
 
 fn output(name: String, value: Value) -> InferOutput {
-    match as_tensor(&value) {
-        Some(tensor) => InferOutput::Numbers { name, tensor },
-        None => {
-            let (shape, elements) = match value {
-                Value::List(items) if is_strings(&items) => {
-                    let elements: Vec<_> = items.iter().cloned().map(Value::into_body).collect();
-                    (vec![elements.len()], elements)
-                }
-                other => (vec![1], vec![other.into_body()]),
-            };
-            InferOutput::Bytes {
-                name,
-                shape,
-                elements,
-            }
-        }
+    if let Some(tensor) = as_tensor(&value) {
+        return InferOutput::Numbers { name, tensor };
+    }
+    let (shape, elements) = if let Value::List(items) = &value
+        && is_strings(items)
+    {
+        let elements = items.iter().cloned().map(Value::into_body);
+        (vec![items.len()], elements.collect())
+    } else {
+        (vec![1], vec![value.into_body()])
+    };
+    InferOutput::Bytes {
+        name,
+        shape,
+        elements,
     }
 }
 
@@ -123,20 +124,13 @@ fn as_tensor(value: &Value) -> Option<Tensor> {
         // One without a file: nobody has encoded it.
         Value::Image(image) if image.file().is_none() => image.decoded(),
         Value::List(items) if !items.is_empty() => {
-            let whole = items.iter().map(|item| match item {
-                Value::Int(number) => Some(*number),
-                _ => None,
-            });
-            let real = items.iter().map(|item| match item {
-                Value::Int(number) => Some(*number as f64),
-                Value::Float(number) => Some(*number),
-                _ => None,
-            });
             let shape = vec![items.len()];
-            if let Some(whole) = whole.collect::<Option<Vec<_>>>() {
+            let whole: Option<Vec<i64>> = items.iter().map(integer).collect();
+            if let Some(whole) = whole {
                 return Tensor::new(shape, whole).ok();
             }
-            Tensor::new(shape, real.collect::<Option<Vec<_>>>()?).ok()
+            let real: Option<Vec<f64>> = items.iter().map(number).collect();
+            Tensor::new(shape, real?).ok()
         }
         Value::Null
         | Value::Text(_)
@@ -145,6 +139,22 @@ fn as_tensor(value: &Value) -> Option<Tensor> {
         | Value::List(_)
         | Value::Map(_) => None,
     }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    if let Value::Int(number) = value {
+        Some(*number)
+    } else {
+        None
+    }
+}
+
+/// An integer or any other number.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    if let Value::Float(number) = value {
+        return Some(*number);
+    }
+    integer(value).map(|number| number as f64)
 }
 
 #[cfg(test)]
@@ -159,7 +169,7 @@ mod tests {
             .iter()
             .map(|(name, classes)| {
                 let classes = Parameter::Int(*classes);
-                let parameters = vec![("classification".to_owned(), classes)];
+                let parameters = [("classification".to_owned(), classes)];
                 let is_asked =
                     |_: &&(String, Parameter)| !matches!(parameters[0].1, Parameter::Int(0));
                 WantedOutput {

@@ -1,75 +1,46 @@
 //! Bytes of a body to tensors and elements: the one place that knows how they lie there.
 
-use std::sync::Arc;
+use bytes::{BufMut, Bytes, BytesMut};
+use servable::{DType, Rope, Tensor, TensorError};
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
-use servable::{DType, Storage, Tensor, TensorError};
-
-// Numbers are little-endian on the wire, and are taken over as they are.
-const _: () = assert!(cfg!(target_endian = "little"));
-
-/// A tensor over bytes that are as many as its shape needs. They are shared, unless their place in the body suits no number
-/// of that size: then they are copied once.
-pub(super) fn tensor(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Result<Tensor, TensorError> {
-    let aligned = bytes.as_ptr().align_offset(dtype.size()) == 0;
-    let storage: Arc<dyn Storage> = if aligned {
-        Arc::new(bytes)
-    } else {
-        Arc::new(Words::copy(&bytes))
-    };
-    Tensor::from_storage(dtype, shape, storage)
+/// A tensor over numbers that are as many as its shape needs. They are shared with the body, and copied once at most.
+pub(super) fn tensor(dtype: DType, shape: Vec<usize>, rope: Rope) -> Result<Tensor, TensorError> {
+    Tensor::from_rope(dtype, shape, rope)
 }
 
-/// Memory on which every number can lie.
-struct Words {
-    words: Vec<u64>,
-    bytes: usize,
-}
-
-impl Words {
-    fn copy(bytes: &[u8]) -> Self {
-        let mut words = vec![0u64; bytes.len().div_ceil(size_of::<u64>())];
-        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
-        Words {
-            words,
-            bytes: bytes.len(),
-        }
-    }
-}
-
-impl Storage for Words {
-    fn bytes(&self) -> &[u8] {
-        &bytemuck::cast_slice(&self.words)[..self.bytes]
-    }
-}
-
-/// The elements of a BYTES tensor, each behind its length of four bytes. They share the body.
+/// The elements of a BYTES tensor, each behind its length of four bytes. They share the body wherever they lie in one piece
+/// of it.
 ///
 /// # Errors
 ///
 /// Where the bytes end before an element does, or go on after the last.
-pub(super) fn elements(mut bytes: Bytes, count: usize) -> Result<Vec<Bytes>, String> {
-    let whole = bytes.len();
+pub(super) fn elements(rope: &Rope, count: usize) -> Result<Vec<Bytes>, String> {
+    let whole = rope.len();
     // No more room than the bytes can fill: the count is the client's word.
     let mut elements = Vec::with_capacity(count.min(whole / LENGTH));
+    let mut place = 0;
     for index in 0..count {
-        let place = whole - bytes.len();
-        if bytes.len() < LENGTH {
+        let start = place + LENGTH;
+        if whole < start {
             return Err(format!(
                 "the data end at byte {whole}, before element {index} of {count}"
             ));
         }
-        let length = bytes.get_u32_le() as usize;
-        if bytes.len() < length {
-            let left = bytes.len();
-            return Err(format!(
+        let mut length = [0; LENGTH];
+        rope.copy_to(place, &mut length);
+        let length = u32::from_le_bytes(length) as usize;
+        let element = rope.get(start..start.saturating_add(length));
+        let element = element.ok_or_else(|| {
+            let left = whole - start;
+            format!(
                 "element {index} at byte {place} says that it has {length} bytes, and {left} follow"
-            ));
-        }
-        elements.push(bytes.split_to(length));
+            )
+        })?;
+        elements.push(element.into_bytes());
+        place = start + length;
     }
-    if bytes.has_remaining() {
-        let left = bytes.len();
+    if place < whole {
+        let left = whole - place;
         return Err(format!("{left} bytes follow the last of {count} elements"));
     }
     Ok(elements)
@@ -99,22 +70,29 @@ pub fn pack_elements(elements: &[Bytes]) -> Result<Bytes, String> {
 mod tests {
     use super::*;
 
+    /// Bytes that came in pieces of that size.
+    fn in_pieces(bytes: &[u8], piece: usize) -> Rope {
+        let mut rope = Rope::default();
+        for piece in bytes.chunks(piece) {
+            rope.push(Bytes::copy_from_slice(piece));
+        }
+        rope
+    }
+
     #[test]
-    fn a_tensor_is_the_same_wherever_its_bytes_lie() {
+    fn a_tensor_is_the_same_however_its_bytes_came() {
         let numbers = [0.1f32, -2.5, 3e7];
-        let mut body = vec![7u8; 8];
+        let mut body = vec![7u8; 5];
         body.extend(bytemuck::cast_slice::<f32, u8>(&numbers));
-        for start in 5..=8 {
-            let mut shifted = vec![0; start];
-            shifted.extend(&body[8..]);
-            let bytes = Bytes::from(shifted).slice(start..);
-            let tensor = tensor(DType::F32, vec![3], bytes).expect("three numbers");
-            assert_eq!(tensor.elements::<f32>(), Some(&numbers[..]), "{start}");
+        for piece in [1, 3, 8, 100] {
+            let rope = in_pieces(&body, piece).slice(5..17);
+            let tensor = tensor(DType::F32, vec![3], rope).expect("three numbers");
+            assert_eq!(tensor.elements::<f32>(), Some(&numbers[..]), "{piece}");
         }
     }
 
     fn check(bytes: &'static [u8], count: usize, expected: Result<&[&str], &str>) {
-        let found = elements(Bytes::from_static(bytes), count);
+        let found = elements(&in_pieces(bytes, 3), count);
         let found = found.as_ref().map(|elements| {
             let texts = elements.iter().map(|it| std::str::from_utf8(it));
             texts.collect::<Result<Vec<_>, _>>().expect("text")

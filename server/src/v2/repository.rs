@@ -72,11 +72,14 @@ pub fn index(app: &App, only_ready: bool) -> Result<Vec<IndexEntry>, Failure> {
 
 fn of_model(model: &Model) -> IndexEntry {
     let status = model.pool.status();
-    let state = match status.state {
-        State::Draining | State::Unloaded => "UNLOADING",
-        _ if status.ready() > 0 => "READY",
-        _ if status.loading > 0 => "LOADING",
-        _ => "UNAVAILABLE",
+    let state = if matches!(status.state, State::Draining | State::Unloaded) {
+        "UNLOADING"
+    } else if status.ready() > 0 {
+        "READY"
+    } else if status.loading > 0 {
+        "LOADING"
+    } else {
+        "UNAVAILABLE"
     };
     let reason = match (&status.failure, status.wanted) {
         (Some(failure), _) => failure.to_string(),
@@ -114,8 +117,7 @@ fn stem(url: &str) -> &str {
 /// A name under which the store has nothing, and whatever a registration may fail with.
 pub async fn load(app: &App, name: &str, parameters: &Parameters) -> Result<(), Failure> {
     check_allowed(app)?;
-    let (serving, limit) = (&app.serving, app.settings.management.unregister_timeout);
-    let loaded = serving.registry.resolve(name, None).ok();
+    let loaded = app.serving.registry.resolve(name, None).ok();
     let config = parameters.text("config").unwrap_or("{}");
     let config = operations::Parameters::from_json(config.as_bytes())
         .map_err(|error| Failure::bad_request(format!("config: {}", error.message)))?;
@@ -126,26 +128,24 @@ pub async fn load(app: &App, name: &str, parameters: &Parameters) -> Result<(), 
             None => in_store(app, name)?,
         });
     }
-    let mut registration = models::registration(app, asked)?;
-    if registration.wishes.workers == Some(0) {
-        registration.wishes.workers = Some(1);
+    asked.name = Some(name.to_owned());
+    // One that serves nobody would not be loaded.
+    let workers = asked.initial_workers.unwrap_or_default();
+    asked.initial_workers = Some(workers.max(default_workers(app)));
+    asked.synchronous = true;
+    if loaded.is_none() {
+        models::register(app, asked).await?;
+        return Ok(());
     }
-    registration.name = Some(name.to_owned());
-    let model = match &loaded {
-        Some(_) => serving.replace(registration, limit).await?,
-        None => serving.register(registration).await?,
-    };
-    app.left_out.forget(&model.name, Some(&model.version));
-    if let Err(error) = serving.wait_for_workers(&model).await {
-        if loaded.is_none() {
-            let version = Some(model.version.as_str());
-            if let Err(error) = serving.unregister(&model.name, version, limit).await {
-                tracing::warn!(model = model.name, "{error}");
-            }
-        }
-        return Err(error.into());
-    }
+    let registration = models::registration(app, asked)?;
+    let limit = app.settings.management.unregister_timeout;
+    app.serving.replace(registration, limit).await?;
     Ok(())
+}
+
+fn default_workers(app: &App) -> i64 {
+    let workers = app.settings.management.initial_workers.max(1);
+    i64::try_from(workers).unwrap_or(1)
 }
 
 /// What the store has under that name, whatever its ending.
@@ -168,7 +168,6 @@ fn in_store(app: &App, name: &str) -> Result<String, Failure> {
 /// Where there is none of that name, or what is inside does not end in time.
 pub async fn unload(app: &App, name: &str) -> Result<(), Failure> {
     check_allowed(app)?;
-    let limit = app.settings.management.unregister_timeout;
     let default = match app.serving.registry.resolve(name, None) {
         Ok(model) => model,
         Err(missing) => return unload_workflow(app, name, missing).await,
@@ -178,8 +177,7 @@ pub async fn unload(app: &App, name: &str) -> Result<(), Failure> {
     versions.sort_by_key(|model| model.version == default.version);
     for model in versions {
         let version = Some(model.version.as_str());
-        app.serving.unregister(name, version, limit).await?;
-        app.left_out.forget(name, version);
+        models::unregister(app, name, version).await?;
     }
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serving::Model;
+use serving::{Model, Tally};
 
 use crate::app::App;
 use crate::error::Failure;
@@ -24,8 +24,10 @@ pub struct ModelStatistics {
     pub fail: Spent,
     /// Waiting for a worker.
     pub queue: Spent,
-    /// In the model: handler and network together.
-    pub compute: Spent,
+    /// Before the network, in it and after it. Where nobody can tell them apart, all of it is the network's.
+    pub input: Spent,
+    pub infer: Spent,
+    pub output: Spent,
     /// By the number of requests in a batch.
     pub batches: Vec<BatchStatistics>,
 }
@@ -34,7 +36,9 @@ pub struct ModelStatistics {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct BatchStatistics {
     pub size: u64,
-    pub compute: Spent,
+    pub input: Spent,
+    pub infer: Spent,
+    pub output: Spent,
 }
 
 /// How often, and how long in all.
@@ -71,9 +75,38 @@ pub fn statistics(
 }
 
 fn of(model: &Model) -> ModelStatistics {
+    let counted = model.statistics();
+    let batches = counted.batches.iter().map(|batch| {
+        let count = batch.executions;
+        let spent = |time| Spent { count, time };
+        BatchStatistics {
+            size: batch.size as u64,
+            input: spent(batch.input),
+            infer: spent(batch.infer),
+            output: spent(batch.output),
+        }
+    });
     ModelStatistics {
         name: model.name.clone(),
         version: model.version.clone(),
-        ..ModelStatistics::default()
+        last_inference: counted.last_inference,
+        inferences: counted.succeeded.count,
+        executions: counted.executions,
+        success: counted.succeeded.into(),
+        fail: counted.failed.into(),
+        queue: counted.queue.into(),
+        input: counted.input.into(),
+        infer: counted.infer.into(),
+        output: counted.output.into(),
+        batches: batches.collect(),
+    }
+}
+
+impl From<Tally> for Spent {
+    fn from(tally: Tally) -> Self {
+        Spent {
+            count: tally.count,
+            time: tally.time,
+        }
     }
 }

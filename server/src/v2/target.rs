@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dag::Giver;
-use servable::{Input, Output, Type};
+use servable::{Input, Output, Ports, Type};
 use serving::workflow::{RunOptions, Workflow};
 use serving::{Error, Model};
 
@@ -94,6 +94,14 @@ impl Target {
                 let answer = workflow.graph.answers.first();
                 answer.map_or(Type::Any, |answer| answer.pick.output(&workflow.graph))
             }
+        }
+    }
+
+    /// What is known of it as tensors by now.
+    pub(super) fn ports(&self) -> Ports {
+        match self {
+            Target::Model(model) => model.signature().ports,
+            Target::Workflow(_) => Ports::default(),
         }
     }
 

@@ -21,7 +21,6 @@ pub(super) fn answer<S: Stages>(
 ) -> Result<Output, JobError> {
     let total = items.shape().first().copied().unwrap_or(0);
     let most = stages.items_at_a_time().get();
-    let mut last = None;
     let mut start = 0;
     while start < total {
         if parts.is_unwanted() {
@@ -36,14 +35,15 @@ pub(super) fn answer<S: Stages>(
         for index in 0..end - start {
             let result = rows(&result, index).ok_or_else(|| mismatched(&result, end - start))?;
             let output = stages.postprocess_item(input, result)?;
-            // The last one is the answer, as it is where nobody takes parts.
-            if let Some(part) = last.replace(output) {
-                parts.put(part)?;
+            if start + index + 1 == total {
+                // It is the answer, as it is where nobody takes parts.
+                return Ok(output);
             }
+            parts.put(output)?;
         }
         start = end;
     }
-    last.ok_or_else(|| JobError::failed("there are no items"))
+    Err(JobError::failed("there are no items"))
 }
 
 fn forward(

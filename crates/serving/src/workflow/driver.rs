@@ -195,8 +195,7 @@ impl Drive<'_> {
             took: called.end - called.start,
             result: called
                 .result
-                .as_ref()
-                .map(Value::clone)
+                .clone()
                 .map_err(|error| error.cause.to_string()),
         };
         let tell = told.tell(&self.workflow.name, result);

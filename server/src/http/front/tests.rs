@@ -53,6 +53,7 @@ impl Served {
                 size: 1000,
                 stall: Duration::from_secs(1),
                 memory: Memory::new(1 << 20),
+                copied: servable::Copied::default(),
             },
             ..(*api.app.settings).clone()
         });

@@ -39,6 +39,7 @@ mod tests {
             size: 1000,
             stall: Duration::from_secs(1),
             memory: crate::memory::Memory::new(1 << 20),
+            copied: servable::Copied::default(),
         }
     }
 

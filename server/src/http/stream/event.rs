@@ -65,9 +65,10 @@ impl Event {
     pub(crate) fn written(&self, id: u64, form: Form) -> Bytes {
         match form {
             Form::Events => {
-                let data = match &self.data {
-                    Value::Text(text) => text.to_string(),
-                    other => String::from_utf8_lossy(&other.to_json_line()).into_owned(),
+                let data = if let Value::Text(text) = &self.data {
+                    text.to_string()
+                } else {
+                    String::from_utf8_lossy(&self.data.to_json_line()).into_owned()
                 };
                 let mut out = format!("id: {id}\nevent: {}\n", self.name);
                 // Whatever breaks a line breaks it in the field, too; readers put `\n` between the pieces.
@@ -104,7 +105,14 @@ pub(crate) fn shown(value: Value, content_type: Option<&str>, form: Form) -> Val
             Some(file) => file,
             None => return Value::Image(image),
         },
-        other => return other,
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Text(_)
+        | Value::Tensor(_)
+        | Value::List(_)
+        | Value::Map(_)) => return other,
     };
     let is_json = content_type.is_some_and(|of| of.starts_with("application/json"));
     if form == Form::Lines

@@ -199,7 +199,8 @@ mod tests {
 
     async fn check(outputs: Vec<InferOutput>, wanted: &str, outputs_text: &str, behind: &[u8]) {
         let body = format!("{{\"inputs\": [], {wanted}}}");
-        let binary = super::super::request::read(&Bytes::from(body), None);
+        let rope = servable::Rope::from(Bytes::from(body));
+        let binary = super::super::request::read(&rope, None);
         let binary = binary.expect("a request").binary;
         let answer = InferResponse {
             model: "m".into(),

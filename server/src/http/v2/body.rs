@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
+use servable::Rope;
 
 use super::HEAD_LENGTH;
 use crate::app::BodyLimits;
@@ -25,17 +26,19 @@ pub(super) async fn read(
     headers: &HeaderMap,
     body: Body,
     limits: &BodyLimits,
-) -> Result<(Bytes, Claim), Failure> {
+) -> Result<(Rope, Claim), Failure> {
     let coding = coding(headers)?;
     let mut claim = limits.memory.claim();
-    let bytes = body::read(headers, body, limits, &mut claim).await?;
+    let copied = limits.copied.clone();
+    let rope = body::read_rope(headers, body, limits, &mut claim, &copied).await?;
     let Some(coding) = coding else {
-        return Ok((bytes, claim));
+        return Ok((rope, claim));
     };
     let most = limits.size;
     // Some milliseconds for a megabyte: not on a thread that serves others.
     let inflating = tokio::task::spawn_blocking(move || {
-        let inflated = inflate(coding, &bytes, most, &mut claim)?;
+        let mut inflated = Rope::new(copied);
+        inflated.push(inflate(coding, &rope.into_bytes(), most, &mut claim)?);
         Ok((inflated, claim))
     });
     inflating
@@ -137,6 +140,7 @@ mod tests {
             size: 100_000,
             stall: Duration::from_secs(1),
             memory: Memory::new(400_000),
+            copied: servable::Copied::default(),
         };
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -144,7 +148,7 @@ mod tests {
             header::HeaderValue::from_static(coding),
         );
         let found = read(&headers, Body::from(body), &limits).await;
-        let found = found.map(|(bytes, _)| bytes);
+        let found = found.map(|(rope, _)| rope.into_bytes());
         let found = found
             .as_deref()
             .map_err(|failure| (failure.status.as_u16(), failure.message.as_str()));

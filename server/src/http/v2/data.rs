@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jiter::{Jiter, Peek};
-use servable::DType;
+use servable::{DType, Rope};
 
 use crate::http::json::{broken, kind, short};
 use crate::v2::{Content, Datatype};
@@ -44,7 +44,7 @@ pub(super) fn read(
     list.value(first)?;
     list.check_nesting(shape)?;
     Ok(match list.elements {
-        Elements::Numbers { bytes, .. } => Content::Packed(bytes.into()),
+        Elements::Numbers { bytes, .. } => Content::Packed(Rope::from(Bytes::from(bytes))),
         Elements::Texts { texts, .. } => Content::Elements(texts),
     })
 }
@@ -297,7 +297,7 @@ mod tests {
         match read_as(datatype, shape, text) {
             Ok(Content::Packed(bytes)) => {
                 let expected: &[u8] = bytemuck::cast_slice(expected);
-                assert_eq!(bytes, expected, "{datatype} {text}");
+                assert_eq!(bytes.into_bytes(), expected, "{datatype} {text}");
             }
             other => panic!("{datatype} {text}: {other:?}"),
         }

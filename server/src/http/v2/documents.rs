@@ -46,13 +46,12 @@ fn of_model(model: &ModelStatistics) -> Value {
         .last_inference
         .and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let last = last.unwrap_or(Duration::ZERO).as_millis();
-    // Handlers read, compute and write in one go: all of it is told as the model's computing.
     let batches = model.batches.iter().map(|batch| {
         json!({
             "batch_size": batch.size,
-            "compute_input": spent(Spent::default()),
-            "compute_infer": spent(batch.compute),
-            "compute_output": spent(Spent::default()),
+            "compute_input": spent(batch.input),
+            "compute_infer": spent(batch.infer),
+            "compute_output": spent(batch.output),
         })
     });
     json!({
@@ -65,9 +64,9 @@ fn of_model(model: &ModelStatistics) -> Value {
             "success": spent(model.success),
             "fail": spent(model.fail),
             "queue": spent(model.queue),
-            "compute_input": spent(Spent::default()),
-            "compute_infer": spent(model.compute),
-            "compute_output": spent(Spent::default()),
+            "compute_input": spent(model.input),
+            "compute_infer": spent(model.infer),
+            "compute_output": spent(model.output),
             "cache_hit": spent(Spent::default()),
             "cache_miss": spent(Spent::default()),
         },

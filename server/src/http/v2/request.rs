@@ -1,6 +1,7 @@
 //! A request for an inference from JSON, with the bytes of its tensors behind it.
 
 use bytes::Bytes;
+use servable::Rope;
 
 use super::data;
 use crate::http::json::{Reader, short};
@@ -36,7 +37,7 @@ impl BinaryOutputs {
 /// # Errors
 ///
 /// The member, what was expected and what was found.
-pub(in crate::http) fn read(body: &Bytes, head: Option<usize>) -> Result<Read, String> {
+pub(in crate::http) fn read(body: &Rope, head: Option<usize>) -> Result<Read, String> {
     let head = head.unwrap_or(body.len());
     if head > body.len() {
         let found = body.len();
@@ -47,7 +48,8 @@ pub(in crate::http) fn read(body: &Bytes, head: Option<usize>) -> Result<Read, S
     if head == 0 && !body.is_empty() {
         return Ok(bare(body));
     }
-    let (json, tensors) = (body.slice(..head), body.slice(head..));
+    let (json, tensors) = (body.slice(0..head), body.slice(head..body.len()));
+    let json = json.into_bytes();
     let mut request = InferRequest::default();
     let mut written: Option<Vec<Written>> = None;
     let mut reader = Reader::new(&json);
@@ -68,13 +70,13 @@ pub(in crate::http) fn read(body: &Bytes, head: Option<usize>) -> Result<Read, S
                 request.outputs.push(output(reader, index)?);
                 Ok(())
             })?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;
     reader.finish()?;
     let written = written.ok_or("the request: the member `inputs` is missing")?;
-    request.inputs = with_data(written, tensors)?;
+    request.inputs = with_data(written, &tensors)?;
     let binary = binary_outputs(&request)?;
     Ok(Read { request, binary })
 }
@@ -89,14 +91,14 @@ fn bounded(what: &str, index: usize) -> Result<(), String> {
     Err(format!("{what}: expected at most {MOST}"))
 }
 
-/// A body without any JSON is one byte string: the payload.
-fn bare(body: &Bytes) -> Read {
+/// A body without any JSON is one byte string: the only input, whatever that is called.
+fn bare(body: &Rope) -> Read {
     let input = InferInput {
-        name: "body".into(),
+        name: String::new(),
         datatype: Datatype::Bytes,
         shape: vec![1],
         parameters: Parameters::default(),
-        content: Content::Elements(vec![body.clone()]),
+        content: Content::Elements(vec![body.clone().into_bytes()]),
     };
     Read {
         request: InferRequest {
@@ -137,7 +139,7 @@ impl Written {
                 }
                 "parameters" => given = parameters(reader, &place)?,
                 "data" => data = Some(json.slice(reader.skip()?)),
-                _ => drop(reader.skip()?),
+                _ => reader.pass()?,
             }
             Ok(())
         })?;
@@ -159,7 +161,8 @@ fn named(name: &str, why: &str) -> String {
 }
 
 /// The inputs with their data: those in the JSON, and those behind it in their order.
-fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput>, String> {
+fn with_data(written: Vec<Written>, tensors: &Rope) -> Result<Vec<InferInput>, String> {
+    let mut taken = 0usize;
     let mut inputs = Vec::with_capacity(written.len());
     for input in written {
         let why = |why: String| named(&input.name, &why);
@@ -175,14 +178,17 @@ fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput
                     "it has neither `data` nor `binary_data_size`",
                 ));
             }
-            (Some(size), None) if size > tensors.len() => {
-                let left = tensors.len();
-                let why = format!(
-                    "binary_data_size is {size}, and {left} bytes are left behind the JSON"
-                );
-                return Err(named(&input.name, &why));
+            (Some(size), None) => {
+                let end = taken.saturating_add(size);
+                let tensor = tensors.get(taken..end).ok_or_else(|| {
+                    let left = tensors.len() - taken;
+                    why(format!(
+                        "binary_data_size is {size}, and {left} bytes are left behind the JSON"
+                    ))
+                })?;
+                taken = end;
+                Content::Packed(tensor)
             }
-            (Some(size), None) => Content::Packed(tensors.split_to(size)),
             (None, Some(text)) => {
                 let is_base64 = input.parameters.text("content_type") == Some("base64");
                 let read = data::read(text, input.datatype, &input.shape, is_base64);
@@ -197,8 +203,8 @@ fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput
             content,
         });
     }
-    if !tensors.is_empty() {
-        let left = tensors.len();
+    if taken < tensors.len() {
+        let left = tensors.len() - taken;
         return Err(format!("{left} bytes behind the JSON belong to no input"));
     }
     Ok(inputs)
@@ -207,7 +213,7 @@ fn with_data(written: Vec<Written>, mut tensors: Bytes) -> Result<Vec<InferInput
 /// Text, or a number for its digits.
 fn id(reader: &mut Reader<'_>) -> Result<Option<String>, String> {
     match reader.peek()? {
-        Peek::Null => reader.skip().map(|_| None),
+        Peek::Null => reader.pass().map(|()| None),
         peek if peek.is_num() => reader.number("id", "text").map(Some),
         _ => reader.text("id").map(Some),
     }
@@ -216,7 +222,7 @@ fn id(reader: &mut Reader<'_>) -> Result<Option<String>, String> {
 pub(super) fn parameters(reader: &mut Reader<'_>, place: &str) -> Result<Parameters, String> {
     let mut found = Vec::new();
     if reader.peek()? == Peek::Null {
-        reader.skip()?;
+        reader.pass()?;
         return Ok(Parameters(found));
     }
     reader.object(place, |reader, name| {
@@ -225,7 +231,7 @@ pub(super) fn parameters(reader: &mut Reader<'_>, place: &str) -> Result<Paramet
             Peek::True | Peek::False => Parameter::Bool(reader.flag(&place)?),
             Peek::String => Parameter::Text(reader.text(&place)?),
             // Clients write down what they have not, too.
-            Peek::Null => return reader.skip().map(drop),
+            Peek::Null => return reader.pass(),
             _ => {
                 let number = reader.number(&place, "a number, a text, true or false")?;
                 match (number.parse(), number.parse()) {
@@ -249,7 +255,7 @@ fn output(reader: &mut Reader<'_>, index: usize) -> Result<WantedOutput, String>
         match member {
             "name" => name = Some(reader.text(&place)?),
             "parameters" => given = parameters(reader, &place)?,
-            _ => drop(reader.skip()?),
+            _ => reader.pass()?,
         }
         Ok(())
     })?;

@@ -113,6 +113,7 @@ async fn the_server_and_its_models_are_described() {
     let answer = ask(&router, "GET /v2/models/stats", "").await;
     let found: Value = serde_json::from_str(&answer.body).expect("JSON");
     assert_eq!(found["model_stats"][0]["name"], "m");
+    assert_eq!(found["model_stats"][0]["inference_count"], 0);
     check(
         &router,
         "GET /v2/models/x/ready",
@@ -161,6 +162,16 @@ async fn a_tensor_goes_through_a_model() {
         let line = format!("POST {path}");
         check(&router, &line, &tensor("body"), 200, expected.clone()).await;
     }
+    let answer = ask(&router, "GET /v2/models/m/stats", "").await;
+    let found: Value = serde_json::from_str(&answer.body).expect("JSON");
+    let of_m = &found["model_stats"][0];
+    assert_eq!(
+        (&of_m["inference_count"], &of_m["execution_count"]),
+        (&json!(2), &json!(2))
+    );
+    assert_eq!(of_m["inference_stats"]["success"]["count"], 2);
+    assert_eq!(of_m["batch_stats"][0]["batch_size"], 1);
+    assert_eq!(of_m["batch_stats"][0]["compute_infer"]["count"], 2);
     let unknown = json!({ "error": "Model not found: x" });
     check(
         &router,

@@ -80,6 +80,7 @@ mod tests {
             size: 1000,
             stall: Duration::from_secs(1),
             memory: Memory::new(1 << 20),
+            copied: servable::Copied::default(),
         };
         let request = Request::post("/workflows")
             .header("content-type", content_type)

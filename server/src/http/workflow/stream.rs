@@ -1,25 +1,18 @@
 //! A request through a workflow whose nodes are told as they end: the events `node`, any number of times, and in the end
 //! `final` or `error`.
-//!
-//! The run goes on in a task of its own, so that its time limits hold although nobody reads; it ends with the body.
 
 use axum::body::Bytes;
 use axum::response::Response;
 use futures_util::stream::{self, Stream};
 use servable::{Type, Value};
-use serving::workflow::{NodeResult, RunOptions, Told, Workflow, WorkflowReply};
-use tokio::sync::mpsc::Receiver;
-use tokio::task::JoinSet;
-use tracing::Instrument;
+use serving::workflow::{NodeResult, RunOptions, Workflow, WorkflowReply};
 
 use super::explained;
 use crate::app::App;
 use crate::error::Failure;
 use crate::http::inference::Received;
 use crate::http::stream::{Event, Form, response, shown};
-
-/// The most results of nodes that wait for their client.
-const ROOM: usize = 16;
+use crate::operations::running::{News, Running, check_nodes};
 
 /// The most bytes of a value that is told as it is; of a longer one only the type is.
 const MOST_BYTES: usize = 64 << 10;
@@ -44,34 +37,8 @@ pub(super) fn wanted(
         .map(str::trim)
         .filter(|name| !name.is_empty());
     let names: Vec<String> = names.map(str::to_owned).collect();
-    match names
-        .iter()
-        .find(|name| workflow.graph.find(name).is_none())
-    {
-        Some(name) => {
-            let workflow = &workflow.name;
-            Err(Failure::bad_request(format!(
-                "stream: expected 1 or names of nodes, and the workflow {workflow} has no node {name:?}"
-            )))
-        }
-        None => Ok(Some(names)),
-    }
-}
-
-/// What happened to a run.
-enum News {
-    Node(NodeResult),
-    Over(Result<WorkflowReply, Failure>),
-}
-
-/// A run under way. Dropping it cancels the run.
-struct Running {
-    nodes: Receiver<NodeResult>,
-    run: JoinSet<Result<WorkflowReply, serving::Error>>,
-    /// What was already looked at.
-    next: Option<News>,
-    number: u64,
-    is_over: bool,
+    check_nodes(workflow, &names)?;
+    Ok(Some(names))
 }
 
 /// Starts the run and answers with what comes of it. A run that fails before the first of the nodes is an ordinary failure.
@@ -80,71 +47,33 @@ pub(super) async fn answer(
     name: &str,
     version: Option<&str>,
     received: Received,
-    mut options: RunOptions,
+    options: RunOptions,
     nodes: Vec<String>,
 ) -> Result<Response, Failure> {
     let form = options.accept.iter().find_map(|of| Form::wished(Some(of)));
     let form = form.unwrap_or(Form::Lines);
-    let (told, nodes) = Told::new(nodes, ROOM, app.settings.body.stall);
-    options.told = Some(told);
     let Received { input, _claim, .. } = received;
-    let mut run = JoinSet::new();
-    let (serving, name) = (app.serving.clone(), name.to_owned());
-    let version = version.map(str::to_owned);
-    let work = async move {
-        let _claim = _claim;
-        serving
-            .run_workflow(&name, version.as_deref(), input, options)
-            .await
-    };
-    run.spawn(work.in_current_span());
-    let mut running = Running {
-        nodes,
-        run,
-        next: None,
-        number: 0,
-        is_over: false,
-    };
-    running.next = match running.news().await {
-        Some(News::Over(Err(failure))) => return Err(failure),
-        news => news,
-    };
+    let running = Running::start(app, (name, version), input, options, nodes, Some(_claim)).await?;
     Ok(response(
         form,
-        running.events(form, app.settings.max_response_size),
+        events(running, form, app.settings.max_response_size),
     ))
 }
 
-impl Running {
-    async fn news(&mut self) -> Option<News> {
-        if let Some(news) = self.next.take() {
-            return Some(news);
+fn events(running: Running, form: Form, most: usize) -> impl Stream<Item = Bytes> + Send + 'static {
+    let begin = (running, 0, false);
+    stream::unfold(begin, move |(mut running, number, is_over)| async move {
+        if is_over {
+            return None;
         }
-        // What nodes gave was sent before the run was over, and the channel ends with the run.
-        if let Some(node) = self.nodes.recv().await {
-            return Some(News::Node(node));
-        }
-        let reply = self.run.join_next().await?;
-        let reply = reply.unwrap_or(Err(serving::Error::Stopping));
-        Some(News::Over(reply.map_err(Failure::from)))
-    }
-
-    fn events(self, form: Form, most: usize) -> impl Stream<Item = Bytes> + Send + 'static {
-        stream::unfold(self, move |mut running| async move {
-            if running.is_over {
-                return None;
-            }
-            let event = match running.news().await? {
-                News::Node(node) => Event::new("node", node_value(node)),
-                News::Over(Ok(reply)) => last(reply, most),
-                News::Over(Err(failure)) => Event::error(&failure),
-            };
-            running.is_over = event.ends();
-            let bytes = event.written(running.number, form);
-            running.number += 1;
-            Some((bytes, running))
-        })
-    }
+        let event = match running.news().await? {
+            News::Node(node) => Event::new("node", node_value(node)),
+            News::Over(Ok(reply)) => last(reply, most),
+            News::Over(Err(failure)) => Event::error(&failure),
+        };
+        let is_over = event.ends();
+        Some((event.written(number, form), (running, number + 1, is_over)))
+    })
 }
 
 /// `{node, item, took_ms, type, value}`, or `error` in place of the last two. Files, pictures and what is long are told by

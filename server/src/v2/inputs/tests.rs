@@ -9,12 +9,13 @@ fn declared(of: &[(&'static str, &str)]) -> Vec<(&'static str, Type)> {
 }
 
 fn input(name: &str, datatype: &str, shape: &[i64], bytes: &[u8]) -> InferInput {
+    let rope = Rope::from(Bytes::copy_from_slice(bytes));
     InferInput {
         name: name.into(),
         datatype: Datatype::parse(datatype).expect("a datatype"),
         shape: shape.to_vec(),
         parameters: Parameters::default(),
-        content: Content::Packed(Bytes::copy_from_slice(bytes)),
+        content: Content::Packed(rope),
     }
 }
 
@@ -57,6 +58,7 @@ fn tensors_go_in_under_the_names_of_the_signature() {
     let fp32 = |name| vec![input(name, "FP32", &[2], &TWO)];
     check(&body, fp32("body"), Ok(&["body=Tensor(float32[2])"]));
     check(&body, fp32("data"), Ok(&["body=Tensor(float32[2])"]));
+    check(&body, fp32(""), Ok(&["body=Tensor(float32[2])"]));
     check(
         &body,
         fp32("x"),
@@ -136,7 +138,12 @@ fn a_shape_is_what_its_data_are() {
         &TWO[..5],
         "5 bytes of data are no whole number of FP32, which have 4 each",
     );
-    case("BOOL", &[2], &[1, 2], "BOOL is a byte of 0 or 1, found 2");
+    case(
+        "BOOL",
+        &[2],
+        &[1, 2],
+        "expected bool, found a byte other than 0 and 1",
+    );
     case(
         "BYTES",
         &[1],

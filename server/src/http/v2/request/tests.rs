@@ -1,11 +1,20 @@
 use super::*;
 
+/// A body that came in pieces.
+fn rope(body: impl AsRef<[u8]>) -> Rope {
+    let mut rope = Rope::default();
+    for piece in body.as_ref().chunks(100) {
+        rope.push(Bytes::copy_from_slice(piece));
+    }
+    rope
+}
+
 #[test]
 fn members_come_in_any_order_and_strangers_are_passed_over() {
     let body = r#"{"outputs": [{"name": "y", "parameters": {"binary_data": true, "classification": 2}}],
         "stranger": [{"a": {}}], "id": 7, "parameters": {"timeout": 1000, "x": null},
         "inputs": [{"data": [1, 2], "parameters": {"p": "q", "f": 0.5}, "datatype": "FP32", "shape": [2], "name": "x"}]}"#;
-    let Read { request, binary } = read(&Bytes::from(body), None).expect("a request");
+    let Read { request, binary } = read(&rope(body), None).expect("a request");
     assert_eq!(request.id.as_deref(), Some("7"));
     assert_eq!(request.parameters.count("timeout", 0), Ok(Some(1000)));
     let input = &request.inputs[0];
@@ -21,28 +30,27 @@ fn tensors_stand_behind_the_json_in_their_order() {
         {"name": "a", "datatype": "UINT8", "shape": [3], "parameters": {"binary_data_size": 3}},
         {"name": "b", "datatype": "UINT8", "shape": [1], "data": [9]},
         {"name": "c", "datatype": "BYTES", "shape": [1], "parameters": {"binary_data_size": 5}}]}"#;
-    let body = Bytes::from([json.as_bytes(), b"123", b"\x01\0\0\0x"].concat());
+    let body = rope([json.as_bytes(), b"123", b"\x01\0\0\0x"].concat());
     let Read { request, binary } = read(&body, Some(json.len())).expect("a request");
     let contents: Vec<_> = request.inputs.iter().map(|input| &input.content).collect();
-    assert!(matches!(contents[0], Content::Packed(bytes) if bytes == "123"));
-    assert!(matches!(contents[1], Content::Packed(bytes) if bytes[..] == [9]));
-    assert!(matches!(contents[2], Content::Packed(bytes) if bytes == "\u{1}\0\0\0x"));
+    assert!(matches!(contents[0], Content::Packed(bytes) if bytes.clone().into_bytes() == "123"));
+    assert!(matches!(contents[1], Content::Packed(bytes) if bytes.clone().into_bytes()[..] == [9]));
+    assert!(
+        matches!(contents[2], Content::Packed(bytes) if bytes.clone().into_bytes() == "\u{1}\0\0\0x")
+    );
     assert!(binary.wants("y") && !binary.wants("t"));
 }
 
 #[test]
-fn a_body_without_json_is_the_payload() {
-    let Read { request, .. } = read(&Bytes::from("PNG"), Some(0)).expect("a request");
+fn a_body_without_json_is_the_only_input() {
+    let Read { request, .. } = read(&rope("PNG"), Some(0)).expect("a request");
     let input = &request.inputs[0];
-    assert_eq!(
-        (input.name.as_str(), input.datatype),
-        ("body", Datatype::Bytes)
-    );
+    assert_eq!((input.name.as_str(), input.datatype), ("", Datatype::Bytes));
     assert!(matches!(&input.content, Content::Elements(elements) if elements == &["PNG"]));
 }
 
 fn check_refused(body: &str, head: Option<usize>, expected: &str) {
-    let refused = read(&Bytes::from(body.to_owned()), head).expect_err(body);
+    let refused = read(&rope(body), head).expect_err(body);
     assert_eq!(refused, expected, "{body}");
 }
 

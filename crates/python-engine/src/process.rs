@@ -119,11 +119,6 @@ impl Process {
         &self.killer
     }
 
-    #[cfg(test)]
-    pub(crate) fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because
     /// the system keeps it.
     pub(crate) fn end(&mut self, grace: Duration) -> Option<Death> {

@@ -131,7 +131,7 @@ impl Two {
             at += self.connection.read_some(&mut body[at..])?;
         }
         decode::answer(body.into(), descriptors, head.flags & MORE != 0, self.most)
-            .map_err(Broken::Protocol)
+            .map_err(|decode::TooLarge(why)| Broken::Protocol(why))
     }
 }
 

@@ -1,26 +1,61 @@
 //! From the body of a frame to an answer. Every length and offset is checked against what is there before it is used.
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 
 use bytes::{Buf, Bytes};
+use jiter::JsonValue;
 use servable::{DType, Image, Rope, Tensor, Value};
+use tracing::warn;
 
 use super::{TYPES, kinds, limits, memory};
 use crate::message::{Answer, Prediction};
 
-/// The answer in a frame; descriptors are taken over. `most` bounds what lies in memory. The error is one line.
+/// More than an answer may hold, in one line.
+pub(super) struct TooLarge(pub(super) String);
+
+/// The answer in a frame; descriptors are taken over. One that cannot be read is an answer that says so: where the next frame
+/// begins is known all the same. `most` bounds what frame and memory hold together.
 pub(super) fn answer(
     body: Bytes,
     descriptors: Vec<OwnedFd>,
     more: bool,
     most: usize,
-) -> Result<Answer, String> {
+) -> Result<Answer, TooLarge> {
+    let size = size(&body, descriptors.len());
+    if size > most {
+        return Err(TooLarge(format!(
+            "an answer has {size} bytes, and {most} are the most (max_response_size)"
+        )));
+    }
+    Ok(read(body, descriptors, more).unwrap_or_else(|why| {
+        warn!("an answer cannot be read: {why}");
+        Answer {
+            code: 503,
+            message: format!("the model's answer cannot be read: {why}"),
+            predictions: Vec::new(),
+            more,
+        }
+    }))
+}
+
+/// Bytes of a body and of the memories that its table announces.
+fn size(body: &Bytes, memories: usize) -> usize {
+    let announced = body.chunks_exact(8).take(memories).map(|size| {
+        let size = size.try_into().map_or(u64::MAX, u64::from_be_bytes);
+        usize::try_from(size).unwrap_or(usize::MAX)
+    });
+    announced.fold(body.len(), usize::saturating_add)
+}
+
+/// The error is one line.
+pub(super) fn read(body: Bytes, descriptors: Vec<OwnedFd>, more: bool) -> Result<Answer, String> {
     let mut decoder = Decoder {
         body,
         memories: Vec::new(),
         values: 0,
     };
-    decoder.read_memories(descriptors, most)?;
+    decoder.read_memories(descriptors)?;
     let answer = decoder.answer(more)?;
     match decoder.body.len() {
         0 => Ok(answer),
@@ -35,19 +70,11 @@ struct Decoder {
 }
 
 impl Decoder {
-    fn read_memories(&mut self, descriptors: Vec<OwnedFd>, most: usize) -> Result<(), String> {
-        // All sizes before any memory is looked at.
+    fn read_memories(&mut self, descriptors: Vec<OwnedFd>) -> Result<(), String> {
+        // The whole table before any memory is looked at.
         let mut sizes = Vec::with_capacity(descriptors.len());
-        let mut total = self.body.len();
         for _ in &descriptors {
-            let size = usize::try_from(self.u64()?).unwrap_or(usize::MAX);
-            total = total.saturating_add(size);
-            sizes.push(size);
-        }
-        if total > most {
-            return Err(format!(
-                "an answer has {total} bytes, and {most} are the most (max_response_size)"
-            ));
+            sizes.push(usize::try_from(self.u64()?).unwrap_or(usize::MAX));
         }
         for (descriptor, size) in descriptors.into_iter().zip(sizes) {
             self.memories.push(memory::read(descriptor, size)?);
@@ -104,9 +131,9 @@ impl Decoder {
         match self.u8()? {
             kinds::JSON => {
                 let text = self.blob()?;
-                let json = serde_json::from_slice(&text)
+                let json = JsonValue::parse(&text, false)
                     .map_err(|error| format!("a JSON value is none: {error}"))?;
-                Ok(from_json(json))
+                from_json(&json)
             }
             kinds::TEXT => utf8(&self.blob()?).map(Value::from),
             kinds::BYTES => self.blob().map(Value::Bytes),
@@ -277,21 +304,24 @@ fn map(items: Vec<(String, Value)>) -> Option<Value> {
     differ.then(|| Value::map(items))
 }
 
-fn from_json(json: serde_json::Value) -> Value {
-    match json {
-        serde_json::Value::Null => Value::Null,
-        serde_json::Value::Bool(flag) => Value::Bool(flag),
-        serde_json::Value::Number(number) => match number.as_i64() {
-            Some(whole) => Value::Int(whole),
-            None => Value::Float(number.as_f64().unwrap_or(f64::NAN)),
-        },
-        serde_json::Value::String(text) => Value::from(text),
-        serde_json::Value::Array(items) => Value::list(items.into_iter().map(from_json)),
-        // Of two members of one name the reader kept the last.
-        serde_json::Value::Object(members) => Value::map(
-            members
-                .into_iter()
-                .map(|(name, item)| (name, from_json(item))),
-        ),
-    }
+fn from_json(json: &JsonValue<'_>) -> Result<Value, String> {
+    Ok(match json {
+        JsonValue::Null => Value::Null,
+        JsonValue::Bool(flag) => Value::Bool(*flag),
+        JsonValue::Int(number) => Value::Int(*number),
+        JsonValue::Float(number) => Value::Float(*number),
+        JsonValue::Str(text) => Value::from(&**text),
+        JsonValue::Array(items) => {
+            let items: Result<Vec<Value>, String> = items.iter().map(from_json).collect();
+            Value::list(items?)
+        }
+        JsonValue::Object(members) => {
+            let member = |(name, item): &(Cow<'_, str>, JsonValue<'_>)| {
+                Ok((name.clone().into_owned(), from_json(item)?))
+            };
+            let members: Result<Vec<(String, Value)>, String> =
+                members.iter().map(member).collect();
+            map(members?).ok_or("a JSON object has two members of one name")?
+        }
+    })
 }

@@ -1,0 +1,7 @@
+//! Real workers: an interpreter of this machine, the package that the crate carries, and handlers that behave or do not.
+
+mod answers;
+mod deaths;
+mod harness;
+mod loading;
+mod output;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod deaths;
+mod environments;
 mod harness;
 mod loading;
 mod output;

@@ -176,7 +176,14 @@ def handle(data, context):
 
 #[test]
 fn parts_come_before_the_answer() {
-    let model = Model::new(python_or_return!(), STREAMS);
+    for protocol in [1, 2] {
+        parts_come_by(protocol);
+    }
+}
+
+fn parts_come_by(protocol: u8) {
+    let mut model = Model::new(python_or_return!(), STREAMS);
+    model.settings.protocol = protocol;
     let mut servable = model.load().expect("loaded");
     let kept = Arc::new(Kept {
         parts: Mutex::default(),

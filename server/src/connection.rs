@@ -5,6 +5,7 @@
 mod greeting;
 mod http1;
 mod http2;
+mod kept;
 mod watched;
 
 use std::fmt;
@@ -51,6 +52,11 @@ pub struct Age {
     /// So long its calls are given to finish then. `None`: as long as they take.
     pub grace: Option<Duration>,
 }
+
+/// An answer whose body says so lasts as long as its maker wants: silence within it ends no connection. It sees to it itself
+/// that a client who does not read does not stay for ever.
+#[derive(Debug, Clone, Copy)]
+pub struct Lasting;
 
 /// Where a request came from, as the access log tells it: `/127.0.0.1:4711`, or `unix:pid=4711`.
 #[derive(Debug, Clone, Copy)]

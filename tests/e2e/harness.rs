@@ -349,12 +349,19 @@ impl Log {
     /// The first line that contains `text`, waited for if need be.
     #[track_caller]
     pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.wait_for_any(&[text])
+    }
+
+    /// The first line that contains one of them, waited for if need be.
+    #[track_caller]
+    fn wait_for_any(&self, texts: &[&str]) -> String {
         let found = self.wait_until(|printed| {
-            let line = printed.lines.iter().find(|(_, line)| line.contains(text));
+            let says = |line: &String| texts.iter().any(|text| line.contains(text));
+            let line = printed.lines.iter().find(|(_, line)| says(line));
             line.map(|(_, line)| Some(line.clone()))
                 .or((printed.open == 0).then_some(None))
         });
-        found.unwrap_or_else(|| panic!("the process ended without saying {text:?}"))
+        found.unwrap_or_else(|| panic!("the process ended without saying any of {texts:?}"))
     }
 
     /// Waits until whoever prints here has ended.
@@ -388,7 +395,7 @@ impl Log {
 
     pub(crate) fn address_of(&self, key: &str) -> SocketAddr {
         let text = format!("{key}: listening on http");
-        let line = self.wait_for(&text);
+        let line = self.wait_for_any(&[&format!(" {text}"), &format!("\"{text}")]);
         let (_, address) = line.split_once(&text).expect("just found");
         let address = address.trim_start_matches('s').trim_start_matches("://");
         // In a line of JSON more follows.

@@ -334,7 +334,7 @@ fn a_reader_of_the_log_that_stalls_holds_nobody_up() {
     let mut output = BufReader::new(daemon.stdout.take().expect("piped")).lines();
     let mut address = None;
     for line in output.by_ref().map_while(Result::ok) {
-        if let Some((_, rest)) = line.split_once("inference_address: listening on http://") {
+        if let Some((_, rest)) = line.split_once(" inference_address: listening on http://") {
             address = rest.trim().parse().ok();
         }
         if line == "Model server started." {

@@ -152,7 +152,7 @@ fn a_daemon_whose_output_nobody_reads_serves_and_stops() {
     let mut address = None;
     let output = BufReader::new(daemon.stdout.take().expect("piped"));
     for line in output.lines().map_while(Result::ok) {
-        if let Some((_, rest)) = line.split_once("inference_address: listening on http://") {
+        if let Some((_, rest)) = line.split_once(" inference_address: listening on http://") {
             address = rest.trim().parse().ok();
         }
         if line == "Model server started." {

@@ -89,7 +89,7 @@ def predictions_that_fail(inference):
     refused(internal, "Parameter model_name is required.\nBadRequestException.()", ask("", b""))
     words = "are not a picture"
     refused(argument, words, ask("substrate", b"no picture"))
-    refused(argument, "org.pytorch.serve.http.BadRequestException", ask("mlp", b"[1, 2]"))
+    refused(argument, "org.pytorch.serve.http.BadRequestException", ask("mlp", b"[1, "))
     exhausted = grpc.StatusCode.RESOURCE_EXHAUSTED
     refused(exhausted, "max_request_size", ask("mlp", b"1" * 7_000_000))
     # Little on the wire, and more than may be once it is unpacked.

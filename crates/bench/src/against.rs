@@ -84,6 +84,7 @@ mod tests {
             latencies: Vec::new(),
             own_cpu: 0.0,
             metered: cpu,
+            all: answers,
         }
     }
 

@@ -16,7 +16,7 @@ use bench::args::{Cli, Command, Compare, Soak};
 use bench::plan::Plan;
 use bench::report::{Findings, of_model, of_shares, page, with_section};
 use bench::subject::{NAMES, Subject};
-use bench::{against, bare, machine, memory, plot, profile, soak, versus, workflows};
+use bench::{against, bare, machine, memory, plot, profile, soak, versus, wires, workflows};
 use clap::Parser;
 
 /// What is weighed, and what is profiled.
@@ -52,7 +52,12 @@ fn compare(options: &Compare) -> Result<()> {
         return show_profile(&folder, plan);
     }
     if options.workflows {
-        return compare_workflows(&folder, plan, options.quick);
+        let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        return tell(&found.section(), options.quick);
+    }
+    if options.grpc {
+        let found = wires::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        return tell(&found.section(), options.quick);
     }
     if let Some(other) = &options.against {
         let other = other
@@ -91,6 +96,9 @@ fn compare(options: &Compare) -> Result<()> {
         let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
         println!("\n{}", found.section());
         findings.workflows = Some(found);
+        let found = wires::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        println!("\n{}", found.section());
+        findings.wires = Some(found);
     }
     let kept = !options.quick && options.only.is_empty();
     let docs = if kept {
@@ -127,10 +135,8 @@ fn write(folder: &Path, findings: &Findings) -> Result<()> {
     Ok(())
 }
 
-/// Workflows alone. Only their section of the page is written anew.
-fn compare_workflows(folder: &Path, plan: Plan, quick: bool) -> Result<()> {
-    let found = workflows::measure(folder, plan, &mut |line| println!("{line}"))?;
-    let section = found.section();
+/// One section alone. Of the page, only that is written anew.
+fn tell(section: &str, quick: bool) -> Result<()> {
     println!("\n{section}");
     if quick {
         return Ok(());
@@ -138,9 +144,9 @@ fn compare_workflows(folder: &Path, plan: Plan, quick: bool) -> Result<()> {
     let path = workspace().join("docs/benchmarks.md");
     let page =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    fs::write(&path, with_section(&page, &section))
+    fs::write(&path, with_section(&page, section))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("wrote the last section of {}", path.display());
+    println!("wrote a section of {}", path.display());
     Ok(())
 }
 

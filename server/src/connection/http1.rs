@@ -12,8 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::kept::Kept;
 use super::watched::Watched;
-use super::{Conversation, Peer};
+use super::{Conversation, Lasting, Peer};
 
 pub(super) async fn serve<S>(stream: S, peer: Peer, conversation: Conversation)
 where
@@ -34,9 +35,13 @@ where
                 turns.fetch_add(1, Ordering::Relaxed);
                 let mut request = request.map(Body::new);
                 request.extensions_mut().insert(peer);
+                // Also where the client leaves before the answer.
+                let turn = Turn(turns);
                 let response = router.oneshot(request).await;
-                turns.fetch_add(1, Ordering::Relaxed);
-                response
+                response.map(|response| match response.extensions().get() {
+                    Some(Lasting) => response.map(|body| Body::new(Kept::new(body, turn))),
+                    None => response,
+                })
             }
         }
     });
@@ -57,5 +62,14 @@ where
     };
     if let Err(error) = ended {
         debug!("{peer}: {error}");
+    }
+}
+
+/// Ends a request's turn when it is dropped.
+struct Turn(Arc<AtomicUsize>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 use tracing::debug;
 
+use super::kept::Kept;
 use super::{Age, Conversation, Peer};
 
 /// The most calls at once on one connection; a client holds back more.
@@ -76,12 +77,7 @@ where
                 request.extensions_mut().insert(peer);
                 let response = router.oneshot(request).await;
                 // A stream of answers is a call for as long as it lasts.
-                response.map(|response| {
-                    response.map(|body| Lasting {
-                        body,
-                        _inside: inside,
-                    })
-                })
+                response.map(|response| response.map(|body| Kept::new(body, inside)))
             }
         }
     });
@@ -141,31 +137,5 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The body of an answer, whose call is inside until it is sent.
-struct Lasting {
-    body: Body,
-    _inside: Inside,
-}
-
-impl hyper::body::Body for Lasting {
-    type Data = bytes::Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
-        std::pin::Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> hyper::body::SizeHint {
-        self.body.size_hint()
     }
 }

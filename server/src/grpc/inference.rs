@@ -13,7 +13,7 @@ use proto::torchserve::inference::{
     PredictionResponse, PredictionsRequest, TorchServeHealthResponse,
 };
 use servable::{Input, Output, Part, Value};
-use serving::Piece;
+use serving::{Error, Piece};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{call, status};
@@ -111,10 +111,18 @@ async fn predict(
     let (version, input) = (asked.version.as_deref(), asked.input);
     let predicted = app.serving.predict(&asked.model, version, input, patience);
     let output = predicted.await;
-    answer(
-        app,
-        output.map_err(|error| status::of_prediction(error.into()))?,
-    )
+    answer(app, output.map_err(|error| failed_within(patience, error))?)
+}
+
+/// The failure of a prediction for a client that waits so long.
+fn failed_within(patience: Option<Duration>, error: Error) -> Status {
+    // The model's own limits are told as REST tells them; this one is the client's, which is counted from a little earlier.
+    if let Error::Timeout { after, .. } = &error
+        && patience.is_some_and(|patience| patience <= *after + Duration::from_millis(1))
+    {
+        return Status::deadline_exceeded(error.to_string());
+    }
+    status::of_prediction(error.into())
 }
 
 /// What a message asks for.

@@ -51,7 +51,23 @@ pub(super) fn over_http(code: Code) -> StatusCode {
 
 /// The failure of a request that is no concern of TorchServe's clients: its code and its text.
 pub(super) fn of_request(failure: Failure) -> Status {
-    Status::new(code(failure.status), failure.message)
+    let code = match failure.status {
+        StatusCode::REQUEST_TIMEOUT => Code::DeadlineExceeded,
+        status => code(status),
+    };
+    Status::new(code, failure.message)
+}
+
+/// The failure of managing a workflow, which no client of TorchServe's does: as that of a request, but for what there is
+/// already.
+pub(super) fn of_workflow(failure: Failure) -> Status {
+    let code = match failure.status {
+        StatusCode::CONFLICT => Code::AlreadyExists,
+        StatusCode::FORBIDDEN => Code::FailedPrecondition,
+        StatusCode::METHOD_NOT_ALLOWED => Code::PermissionDenied,
+        _ => return of_request(failure),
+    };
+    Status::new(code, failure.message)
 }
 
 /// The failure of a prediction. TorchServe names its exception after the text, and an unknown model is a failure within.

@@ -114,6 +114,7 @@ async fn a_call_ends_when_the_client_waits_no_longer() {
     asked.set_timeout(Duration::from_millis(50));
     let failure = inference(&api).predictions(asked).await;
     let failure = failure.expect_err("50 ms are over");
+    assert_eq!(failure.code(), Code::DeadlineExceeded);
     assert!(
         failure.message().contains("gave no answer within 50 ms"),
         "{failure}"
@@ -307,7 +308,7 @@ async fn workflows_are_managed_and_asked_over_both_wires() {
     both.check(&line, 200, good, Code::Ok).await;
     let again = calls.register_workflow(register(SPEC.into()));
     let again = told(again.await, msg);
-    both.check(&line, 409, again, Code::Unknown).await;
+    both.check(&line, 409, again, Code::AlreadyExists).await;
 
     let listed = calls.list_workflows(ListWorkflowsRequest::default());
     let listed = told(listed.await, msg);

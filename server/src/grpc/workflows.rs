@@ -17,12 +17,15 @@ use serving::workflow::{NodeResult, RunOptions, WorkflowRegistration, WorkflowRe
 use tonic::{Request, Response, Status};
 
 use super::management::{given, seconds};
-use super::status::{of_management, of_request};
+use super::status::{of_request, of_workflow};
 use super::{call, inference};
 use crate::app::App;
 use crate::error::Failure;
 use crate::operations::running::{News, Running, check_nodes};
 use crate::operations::{Done, Page, workflows};
+
+/// The most bytes of a node's value that nobody asked for by the node's name.
+const MOST_UNASKED: usize = 64 << 10;
 
 #[derive(Clone)]
 pub(super) struct Workflows {
@@ -60,13 +63,19 @@ impl WorkflowInference for Workflows {
         let workflow = serving.workflow(name, version);
         let workflow = workflow.map_err(|error| of_request(error.into()))?;
         check_nodes(&workflow, &nodes).map_err(of_request)?;
+        // Of whoever is interested in all nodes, few want every picture between them.
+        let most = if nodes.is_empty() {
+            MOST_UNASKED
+        } else {
+            self.app.settings.max_response_size
+        };
         let (input, options) = (asked.input, asked.options);
         let running = Running::start(&self.app, (name, version), input, options, nodes, None);
         let running = running.await.map_err(of_request)?;
-        let begin = (running, self.app.clone());
-        let events = stream::unfold(begin, async |(mut running, app)| {
+        let begin = (running, self.app.clone(), most);
+        let events = stream::unfold(begin, async |(mut running, app, most)| {
             let event = match running.news().await? {
-                News::Node(node) => Ok(Event::Node(result(node))),
+                News::Node(node) => Ok(Event::Node(result(node, most))),
                 News::Over(reply) => {
                     let answer = reply.map_err(of_request);
                     answer
@@ -75,7 +84,7 @@ impl WorkflowInference for Workflows {
                 }
             };
             let event = event.map(|event| WorkflowEvent { event: Some(event) });
-            Some((event, (running, app)))
+            Some((event, (running, app, most)))
         });
         Ok(Response::new(events.boxed()))
     }
@@ -148,11 +157,19 @@ fn answered(app: &App, reply: WorkflowReply) -> Result<WorkflowPredictionRespons
     })
 }
 
-fn result(node: NodeResult) -> workflow_event::NodeResult {
+/// `most` bytes of value at most; of a larger one the type is told alone.
+fn result(node: NodeResult, most: usize) -> workflow_event::NodeResult {
     let (value, of, error) = match node.result {
         Ok(value) => {
             let of = Type::of(&value).to_string();
-            (value.into_body(), of, String::new())
+            let short = Some(value).filter(|value| value.bytes() <= most);
+            let body = short.map(Value::into_body).unwrap_or_default();
+            let body = if body.len() <= most {
+                body
+            } else {
+                Bytes::new()
+            };
+            (body, of, String::new())
         }
         Err(error) => (Bytes::new(), String::new(), error),
     };
@@ -217,7 +234,7 @@ fn named(name: &str) -> Result<&str, Status> {
 }
 
 fn answer(outcome: Result<Done, Failure>) -> Answer {
-    let done = outcome.map_err(of_management)?;
+    let done = outcome.map_err(of_workflow)?;
     Ok(Response::new(WorkflowResponse {
         msg: done.into_text(),
     }))

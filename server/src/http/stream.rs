@@ -17,6 +17,7 @@ use serving::{Piece, Stream as Answer};
 
 use super::answer::output_response;
 use crate::app::WireSettings;
+use crate::connection::Lasting;
 use crate::error::Failure;
 use crate::memory::Claim;
 pub(super) use event::{Event, Form, shown};
@@ -72,6 +73,7 @@ pub(super) async fn of_model(
                 *response.body_mut() = Body::from_stream(chunks);
                 let headers = response.headers_mut();
                 headers.insert(NEXT, HeaderValue::from_static("true"));
+                response.extensions_mut().insert(Lasting);
                 Ok(response)
             }
         },
@@ -86,6 +88,7 @@ pub(super) fn response(form: Form, events: impl Stream<Item = Bytes> + Send + 's
     let content_type = HeaderValue::from_static(form.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
     headers.insert(UNBUFFERED, HeaderValue::from_static("no"));
+    response.extensions_mut().insert(Lasting);
     response
 }
 

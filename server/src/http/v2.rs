@@ -56,6 +56,8 @@ pub(super) fn routes(settings: &WireSettings) -> Router<App> {
         .route("/v2/models/stats", any(all_statistics))
         .route("/v2/models/{model}", any(model))
         .route("/v2/models/{model}/versions/{version}", any(model))
+        .route("/v2/models/{model}/config", any(config))
+        .route("/v2/models/{model}/versions/{version}/config", any(config))
         .route("/v2/models/{model}/ready", any(model_ready))
         .route(
             "/v2/models/{model}/versions/{version}/ready",
@@ -167,6 +169,17 @@ async fn model(
     expect(&method, &Method::GET)?;
     let metadata = v2::metadata(&app, &target.model, target.version.as_deref())?;
     found(&documents::model(&metadata))
+}
+
+/// What load generators ask before they begin.
+async fn config(
+    State(app): State<App>,
+    Segments(target): Segments<Target>,
+    method: Method,
+) -> Answer {
+    expect(&method, &Method::GET)?;
+    let metadata = v2::metadata(&app, &target.model, target.version.as_deref())?;
+    found(&documents::config(&metadata))
 }
 
 async fn model_ready(

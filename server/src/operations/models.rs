@@ -37,6 +37,23 @@ pub(crate) struct RegisterModel {
     pub(crate) synchronous: bool,
 }
 
+impl RegisterModel {
+    /// What the parameters are called.
+    pub(crate) const NAMES: [&str; 11] = [
+        "url",
+        "model_name",
+        "handler",
+        "runtime",
+        "initial_workers",
+        "batch_size",
+        "max_batch_delay",
+        "response_timeout",
+        "startup_timeout",
+        "s3_sse_kms",
+        "synchronous",
+    ];
+}
+
 impl From<&Parameters> for RegisterModel {
     fn from(parameters: &Parameters) -> Self {
         let text = |name: &str| parameters.text(name).map(str::to_owned);

@@ -37,6 +37,12 @@ impl Parameters {
         Ok(Parameters(members.collect()))
     }
 
+    /// A name that is none of these, if there is one.
+    pub(crate) fn other_than(&self, known: &[&str]) -> Option<&str> {
+        let mut names = self.0.keys().map(String::as_str);
+        names.find(|name| !known.contains(name))
+    }
+
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }

@@ -23,8 +23,7 @@ pub(super) fn parts(
 ) -> Result<Vec<Part>, String> {
     let wanted = target.inputs();
     let who = format!("the {} `{}`", target.kind(), target.name());
-    let takes_body = matches!(target, Target::Model(_));
-    let names = names(&wanted, &who, takes_body, any_name, &inputs)?;
+    let names = names(&wanted, &who, any_name, &inputs)?;
     // Lengths by the same name are the same in all inputs.
     let mut symbols = Symbols::default();
     let parts = inputs.into_iter().zip(names).map(|(input, name)| {
@@ -38,14 +37,13 @@ pub(super) fn parts(
 fn names(
     wanted: &[Wanted<'_>],
     who: &str,
-    takes_body: bool,
     any_name: bool,
     inputs: &[InferInput],
 ) -> Result<Vec<String>, String> {
     let mut names: Vec<String> = Vec::with_capacity(inputs.len());
     for input in inputs {
         let any_name = inputs.len() == 1 && (any_name || input.name.is_empty());
-        let name = known_as(wanted, takes_body, any_name, input)
+        let name = known_as(wanted, any_name, input)
             .ok_or_else(|| format!("input `{}`: {who} has {}", input.name, those(wanted)))?;
         if names.contains(&name) {
             return Err(format!("input `{}`: it is there twice", input.name));
@@ -69,12 +67,7 @@ fn names(
 }
 
 /// The name under which the input is known, or nothing where it is not.
-fn known_as(
-    wanted: &[Wanted<'_>],
-    takes_body: bool,
-    any_name: bool,
-    input: &InferInput,
-) -> Option<String> {
+fn known_as(wanted: &[Wanted<'_>], any_name: bool, input: &InferInput) -> Option<String> {
     let is_lone_payload = matches!(wanted, [only] if PAYLOAD.contains(&only.name));
     let mut required = wanted.iter().filter(|wanted| wanted.is_required);
     let only_required = required.next().filter(|_| required.next().is_none());
@@ -82,15 +75,25 @@ fn known_as(
         [only] if any_name || (is_lone_payload && PAYLOAD.contains(&&*input.name)) => {
             Some(only.name.to_owned())
         }
-        [_, _, ..] if any_name => only_required.map(|only| only.name.to_owned()),
-        // Handlers that say nothing of their inputs look for a payload.
-        [] if any_name && takes_body => Some(PAYLOAD[0].to_owned()),
+        [_, _, ..] if any_name => {
+            let only = only_required.or_else(|| only_file(wanted));
+            only.map(|only| only.name.to_owned())
+        }
+        // Who says nothing of inputs looks for a payload.
+        [] if any_name => Some(PAYLOAD[0].to_owned()),
         [] => Some(input.name.clone()),
         known => known
             .iter()
             .any(|known| known.name == input.name)
             .then(|| input.name.clone()),
     }
+}
+
+/// The only input that takes a file as it is.
+fn only_file<'w>(wanted: &'w [Wanted<'w>]) -> Option<&'w Wanted<'w>> {
+    let takes_file = |wanted: &&Wanted<'_>| matches!(wanted.of, Type::Image | Type::Bytes);
+    let mut files = wanted.iter().filter(takes_file);
+    files.next().filter(|_| files.next().is_none())
 }
 
 fn those(wanted: &[Wanted<'_>]) -> String {

@@ -1,6 +1,6 @@
 //! What a model or a workflow takes and gives, as far as it is known before it is asked.
 
-use servable::{DType, Dim, Field, Type};
+use servable::{DType, Dim, Field, Port, Type};
 
 use super::Datatype;
 use super::outputs::LONE;
@@ -64,24 +64,38 @@ pub fn metadata(app: &App, name: &str, version: Option<&str>) -> Result<ModelMet
         (Type::Any, [port]) => tensor(it.name, &Type::Tensor(port.of.clone())),
         (of, _) => tensor(it.name, of),
     });
+    let mut inputs: Vec<TensorMetadata> = inputs.collect();
+    if inputs.is_empty() && matches!(target, Target::Workflow(_)) {
+        // It hands on whatever comes, and something must.
+        inputs.push(tensor("data", &Type::Bytes));
+    }
     let seen = ports.gives.iter();
     let seen = seen.map(|port| tensor(&port.name, &Type::Tensor(port.of.clone())));
     Ok(ModelMetadata {
         name: target.name().to_owned(),
         versions,
         platform,
-        inputs: inputs.collect(),
+        inputs,
         outputs: if target.output() == Type::Any && !ports.gives.is_empty() {
             seen.collect()
         } else {
-            outputs(&target.output())
+            outputs(&target.output(), &ports.gives)
         },
     })
 }
 
-fn outputs(of: &Type) -> Vec<TensorMetadata> {
+fn outputs(of: &Type, seen: &[Port]) -> Vec<TensorMetadata> {
     if let Type::Record(fields) = of {
-        let of_field = |field: &Field| tensor(&field.name, &field.of);
+        let of_field = |field: &Field| {
+            let port = seen.iter().find(|port| port.name == field.name);
+            match (&field.of, port) {
+                // What was seen says more than what is declared.
+                (Type::Tensor(declared), Some(port)) if declared.dtype.is_none() => {
+                    tensor(&field.name, &Type::Tensor(port.of.clone()))
+                }
+                (of, _) => tensor(&field.name, of),
+            }
+        };
         return fields.iter().map(of_field).collect();
     }
     vec![tensor(LONE, of)]
@@ -129,7 +143,7 @@ mod tests {
     use super::*;
 
     fn check(of: &str, expected: &[&str]) {
-        let found = outputs(&of.parse().expect("a type"));
+        let found = outputs(&of.parse().expect("a type"), &[]);
         let lines = found
             .iter()
             .map(|it| format!("{} {} {:?}", it.name, it.datatype, it.shape));

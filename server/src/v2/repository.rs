@@ -35,8 +35,11 @@ pub fn index(app: &App, only_ready: bool) -> Result<Vec<IndexEntry>, Failure> {
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for default in registry.defaults() {
         for model in registry.versions(&default.name).unwrap_or_default() {
-            taken.insert(model.url.clone());
             taken.insert(model.name.clone());
+            // What a workflow uses is free for others.
+            if !model.part {
+                taken.insert(model.url.clone());
+            }
             entries.push(of_model(&model));
         }
     }
@@ -121,6 +124,12 @@ pub async fn load(app: &App, name: &str, parameters: &Parameters) -> Result<(), 
     let config = parameters.text("config").unwrap_or("{}");
     let config = operations::Parameters::from_json(config.as_bytes())
         .map_err(|error| Failure::bad_request(format!("config: {}", error.message)))?;
+    if let Some(unknown) = config.other_than(&RegisterModel::NAMES) {
+        let known = RegisterModel::NAMES.join(", ");
+        return Err(Failure::bad_request(format!(
+            "config: `{unknown}` is not one of {known}"
+        )));
+    }
     let mut asked = RegisterModel::from(&config);
     if asked.url.is_none() {
         asked.url = Some(match &loaded {

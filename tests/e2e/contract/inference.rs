@@ -113,7 +113,6 @@ fn c_2_2_what_leads_to_no_prediction() {
         "/models",
         "/models/double",
         "/models/double/other",
-        "/v1/models/double",
     ] {
         inference.check_failed(&[(&format!("GET {path}"), 404, kind, message)]);
     }

@@ -35,7 +35,7 @@ fn check(
         })
         .collect();
     let shown = format!("{inputs:?}");
-    let names = names(&wanted, "the model `m`", true, false, &inputs);
+    let names = names(&wanted, "the model `m`", false, &inputs);
     let mut symbols = Symbols::default();
     let found: Result<Vec<String>, String> = names.and_then(|names| {
         let parts = inputs.into_iter().zip(names).map(|(input, name)| {

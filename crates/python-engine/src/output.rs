@@ -179,8 +179,9 @@ impl Reader {
         } = &self.speaker;
         if kind == Kind::Err {
             lock(&self.tail).note(line, true);
-            return warn!(target: "MODEL_LOG", worker, "{line}");
+            return warn!(target: "model_log", thread = format_args!("{worker}-stderr"), "{line}");
         }
+        let thread = format_args!("{worker}-stdout");
         if let Some(metric) = metric_line::parse(line) {
             return sink.take(model, worker, metric);
         }
@@ -189,10 +190,10 @@ impl Reader {
         {
             // Fails where nobody waits for it.
             let _ = starts.write_all(b"!");
-            return debug!(target: "MODEL_LOG", worker, "{line}");
+            return debug!(target: "model_log", thread, "{line}");
         }
         lock(&self.tail).note(line, false);
-        info!(target: "MODEL_LOG", worker, "{line}");
+        info!(target: "model_log", thread, "{line}");
     }
 }
 

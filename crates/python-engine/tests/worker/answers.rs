@@ -1,6 +1,6 @@
 //! What handlers answer, by either protocol.
 
-use servable::{DType, Image, Input, Part, Reason, Task, Tensor, Value};
+use servable::{DType, Device, Image, Input, Loader, Part, Reason, Task, Tensor, Value};
 
 use crate::harness::{Model, ask, ask_with, body, predict, python_or_return, text};
 
@@ -276,6 +276,35 @@ def handle(data, context):
     );
     input.task = Task::Explain;
     assert_eq!(ask_with(servable.as_mut(), input).as_deref(), Ok("True"));
+}
+
+#[test]
+fn a_handler_describes_itself_and_shares_no_batch_with_others() {
+    let handler = "
+from ts.torch_handler.base_handler import BaseHandler
+class H(BaseHandler):
+    def initialize(self, context):
+        self.context = context
+    def describe_handle(self):
+        return {'takes': 'anything'}
+";
+    let model = Model::new(python_or_return!(), handler);
+    let loader = model.loader().expect("a loader");
+    let mut asked = text("");
+    asked.headers.push(("describe".into(), "True".into()));
+    let typed = Input::body("", Value::Int(1));
+    let mut buckets = [&asked, &typed, &text("")]
+        .map(|input| loader.bucket(input))
+        .to_vec();
+    buckets.sort_unstable();
+    buckets.dedup();
+    assert_eq!(buckets.len(), 3);
+    let mut servable = loader.load(Device::Cpu).expect("loaded");
+    let found: String = ask_with(servable.as_mut(), asked)
+        .expect("an answer")
+        .split_whitespace()
+        .collect();
+    assert_eq!(found, r#"{"takes":"anything"}"#);
 }
 
 #[test]

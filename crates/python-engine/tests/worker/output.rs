@@ -85,9 +85,9 @@ def handle(data, context):
             .find(|line| line.contains(wanted))
             .unwrap_or_else(|| panic!("{text}"))
     };
-    assert!(line("said by a handler").contains("INFO MODEL_LOG: said by a handler worker="));
+    assert!(line("said by a handler").contains("INFO model_log: said by a handler thread="));
     assert!(
-        line("complained by a handler").contains("WARN MODEL_LOG: complained by a handler worker=")
+        line("complained by a handler").contains("WARN model_log: complained by a handler thread=")
     );
     assert!(line("zzz").contains("... (11808 more bytes)"));
     assert!(!text.contains("[METRICS]"));

@@ -26,6 +26,9 @@ use tail::Tail;
 /// The line by which a worker says that it can be connected to.
 const STARTED: &str = "Torch worker started.";
 
+/// What a worker says of itself before that, and right after it: nothing that it could die of.
+const ANNOUNCEMENTS: [&str; 3] = ["Listening on ", "[PID]", "Python runtime: "];
+
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -192,7 +195,9 @@ impl Reader {
             let _ = starts.write_all(b"!");
             return debug!(target: "model_log", thread, "{line}");
         }
-        lock(&self.tail).note(line, false);
+        if !ANNOUNCEMENTS.iter().any(|own| line.starts_with(own)) {
+            lock(&self.tail).note(line, false);
+        }
         info!(target: "model_log", thread, "{line}");
     }
 }

@@ -9,3 +9,4 @@ mod environments;
 mod harness;
 mod loading;
 mod output;
+mod pool;

@@ -42,11 +42,12 @@ pub struct Compare {
     /// Measure workflows alone; the section goes into docs/benchmarks.md, unless it is a quick one
     #[arg(long, conflicts_with_all = ["profile", "only"])]
     pub workflows: bool,
-    /// Measure gRPC beside REST alone; the section goes into docs/benchmarks.md, unless it is a quick one
-    #[arg(long, conflicts_with_all = ["profile", "only", "workflows"])]
+    /// Measure gRPC beside REST and nothing else; the section goes into docs/benchmarks.md, unless it is a quick one
+    #[arg(long, conflicts_with_all = ["profile", "workflows"])]
     pub grpc: bool,
-    /// Compare with another build of the daemon rather than with libtorch alone: what did a change bring? Writes nothing
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["profile", "workflows", "grpc"])]
+    /// Compare with another build of the daemon rather than with libtorch alone, with --grpc over every wire: what did a
+    /// change bring? Writes nothing
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["profile", "workflows"])]
     pub against: Option<PathBuf>,
 }
 

@@ -55,24 +55,26 @@ fn compare(options: &Compare) -> Result<()> {
         let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
         return tell(&found.section(), options.quick);
     }
-    if options.grpc {
-        let found = wires::measure(&folder, plan, &mut |line| println!("{line}"))?;
-        return tell(&found.section(), options.quick);
-    }
     if let Some(other) = &options.against {
         let other = other
             .canonicalize()
             .with_context(|| format!("cannot use {}", other.display()))?;
-        for name in either(&options.only, &[IDLE]) {
-            let subject = Subject::new(name, &folder)?;
-            println!("{}", against::table(&subject, &folder, &other, plan)?);
+        for subject in subjects(&options.only, &[IDLE], &folder)? {
+            let table = if options.grpc {
+                wires::table(&subject, &folder, &other, plan)
+            } else {
+                against::table(&subject, &folder, &other, plan)
+            };
+            println!("{}", table?);
         }
         return Ok(());
     }
-    let subjects = either(&options.only, &NAMES)
-        .into_iter()
-        .map(|name| Subject::new(name, &folder))
-        .collect::<Result<Vec<_>>>()?;
+    if options.grpc {
+        let subjects = subjects(&options.only, &wires::SMALL, &folder)?;
+        let found = wires::measure(&subjects, &folder, plan, &mut |line| println!("{line}"))?;
+        return tell(&found.section(), options.quick || !options.only.is_empty());
+    }
+    let subjects = subjects(&options.only, &NAMES, &folder)?;
     let mut findings = Findings {
         machine: machine::description(),
         ..Findings::default()
@@ -96,7 +98,8 @@ fn compare(options: &Compare) -> Result<()> {
         let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
         println!("\n{}", found.section());
         findings.workflows = Some(found);
-        let found = wires::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        let subjects = self::subjects(&[], &wires::SMALL, &folder)?;
+        let found = wires::measure(&subjects, &folder, plan, &mut |line| println!("{line}"))?;
         println!("\n{}", found.section());
         findings.wires = Some(found);
     }
@@ -110,11 +113,14 @@ fn compare(options: &Compare) -> Result<()> {
 }
 
 /// The models that were asked for, or these.
-fn either<'a>(asked: &'a [String], all: &[&'a str]) -> Vec<&'a str> {
-    if asked.is_empty() {
-        return all.to_vec();
-    }
-    asked.iter().map(String::as_str).collect()
+fn subjects(asked: &[String], all: &[&str], folder: &Path) -> Result<Vec<Subject>> {
+    let asked = asked.iter().map(String::as_str);
+    let all = all.iter().copied().filter(|_| asked.len() == 0);
+    asked
+        .clone()
+        .chain(all)
+        .map(|name| Subject::new(name, folder))
+        .collect()
 }
 
 /// Writes the page and its picture.
@@ -136,9 +142,9 @@ fn write(folder: &Path, findings: &Findings) -> Result<()> {
 }
 
 /// One section alone. Of the page, only that is written anew.
-fn tell(section: &str, quick: bool) -> Result<()> {
+fn tell(section: &str, is_trial: bool) -> Result<()> {
     println!("\n{section}");
-    if quick {
+    if is_trial {
         return Ok(());
     }
     let path = workspace().join("docs/benchmarks.md");

@@ -2,13 +2,14 @@
 //! for a while is slower for all. Small networks say what a wire costs (here); a large tensor says how often it is copied
 //! (`wires/large.rs`).
 
+mod against;
 mod ask;
 mod large;
 
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use bytes::Bytes;
 
 use crate::bare::Bare;
@@ -21,18 +22,24 @@ use crate::report::{WireModel, WireRow, Wires};
 use crate::stats::{Ratio, median, quantile};
 use crate::subject::Subject;
 use crate::versus;
+pub use against::table;
 use ask::{Loop, Tensor, WIRES};
 
 /// Networks that cost next to nothing.
-const SMALL: [&str; 2] = ["echo", "mlp"];
+pub const SMALL: [&str; 2] = ["echo", "mlp"];
 /// Requests at once.
 const AT_ONCE: [usize; 2] = [1, 32];
 
-/// Measures all of it. `progress` is told what is at hand.
-pub fn measure(folder: &Path, plan: Plan, progress: &mut dyn FnMut(&str)) -> Result<Wires> {
+/// Measures these models, of those in [`SMALL`], and the large tensor. `progress` is told what is at hand.
+pub fn measure(
+    subjects: &[Subject],
+    folder: &Path,
+    plan: Plan,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Wires> {
     let mut models = Vec::new();
-    for name in SMALL {
-        models.push(small(&Subject::new(name, folder)?, folder, plan, progress)?);
+    for subject in subjects {
+        models.push(small(subject, folder, plan, progress)?);
     }
     Ok(Wires {
         models,
@@ -49,10 +56,7 @@ fn small(
     let expected = Bare::start(subject, folder)?.answer()?;
     let mut daemon = versus::start(subject, folder, machine::cores())?;
     daemon.wait_until_ready()?;
-    let mut numbers = vec![0.0; subject.shape().iter().product()];
-    subject.prepare(&mut numbers)?;
-    let body = Bytes::from(subject.body.clone());
-    let tensor = Tensor::new(subject.name, &subject.shape(), &numbers, body);
+    let tensor = tensor(subject)?;
     ask::check(&daemon, &tensor, &expected)?;
     let mut rows = Vec::new();
     for at_once in AT_ONCE {
@@ -65,6 +69,19 @@ fn small(
         title: subject.title.into(),
         rows,
     })
+}
+
+/// What the network reads for one request.
+fn tensor(subject: &Subject) -> Result<Tensor> {
+    if !subject.takes_numbers() {
+        let (name, those) = (subject.name, SMALL.join(", "));
+        bail!("{name} takes no numbers: those that do are {those}");
+    }
+    let shape = subject.shape();
+    let mut numbers = vec![0.0; shape.iter().product()];
+    subject.prepare(&mut numbers)?;
+    let body = Bytes::from(subject.body.clone());
+    Ok(Tensor::new(subject.name, &shape, &numbers, body))
 }
 
 /// Slices of each wire, as many as there are turns; in [`WIRES`]' order. What is metered is CPU seconds of the daemon.

@@ -171,12 +171,19 @@ impl Connection {
 
     /// An attempt failed: waits, if it only came too soon.
     fn after(&self, error: io::Error, wanted: PollFlags) -> Result<(), Broken> {
-        match error.kind() {
-            ErrorKind::WouldBlock => self.wait(wanted),
-            ErrorKind::Interrupted => Ok(()),
-            ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Err(Broken::Closed),
-            _ => Err(Broken::Io(error)),
+        let kind = error.kind();
+        if kind == ErrorKind::WouldBlock {
+            return self.wait(wanted);
         }
+        if kind == ErrorKind::Interrupted {
+            return Ok(());
+        }
+        let is_closed = matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+        Err(if is_closed {
+            Broken::Closed
+        } else {
+            Broken::Io(error)
+        })
     }
 
     fn wait(&self, wanted: PollFlags) -> Result<(), Broken> {

@@ -26,6 +26,9 @@ use tail::Tail;
 /// The line by which a worker says that it can be connected to.
 const STARTED: &str = "Torch worker started.";
 
+/// What a worker says of itself before that, and right after it: nothing that it could die of.
+const ANNOUNCEMENTS: [&str; 3] = ["Listening on ", "[PID]", "Python runtime: "];
+
 /// How much is read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -179,8 +182,9 @@ impl Reader {
         } = &self.speaker;
         if kind == Kind::Err {
             lock(&self.tail).note(line, true);
-            return warn!(target: "MODEL_LOG", worker, "{line}");
+            return warn!(target: "model_log", thread = format_args!("{worker}-stderr"), "{line}");
         }
+        let thread = format_args!("{worker}-stdout");
         if let Some(metric) = metric_line::parse(line) {
             return sink.take(model, worker, metric);
         }
@@ -189,10 +193,12 @@ impl Reader {
         {
             // Fails where nobody waits for it.
             let _ = starts.write_all(b"!");
-            return debug!(target: "MODEL_LOG", worker, "{line}");
+            return debug!(target: "model_log", thread, "{line}");
         }
-        lock(&self.tail).note(line, false);
-        info!(target: "MODEL_LOG", worker, "{line}");
+        if !ANNOUNCEMENTS.iter().any(|own| line.starts_with(own)) {
+            lock(&self.tail).note(line, false);
+        }
+        info!(target: "model_log", thread, "{line}");
     }
 }
 

@@ -4,32 +4,27 @@
 //! It is started through `python/launch.py`, so it dies with the thread that started it: whoever owns a [`Process`] keeps
 //! it on that thread.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
+mod mark;
+
+use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use std::{fmt, process};
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tracing::{debug, warn};
 
 use crate::bounds::Bounds;
 use crate::connection::is_dead;
-
-/// Names a process and what it starts in their environments.
-const MARK: &str = "TORCHRELAY_WORKER_ID";
+use mark::Mark;
 
 /// How long a process may take to end once it is killed.
 const DYING: Duration = Duration::from_secs(5);
-
-/// How often what a process has left behind is looked for: it may start more while it is being ended.
-const ROUNDS: usize = 3;
 
 /// What to start.
 pub(crate) struct Start<'s> {
@@ -46,7 +41,7 @@ pub(crate) struct Start<'s> {
 pub(crate) struct Process {
     child: Child,
     killer: Killer,
-    mark: String,
+    mark: Mark,
     /// How it ended, once that is known.
     death: Option<Death>,
 }
@@ -68,7 +63,7 @@ pub(crate) struct Death(ExitStatus);
 impl Start<'_> {
     /// Starts it and returns it with its standard output and error. Standard input is empty.
     pub(crate) fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
-        let mark = new_mark();
+        let mut mark = Mark::new();
         let mut command = Command::new(self.interpreter);
         command
             .args(["-I", "-S"])
@@ -79,7 +74,7 @@ impl Start<'_> {
             .current_dir(self.folder)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .env(MARK, &mark)
+            .env(mark::VARIABLE, mark.value())
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -88,6 +83,7 @@ impl Start<'_> {
         let mut child = command.spawn()?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let pid = Pid::from_child(&child);
+        mark.began(child.id());
         let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(descriptor) => Arc::new(descriptor),
             Err(error) => {
@@ -128,7 +124,7 @@ impl Process {
         is_dead(&self.killer.descriptor, grace);
         // The group before its leader is buried: until then its number is nobody else's.
         self.killer.kill();
-        end_marked(&self.mark);
+        self.mark.end_all();
         if !is_dead(&self.killer.descriptor, DYING) {
             warn!(
                 "process {} does not end although it was killed",
@@ -166,6 +162,11 @@ impl Killer {
 }
 
 impl Death {
+    /// Whether it ended by itself, and well.
+    pub(crate) fn is_success(self) -> bool {
+        self.0.success()
+    }
+
     /// Whether it looks as if the system took it for its memory: killed, and not by us.
     pub(crate) fn is_kill(self) -> bool {
         self.0.signal() == Some(Signal::KILL.as_raw()) || self.0.code() == Some(128 + 9)
@@ -205,51 +206,4 @@ fn name(signal: i32) -> Option<&'static str> {
         .into_iter()
         .find(|(known, _)| known.as_raw() == signal);
     found.map(|(_, name)| name)
-}
-
-/// One that no other process of this machine has or had.
-fn new_mark() -> String {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let nanos = now.unwrap_or_default().as_nanos();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{}-{count}-{nanos}", process::id())
-}
-
-/// Kills every process whose environment has the mark, wherever it has gone.
-fn end_marked(mark: &str) {
-    let wanted = format!("{MARK}={mark}");
-    for _ in 0..ROUNDS {
-        let Ok(processes) = fs::read_dir("/proc") else {
-            return;
-        };
-        let numbers = processes
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-            .filter_map(Pid::from_raw);
-        let mut found = 0;
-        for pid in numbers {
-            // First a descriptor, so that what is read and what is killed are the same process.
-            let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else {
-                continue;
-            };
-            if is_marked(pid, &wanted) && !is_dead(descriptor.as_fd(), Duration::ZERO) {
-                found += 1;
-                let _ = pidfd_send_signal(descriptor, Signal::KILL);
-            }
-        }
-        if found == 0 {
-            return;
-        }
-    }
-}
-
-fn is_marked(pid: Pid, wanted: &str) -> bool {
-    let path = format!("/proc/{}/environ", pid.as_raw_nonzero());
-    // Those of others cannot be read, and are none of ours.
-    let Ok(environment) = fs::read(path) else {
-        return false;
-    };
-    environment
-        .split(|&byte| byte == 0)
-        .any(|variable| OsStr::new(wanted).as_encoded_bytes() == variable)
 }

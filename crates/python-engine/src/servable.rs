@@ -1,12 +1,15 @@
 //! One worker as the waist sees it: batches to messages, answers to results, and what is said of a death.
 
 use std::num::NonZeroUsize;
+use std::thread;
 use std::time::Duration;
 
 use servable::{BatchError, Input, JobError, Output, Reason, Servable};
 
+use tracing::warn;
+
 use crate::bounds::Bounds;
-use crate::connection::Broken;
+use crate::connection::{Broken, is_dead};
 use crate::message::{is_raw, requests};
 use crate::outcome::Outcome;
 use crate::process::Death;
@@ -17,6 +20,9 @@ const DIED: &str = "Worker died.";
 
 /// How long an idle worker may take to end once its connection is closed.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// How often an idle worker is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long a worker that has closed its connection may take to end by itself, so that its exit code is its own.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -117,6 +123,27 @@ impl PythonServable {
 }
 
 impl Servable for PythonServable {
+    fn is_alive(&mut self) -> bool {
+        let Some(worker) = &self.worker else {
+            return false;
+        };
+        if !is_dead(&worker.process.killer().descriptor, Duration::ZERO) {
+            return true;
+        }
+        let name = thread::current().name().unwrap_or_default().to_owned();
+        let error = self.bury(&Broken::Died);
+        let detail = error.detail.unwrap_or_default();
+        warn!(
+            worker = name,
+            "the worker died while it had nothing to do: {detail}"
+        );
+        false
+    }
+
+    fn looked_at_every(&self) -> Option<Duration> {
+        Some(LOOK)
+    }
+
     /// `threads` is left to the handler: a process that runs cannot be told.
     fn predict(
         &mut self,

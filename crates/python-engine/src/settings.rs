@@ -22,6 +22,8 @@ pub struct Settings {
     pub metrics_config: Option<PathBuf>,
     /// Variables of the daemon's environment that workers do not get: those whose whole name matches this pattern.
     pub denied_variables: Option<String>,
+    /// The highest protocol that workers are offered: 1, TorchServe's, or 2, which carries values in shared memory.
+    pub protocol: u8,
     /// Whether workers decode bodies by their content types.
     pub decode_input: bool,
     /// The most bytes that an answer may hold.
@@ -41,6 +43,7 @@ impl Settings {
             interpreter: "python3".into(),
             metrics_config: None,
             denied_variables: None,
+            protocol: 2,
             decode_input: true,
             most_answer: 6_553_500,
             install_requirements: false,

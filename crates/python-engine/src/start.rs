@@ -226,12 +226,16 @@ fn environment(shared: &Shared, model: &Model) -> Vec<(OsString, OsString)> {
         ),
         ("TS_IPEX_ENABLE", "false".into()),
         ("TS_IPEX_GPU_ENABLE", "false".into()),
-        (agreement::OFFER.0, agreement::OFFER.1.into()),
     ];
+    if shared.settings.protocol >= 2 {
+        told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
+    }
     if let Some(environment) = &model.virtual_environment {
         told.push(("VIRTUAL_ENV", environment.into()));
     }
-    variables.retain(|(name, _)| !told.iter().any(|(known, _)| name == known));
+    variables.retain(|(name, _)| {
+        name != agreement::OFFER.0 && !told.iter().any(|(known, _)| name == known)
+    });
     variables.extend(told.into_iter().map(|(name, value)| (name.into(), value)));
     variables
 }

@@ -100,6 +100,16 @@ pub trait Servable {
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
 
+    /// Whether it can be asked anything. One that is dead is dropped, and another loaded.
+    fn is_alive(&mut self) -> bool {
+        true
+    }
+
+    /// How often to ask that while it has nothing to do, if it can die then.
+    fn looked_at_every(&self) -> Option<Duration> {
+        None
+    }
+
     /// What of the last call went before and after the network, where that can be told.
     fn around(&self) -> Option<Around> {
         None

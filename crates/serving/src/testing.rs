@@ -2,7 +2,7 @@
 //!
 //! The first word of a request's body is the cue: `echo …` answers the whole body, `wait MS` answers after that many
 //! milliseconds, `bad` is a bad input, `fail` fails the whole batch, `panic` panics, `die` kills the
-//! servable, `hang` waits until it is ended from outside, which kills the servable, `batch` answers how many inputs were
+//! servable, `faint` kills it once it has answered, `hang` waits until it is ended from outside, which kills the servable, `batch` answers how many inputs were
 //! in the batch, `worker` answers the name of the thread, `parts N MS …` gives so many parts, each after so many milliseconds
 //! and as long as somebody takes them, and then does what the rest says. Anything else is echoed. Inputs share a batch if their content
 //! types are the same.
@@ -121,6 +121,7 @@ impl Loader for ScriptedLoader {
         let (sender, ended) = sync_channel::<()>(0);
         abort.arm(move || drop(sender));
         Ok(Box::new(Scripted {
+            fainted: false,
             ended,
             alive: Arc::clone(&self.alive),
             parts: Arc::clone(&self.parts),
@@ -148,6 +149,8 @@ impl Loader for ScriptedLoader {
 }
 
 struct Scripted {
+    /// Dead, though nobody has noticed.
+    fainted: bool,
     ended: Receiver<()>,
     alive: Arc<AtomicUsize>,
     parts: Arc<AtomicUsize>,
@@ -170,10 +173,22 @@ impl Servable for Scripted {
             .map(|input| self.play(input, inputs.len()))
             .collect()
     }
+
+    fn is_alive(&mut self) -> bool {
+        !self.fainted
+    }
+
+    fn looked_at_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(10))
+    }
 }
 
 impl Scripted {
-    fn play(&self, input: &Input, batch: usize) -> Result<Result<Output, JobError>, BatchError> {
+    fn play(
+        &mut self,
+        input: &Input,
+        batch: usize,
+    ) -> Result<Result<Output, JobError>, BatchError> {
         let value = input
             .payload()
             .map(|part| part.value.clone())
@@ -181,6 +196,7 @@ impl Scripted {
         let body = value.clone().into_body();
         let text = String::from_utf8_lossy(&body);
         let mut words = text.split_whitespace();
+        self.fainted |= words.clone().next() == Some("faint");
         if words.clone().next() == Some("hang") {
             // Nothing is ever sent.
             let _ = self.ended.recv();

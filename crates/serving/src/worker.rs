@@ -6,7 +6,7 @@
 mod attempt;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -87,7 +87,7 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
     };
     start.metrics.worker_loaded(&start.name, began.elapsed());
     report(start, Event::Loaded(start.id, start.turn));
-    while let Ok(batch) = batches.recv() {
+    while let Some(batch) = wait(start, &mut servable, batches) {
         let jobs = batch.jobs.len();
         let Ok(answers) = serve(start, &mut servable, batch) else {
             return; // Reported where it happened.
@@ -109,6 +109,38 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
             Err(error) => return report(start, Event::LoadFailed(start.id, start.turn, error)),
         }
         start.desk.answered(start.id, start.turn, jobs, &ended);
+    }
+}
+
+/// The next batch. A servable that dies meanwhile is replaced, so that no request has to find out. `None` at the end.
+fn wait(
+    start: &Start,
+    servable: &mut Option<Box<dyn Servable>>,
+    batches: &Receiver<Batch>,
+) -> Option<Batch> {
+    loop {
+        let every = servable
+            .as_ref()
+            .and_then(|loaded| loaded.looked_at_every());
+        let Some(every) = every else {
+            return batches.recv().ok();
+        };
+        match batches.recv_timeout(every) {
+            Ok(batch) => return Some(batch),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if servable.as_mut().is_some_and(|loaded| !loaded.is_alive()) {
+            // Before the other is loaded: there may not be room for both.
+            *servable = None;
+            match load(start) {
+                Ok(loaded) => *servable = Some(loaded),
+                Err(error) => {
+                    report(start, Event::LoadFailed(start.id, start.turn, error));
+                    return None;
+                }
+            }
+        }
     }
 }
 
@@ -194,6 +226,9 @@ fn serve(
     let mut predicting = Duration::ZERO;
     let mut outside = Around::default();
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
+        if servable.as_mut().is_some_and(|loaded| !loaded.is_alive()) {
+            *servable = None;
+        }
         let loaded = match servable {
             Some(loaded) => loaded,
             None => servable.insert(load(start).map_err(|error| {

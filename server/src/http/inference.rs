@@ -22,11 +22,12 @@ use crate::error::Failure;
 use crate::memory::Claim;
 
 /// What tells about the API and how it is; open to everybody.
-pub(super) fn descriptions() -> Router<App> {
+pub(super) fn descriptions(settings: &WireSettings) -> Router<App> {
     Router::new()
         .route("/", any(description))
         .route("/api-description", any(openapi::inference))
         .merge(health::probes())
+        .merge(v2::probes(settings))
 }
 
 /// Everything else, down to the paths that do not exist.

@@ -51,8 +51,6 @@ pub(super) fn routes(settings: &WireSettings) -> Router<App> {
             any(explain),
         )
         .route("/v2", any(server))
-        .route("/v2/health/live", any(live))
-        .route("/v2/health/ready", any(ready))
         .route("/v2/models/stats", any(all_statistics))
         .route("/v2/models/{model}", any(model))
         .route("/v2/models/{model}/versions/{version}", any(model))
@@ -69,6 +67,16 @@ pub(super) fn routes(settings: &WireSettings) -> Router<App> {
             any(statistics),
         )
         .route("/v2/{*rest}", any(no_such_route))
+}
+
+/// What the inference API answers to everybody: whoever probes has no token.
+pub(super) fn probes(settings: &WireSettings) -> Router<App> {
+    if !settings.protocols.open_inference {
+        return Router::new();
+    }
+    Router::new()
+        .route("/v2/health/live", any(live))
+        .route("/v2/health/ready", any(ready))
 }
 
 /// What the management API serves.

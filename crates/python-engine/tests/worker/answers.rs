@@ -1,6 +1,6 @@
 //! What handlers answer, by either protocol.
 
-use servable::{DType, Image, Input, Part, Reason, Task, Tensor, Value};
+use servable::{DType, Device, Image, Input, Loader, Part, Reason, Task, Tensor, Value};
 
 use crate::harness::{Model, ask, ask_with, body, predict, python_or_return, text};
 
@@ -13,21 +13,31 @@ def handle(data, context):
 
 #[test]
 fn an_echo_end_to_end() {
-    let model = Model::new(python_or_return!(), ECHO);
-    let mut servable = model.load().expect("loaded");
-    assert_eq!(ask(servable.as_mut(), "hello").as_deref(), Ok("hello"));
-    let long = "x".repeat(3 << 20);
-    assert_eq!(ask(servable.as_mut(), &long).as_deref(), Ok(&long[..]));
-    assert_eq!(ask(servable.as_mut(), "").as_deref(), Ok(""));
+    for protocol in [1, 2] {
+        let mut model = Model::new(python_or_return!(), ECHO);
+        model.settings.protocol = protocol;
+        let mut servable = model.load().expect("loaded");
+        assert_eq!(ask(servable.as_mut(), "hello").as_deref(), Ok("hello"));
+        let long = "x".repeat(3 << 20);
+        assert_eq!(ask(servable.as_mut(), &long).as_deref(), Ok(&long[..]));
+        assert_eq!(ask(servable.as_mut(), "").as_deref(), Ok(""));
+    }
 }
 
-/// A handler with one function, and what it answers to a body; or the reason and message of its failure.
+/// A handler with one function, and what it answers to a body; or the reason and message of its failure. By both protocols.
 fn check(function: &str, asked: &str, expected: Result<&str, (Reason, &str)>) {
+    for protocol in [1, 2] {
+        check_by(protocol, function, asked, expected);
+    }
+}
+
+fn check_by(protocol: u8, function: &str, asked: &str, expected: Result<&str, (Reason, &str)>) {
     let python = python_or_return!();
     let handler = format!(
         "from ts.utils.util import PredictionException\nclass H:\n  def initialize(self, context): pass\n  def handle(self, data, context):\n    {function}\n"
     );
-    let model = Model::new(python, &handler);
+    let mut model = Model::new(python, &handler);
+    model.settings.protocol = protocol;
     let mut servable = model.load().expect("loaded");
     let found = ask(servable.as_mut(), asked);
     let told = found
@@ -266,4 +276,65 @@ def handle(data, context):
     );
     input.task = Task::Explain;
     assert_eq!(ask_with(servable.as_mut(), input).as_deref(), Ok("True"));
+}
+
+#[test]
+fn a_handler_describes_itself_and_shares_no_batch_with_others() {
+    let handler = "
+from ts.torch_handler.base_handler import BaseHandler
+class H(BaseHandler):
+    def initialize(self, context):
+        self.context = context
+    def describe_handle(self):
+        return {'takes': 'anything'}
+";
+    let model = Model::new(python_or_return!(), handler);
+    let loader = model.loader().expect("a loader");
+    let mut asked = text("");
+    asked.headers.push(("describe".into(), "True".into()));
+    let typed = Input::body("", Value::Int(1));
+    let mut buckets = [&asked, &typed, &text("")]
+        .map(|input| loader.bucket(input))
+        .to_vec();
+    buckets.sort_unstable();
+    buckets.dedup();
+    assert_eq!(buckets.len(), 3);
+    let mut servable = loader.load(Device::Cpu).expect("loaded");
+    let found: String = ask_with(servable.as_mut(), asked)
+        .expect("an answer")
+        .split_whitespace()
+        .collect();
+    assert_eq!(found, r#"{"takes":"anything"}"#);
+}
+
+#[test]
+fn by_protocol_one_values_are_bodies_and_failures_to_load_are_told_as_far_as_they_are() {
+    let python = python_or_return!();
+    let mut model = Model::new(python, ECHO);
+    model.settings.protocol = 1;
+    let mut servable = model.load().expect("loaded");
+    let input = Input {
+        id: "r".into(),
+        ..Input::body("", Value::list([Value::Int(1), Value::from("a")]))
+    };
+    let found: String = ask_with(servable.as_mut(), input)
+        .expect("an answer")
+        .split_whitespace()
+        .collect();
+    assert_eq!(found, r#"[1,"a"]"#);
+    let check = |handler: &str, expected: &str| {
+        let mut model = Model::new(python, handler);
+        model.settings.protocol = 1;
+        let error = model.load().err().expect("it does not load").to_string();
+        assert_eq!(error, expected);
+    };
+    check(
+        "raise RuntimeError('odd')",
+        "model m: handler h.py: Unknown exception",
+    );
+    // TorchServe's worker answers nothing here; its last words are all there is.
+    check(
+        "raise ValueError('odd')",
+        "model m: its worker ended while it loaded (exit code 1): ValueError: odd",
+    );
 }

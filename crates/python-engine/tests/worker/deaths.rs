@@ -143,6 +143,19 @@ answer = os.read(r, 100).decode()
 }
 
 #[test]
+fn a_worker_that_dies_with_nothing_to_do_is_known_to_be_dead() {
+    let (mut servable, _model) = load(python_or_return!());
+    assert!(servable.is_alive() && servable.looked_at_every().is_some());
+    let worker = pid(servable.as_mut());
+    let killed = std::process::Command::new("kill")
+        .args(["-9", &worker.to_string()])
+        .status();
+    assert!(killed.expect("kill").success());
+    wait_until("death", || (!servable.is_alive()).then_some(()));
+    assert!(!exists(worker), "buried");
+}
+
+#[test]
 fn an_idle_worker_ends_when_it_is_dropped_and_may_tidy_up() {
     let model = Model::new(python_or_return!(), DOES);
     let note = model.root.path().join("note");

@@ -85,9 +85,9 @@ def handle(data, context):
             .find(|line| line.contains(wanted))
             .unwrap_or_else(|| panic!("{text}"))
     };
-    assert!(line("said by a handler").contains("INFO MODEL_LOG: said by a handler worker="));
+    assert!(line("said by a handler").contains("INFO model_log: said by a handler thread="));
     assert!(
-        line("complained by a handler").contains("WARN MODEL_LOG: complained by a handler worker=")
+        line("complained by a handler").contains("WARN model_log: complained by a handler thread=")
     );
     assert!(line("zzz").contains("... (11808 more bytes)"));
     assert!(!text.contains("[METRICS]"));
@@ -176,7 +176,14 @@ def handle(data, context):
 
 #[test]
 fn parts_come_before_the_answer() {
-    let model = Model::new(python_or_return!(), STREAMS);
+    for protocol in [1, 2] {
+        parts_come_by(protocol);
+    }
+}
+
+fn parts_come_by(protocol: u8) {
+    let mut model = Model::new(python_or_return!(), STREAMS);
+    model.settings.protocol = protocol;
     let mut servable = model.load().expect("loaded");
     let kept = Arc::new(Kept {
         parts: Mutex::default(),

@@ -9,8 +9,11 @@ fn text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Id, status, headers and body.
+type Record<'r> = (&'r str, i32, &'r [(&'r str, &'r str)], &'r str);
+
 /// An answer as a worker writes it, from the page that lays the protocol down.
-fn answer(code: i32, message: &str, records: &[(&str, i32, &[(&str, &str)], &str)]) -> Vec<u8> {
+fn answer(code: i32, message: &str, records: &[Record<'_>]) -> Vec<u8> {
     let mut out = code.to_be_bytes().to_vec();
     text(&mut out, message);
     for (id, status, headers, body) in records {

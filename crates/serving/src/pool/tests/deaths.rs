@@ -92,3 +92,17 @@ async fn what_hangs_is_ended_when_nobody_is_left_to_wait() {
     drop(pool);
     until(|| loader.alive() == 0).await;
 }
+
+#[tokio::test]
+async fn one_that_dies_with_nothing_to_do_is_replaced_before_anybody_asks() {
+    let (pool, loader) = Setting::default().start();
+    pool.settled().await;
+    assert_eq!(ask(&pool, "faint").await.as_deref(), Ok("faint"));
+    until(|| loader.loads() == 2).await;
+    assert_eq!(loader.alive(), 1);
+    // Whether it is noticed by then or not, the next request is answered.
+    for _ in 0..10 {
+        let answers = tokio::join!(ask(&pool, "faint"), ask(&pool, "echo"));
+        assert_eq!(answers.1.as_deref(), Ok("echo"));
+    }
+}

@@ -7,6 +7,7 @@ mod body;
 mod enveloped;
 mod front;
 mod health;
+mod ignored;
 mod inference;
 pub(crate) mod json;
 mod logged;

@@ -16,6 +16,7 @@ mod output;
 mod parts;
 mod rope;
 mod storage;
+mod takes;
 mod tensor;
 mod types;
 mod value;
@@ -32,6 +33,7 @@ pub use output::Output;
 pub use parts::{PartSink, Parts, Unwanted};
 pub use rope::{Copied, Rope};
 pub use storage::Storage;
+pub use takes::Takes;
 pub use tensor::{DType, Element, Tensor, TensorError};
 pub use types::{
     Dim, Field, Fit, Mismatch, Port, Ports, Signature, Symbols, TensorType, Type, TypeError,
@@ -66,6 +68,11 @@ pub trait Loader: Send + Sync {
     /// What the model takes and gives, as far as it is known without loading it.
     fn signature(&self) -> Signature {
         Signature::default()
+    }
+
+    /// The inputs of the model, where its archive says all of them; `None` where a request may bring anything. Asked once.
+    fn takes(&self) -> Option<Takes> {
+        None
     }
 
     /// The names of the classes that the model tells apart, by their numbers; empty where it has none.

@@ -42,6 +42,14 @@ fn status(code: Code) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException")
         }
         Code::OutOfMemory => (StatusCode::INSUFFICIENT_STORAGE, "InternalServerException"),
+        Code::Chosen(status) => {
+            // What is no status of a failure would tell the client that all is well, or nothing at all.
+            let known = u16::try_from(status).ok();
+            let known = known.filter(|status| (400..600).contains(status));
+            let status = known.and_then(|status| StatusCode::from_u16(status).ok());
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, "InternalServerException")
+        }
         Code::InvalidModel => (StatusCode::BAD_REQUEST, "InvalidModelException"),
         Code::WorkflowNotFound => (StatusCode::NOT_FOUND, "WorkflowNotFoundException"),
         Code::InvalidWorkflow => (

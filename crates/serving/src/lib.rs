@@ -26,6 +26,7 @@ mod keeper;
 mod lifecycle;
 pub mod metrics;
 mod parts;
+mod poison;
 mod pool;
 mod queue;
 mod registering;

@@ -244,4 +244,20 @@ mod tests {
         .await;
         check(Failure::too_large(), 413, "").await;
     }
+
+    #[test]
+    fn a_status_that_a_handler_chose_is_kept_if_it_is_one_of_a_failure() {
+        let check = |chosen: i32, expected: u16| {
+            let error = serving::Error::Job(servable::JobError {
+                reason: servable::Reason::Chosen(chosen),
+                message: "no tea".into(),
+            });
+            let failure = Failure::from(error);
+            let found = (failure.status.as_u16(), failure.kind, &failure.message[..]);
+            assert_eq!(found, (expected, "InternalServerException", "no tea"));
+        };
+        for (chosen, expected) in [(418, 418), (503, 503), (200, 500), (99_999, 500), (-1, 500)] {
+            check(chosen, expected);
+        }
+    }
 }

@@ -242,10 +242,7 @@ impl Config {
             job_queue_bytes: positive(reader.nonzero("job_queue_bytes")),
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
-            python_executable: reader
-                .text("python_executable")
-                .unwrap_or_default()
-                .into(),
+            python_executable: reader.text("python_executable").unwrap_or_default().into(),
             install_py_dep_per_model: reader.bool("install_py_dep_per_model"),
             decode_input_request: reader.bool("decode_input_request"),
             blacklist_env_vars: reader.text("blacklist_env_vars"),

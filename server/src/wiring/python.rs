@@ -150,7 +150,10 @@ fn wants_python(handler: &str, files: &Unpacked) -> bool {
         let format = weights.and_then(|weights| Format::of(&files.dir().join(weights)).ok());
         return !handler.is_empty()
             && (model.model_file.is_some()
-                || matches!(format, Some(Format::Eager | Format::LegacyPickle | Format::Onnx)));
+                || matches!(
+                    format,
+                    Some(Format::Eager | Format::LegacyPickle | Format::Onnx)
+                ));
     }
     let module = handler.split(':').next().unwrap_or_default();
     let path = files.dir().join(module);

@@ -4,6 +4,7 @@
 //! `torch-workflow-archiver`; `import-paddle-seg` makes models of what PaddleSeg services are given. A failure is one line on stderr
 //! and exit code 1; wrong usage is exit code 2.
 
+mod graph;
 mod import_paddle_seg;
 mod inspect;
 mod model;

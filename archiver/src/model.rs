@@ -1,13 +1,14 @@
 //! `model`: packs a model. The flags are TorchServe's.
 //!
-//! What TorchServe's archiver packs is packed, but what this daemon could then never load is told on stderr.
+//! What TorchServe's archiver packs is packed, but what this daemon could then never load is told on stderr. A graph, which
+//! TorchServe does not have, is refused where it is wrong.
 
 use std::path::{Path, PathBuf};
 
 use archive::{ArchiveFormat, PackOptions, Plan, Runtime};
 use clap::ValueEnum;
 
-use crate::packing;
+use crate::{graph, packing};
 
 /// Packs a model into an archive.
 ///
@@ -80,7 +81,9 @@ enum FormatName {
 pub(crate) fn run(args: Args) -> anyhow::Result<String> {
     let options = args.into_options()?;
     let warnings = weights_warning(&options);
-    packing::run(&Plan::check(options)?, warnings)
+    let plan = Plan::check(options.clone())?;
+    graph::check(&options, &plan)?;
+    packing::run(&plan, warnings)
 }
 
 impl Args {

@@ -25,10 +25,11 @@ use handlers::{Handler, ModelContext};
 use http_body_util::BodyExt;
 use image_ops::{DecodeLimits, Image, Kernel, Normalize, Window};
 use servable::{Device, Input, Loader, Servable, Tensor, Value};
+use server::app::{App, AppParts, WireSettings};
 use server::args::Args;
 use server::auth::Auth;
 use server::config::Config;
-use server::http::{App, HttpSettings, inference_router};
+use server::http::inference_router;
 use server::wiring;
 use serving::Registration;
 use serving::metrics::Metrics;
@@ -126,15 +127,15 @@ impl Served {
                 .pool
                 .settled()
                 .await;
-            inference_router(App {
+            inference_router(App::from(AppParts {
                 serving,
-                settings: Arc::new(HttpSettings::new(&config)),
+                settings: Arc::new(WireSettings::new(&config)),
                 auth: Auth::off(),
                 metrics: Metrics::off(),
                 left_out: Default::default(),
                 missing_workflows: Default::default(),
                 stop: CancellationToken::new(),
-            })
+            }))
         });
         Served {
             runtime,

@@ -1,5 +1,6 @@
 //! What every endpoint of every wire may use, and what the configuration says to them.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +18,13 @@ use crate::missing::MissingWorkflows;
 pub use crate::protocols::Protocols;
 use crate::snapshot::LeftOut;
 
-/// What every endpoint may use.
+/// What every endpoint may use. The router clones it several times for each request, so a clone is one count and no more.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<AppParts>);
+
+/// What an [`App`] is made of.
+#[derive(Clone)]
+pub struct AppParts {
     pub serving: Arc<Serving>,
     pub settings: Arc<WireSettings>,
     pub auth: Auth,
@@ -30,6 +35,27 @@ pub struct App {
     pub missing_workflows: MissingWorkflows,
     /// Cancelled when the server is told to stop.
     pub stop: CancellationToken,
+}
+
+impl From<AppParts> for App {
+    fn from(parts: AppParts) -> Self {
+        App(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}
+
+/// Changes are this clone's alone.
+impl DerefMut for App {
+    fn deref_mut(&mut self) -> &mut AppParts {
+        Arc::make_mut(&mut self.0)
+    }
 }
 
 /// What the configuration says to the wires.

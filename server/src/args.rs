@@ -143,9 +143,9 @@ pub struct Doctor {
     /// Folder of workflow archives and specs, in place of the configuration's
     #[arg(long, value_name = "DIR")]
     pub workflow_store: Option<PathBuf>,
-    /// The interpreter for handlers in Python: a name on the path, or a file
-    #[arg(long, value_name = "FILE", default_value = "python3")]
-    pub python: PathBuf,
+    /// The interpreter for handlers in Python, in place of the configuration's: a name on the path, or a file
+    #[arg(long, value_name = "FILE")]
+    pub python: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -101,6 +101,12 @@ pub struct Config {
     /// `ts_header_key_sequence_id`, `_start` and `_end`.
     pub sequence_headers: SequenceHeaders,
     pub default_service_handler: Option<String>,
+    /// The interpreter of handlers in Python: a name on the path, or a file.
+    pub python_executable: PathBuf,
+    pub install_py_dep_per_model: bool,
+    pub decode_input_request: bool,
+    /// `None`: workers get the whole environment.
+    pub blacklist_env_vars: Option<String>,
     pub service_envelope: Option<Envelope>,
     /// `ts_open_inference_protocol`.
     pub open_inference_protocol: bool,
@@ -238,6 +244,10 @@ impl Config {
             job_queue_bytes: positive(reader.nonzero("job_queue_bytes")),
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
+            python_executable: reader.text("python_executable").unwrap_or_default().into(),
+            install_py_dep_per_model: reader.bool("install_py_dep_per_model"),
+            decode_input_request: reader.bool("decode_input_request"),
+            blacklist_env_vars: reader.text("blacklist_env_vars"),
             service_envelope: service_envelope(reader),
             open_inference_protocol: open_inference_protocol(reader, env),
             limit_max_image_pixels: reader.bool("limit_max_image_pixels"),

@@ -42,6 +42,14 @@ fn status(code: Code) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerException")
         }
         Code::OutOfMemory => (StatusCode::INSUFFICIENT_STORAGE, "InternalServerException"),
+        Code::Chosen(status) => {
+            // What is no status of a failure would tell the client that all is well, or nothing at all.
+            let known = u16::try_from(status).ok();
+            let known = known.filter(|status| (400..600).contains(status));
+            let status = known.and_then(|status| StatusCode::from_u16(status).ok());
+            let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, "InternalServerException")
+        }
         Code::InvalidModel => (StatusCode::BAD_REQUEST, "InvalidModelException"),
         Code::WorkflowNotFound => (StatusCode::NOT_FOUND, "WorkflowNotFoundException"),
         Code::InvalidWorkflow => (
@@ -235,5 +243,21 @@ mod tests {
         )
         .await;
         check(Failure::too_large(), 413, "").await;
+    }
+
+    #[test]
+    fn a_status_that_a_handler_chose_is_kept_if_it_is_one_of_a_failure() {
+        let check = |chosen: i32, expected: u16| {
+            let error = serving::Error::Job(servable::JobError {
+                reason: servable::Reason::Chosen(chosen),
+                message: "no tea".into(),
+            });
+            let failure = Failure::from(error);
+            let found = (failure.status.as_u16(), failure.kind, &failure.message[..]);
+            assert_eq!(found, (expected, "InternalServerException", "no tea"));
+        };
+        for (chosen, expected) in [(418, 418), (503, 503), (200, 500), (99_999, 500), (-1, 500)] {
+            check(chosen, expected);
+        }
     }
 }

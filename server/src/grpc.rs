@@ -47,24 +47,21 @@ use crate::auth::Purpose;
 /// The services behind the inference port.
 pub fn inference_router(app: App) -> Router {
     let guarded = call::guarded(inference_services(&app), &app.auth, Purpose::Inference);
-    finish(guarded, &INFERENCE, app)
+    finish(guarded, named(&INFERENCE, &app), app)
 }
 
 /// The services behind the management port.
 pub fn management_router(app: App) -> Router {
     let guarded = call::guarded(management_services(&app), &app.auth, Purpose::Management);
-    finish(guarded, &MANAGEMENT, app)
+    finish(guarded, named(&MANAGEMENT, &app), app)
 }
 
 /// The services behind a port that serves both; each asks for its own key.
 pub fn shared_router(app: App) -> Router {
     let inference = call::guarded(inference_services(&app), &app.auth, Purpose::Inference);
     let management = call::guarded(management_services(&app), &app.auth, Purpose::Management);
-    finish(
-        inference.merge(management),
-        &[&INFERENCE[..], &MANAGEMENT].concat(),
-        app,
-    )
+    let names = [named(&INFERENCE, &app), named(&MANAGEMENT, &app)].concat();
+    finish(inference.merge(management), names, app)
 }
 
 /// What clients are told of by reflection.
@@ -81,6 +78,14 @@ const MANAGEMENT: [&str; 4] = [
     workflow_management_server::SERVICE_NAME,
     health_server::SERVICE_NAME,
 ];
+
+/// Those of them that are served.
+fn named(names: &[&'static str], app: &App) -> Vec<&'static str> {
+    let of_protocol = [v2_server::SERVICE_NAME, v2::OF_TORCHSERVE];
+    let is_served =
+        |name: &&str| app.settings.protocols.open_inference || !of_protocol.contains(name);
+    names.iter().copied().filter(is_served).collect()
+}
 
 /// A service with this server's bounds on its messages.
 macro_rules! bounded {
@@ -129,10 +134,10 @@ fn management_services(app: &App) -> Router {
 }
 
 /// Adds what is open to everybody, as the probes and descriptions of REST are, and what every call passes.
-fn finish(guarded: Router, names: &[&str], app: App) -> Router {
+fn finish(guarded: Router, names: Vec<&'static str>, app: App) -> Router {
     let mut router = with(
         guarded,
-        HealthServer::new(health::Health::new(app.clone(), names)),
+        HealthServer::new(health::Health::new(app.clone(), &names)),
     );
     let described = || {
         names.iter().fold(Reflection::configure(), |builder, name| {

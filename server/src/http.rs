@@ -7,6 +7,7 @@ mod body;
 mod enveloped;
 mod front;
 mod health;
+mod ignored;
 mod inference;
 pub(crate) mod json;
 mod logged;
@@ -51,7 +52,7 @@ pub fn inference_router(app: App) -> Router {
         &app.auth,
         Purpose::Inference,
     );
-    finish(inference::descriptions().merge(guarded), app)
+    finish(inference::descriptions(&app.settings).merge(guarded), app)
 }
 
 /// The service behind the management listener.
@@ -72,7 +73,7 @@ pub fn shared_router(app: App, metrics: bool) -> Router {
         Purpose::Inference,
     );
     let management = token::guarded(management::routes(), &app.auth, Purpose::Management);
-    let mut open = inference::descriptions().merge(token::routes());
+    let mut open = inference::descriptions(&app.settings).merge(token::routes());
     if metrics {
         open = open.merge(metrics::routes());
     }

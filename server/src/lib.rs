@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
 
-use app::{App, WireSettings};
+use app::{App, AppParts, WireSettings};
 use auth::{Auth, AuthError};
 use config::{Config, GrpcService};
 use connection::{Age, ConnectionLimits, Protocol};
@@ -84,7 +84,7 @@ pub async fn serve(
     // Before anybody can change what is registered.
     let snapshots = Snapshots::start(config, &serving, loaded.clone()).await;
 
-    let app = App {
+    let app = App::from(AppParts {
         serving: Arc::clone(&serving),
         settings: Arc::new(WireSettings::new(config)),
         auth,
@@ -92,7 +92,7 @@ pub async fn serve(
         left_out: loaded.models,
         missing_workflows: loaded.workflows,
         stop: stop.clone(),
-    };
+    });
     let limits = ConnectionLimits {
         connections: config.max_connections.get(),
         header_timeout: config.header_timeout,

@@ -201,7 +201,15 @@ fn run_once(run: &Run) -> anyhow::Result<()> {
         .build()?;
     let outcome = runtime.block_on(server::run::run(run, &config));
     runtime.shutdown_background();
-    say(&outcome?);
+    let report = outcome?;
+    for note in &report.notes {
+        // If anybody reads it.
+        let _ = writeln!(std::io::stderr(), "{note}");
+    }
+    if !report.all {
+        bail!(report.line);
+    }
+    say(&report.line);
     Ok(())
 }
 

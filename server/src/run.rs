@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use futures_util::{StreamExt, stream};
 use indicatif::{ProgressBar, ProgressStyle};
-use servable::{Input, Part, Value};
+use servable::{Image, Input, Part, Type, Value};
 use serving::metrics::Metrics;
 use serving::workflow::{RunOptions, Workflow, WorkflowRegistration, WorkflowReply};
-use serving::{Code, Error, Serving};
+use serving::{Code, Error, Model, Serving};
 
 use crate::args;
 use crate::config::Config;
@@ -27,18 +27,27 @@ use crate::unpacked::UnpackFolder;
 use crate::wiring;
 use files::Files;
 use overlay::Overlay;
-use pictures::Picture;
+use pictures::{Found, Namesakes};
 
 /// What waits longer at the end than this is left alone.
 const UNLOAD: Duration = Duration::from_secs(10);
 
-/// Answers for every picture, and says in a line what was done.
+/// What was done, in a line, and what else deserves one.
+#[derive(Debug)]
+pub struct Report {
+    pub line: String,
+    /// What is odd about answers that there are, and what of the folder was left alone.
+    pub notes: Vec<String>,
+    /// Whether every picture was answered.
+    pub all: bool,
+}
+
+/// Answers for every picture, and says in a line what was done; in further ones, which were not answered and why.
 ///
 /// # Errors
 ///
-/// A workflow that cannot be registered, pictures that are not there, a folder that cannot be written to; and, once all others
-/// are answered, pictures that could not be.
-pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<String> {
+/// A workflow that cannot be registered, pictures that are not there, a folder that cannot be written to.
+pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<Report> {
     let start = Instant::now();
     let unpacked =
         UnpackFolder::create(&std::env::temp_dir()).context("the folder for unpacked archives")?;
@@ -46,7 +55,8 @@ pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<String> {
     let serving = wiring::serving(config, engine, unpacked.path(), Metrics::off())?;
     let serving = Arc::new(serving);
     let workflow = register(&serving, args).await?;
-    check_params(&workflow, &args.params)?;
+    check_params(&serving, &workflow, &args.params)?;
+    let as_image = takes_image(&serving, &workflow);
     let files = Files::new(&args.out, &workflow, args.overlay.is_some())?;
     let found = pictures::find(&args.image, &files)?;
     let files = files.sparing(found.paths());
@@ -56,10 +66,26 @@ pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<String> {
         params: &args.params,
         files: &files,
         overlay: args.overlay.map(|size| Overlay { size }),
+        as_image,
     };
-    let failures = job.all(&found.pictures).await;
+    let done = job.all(&found).await;
     serving.shutdown(UNLOAD).await;
-    report(found, failures, start.elapsed(), &args.out)
+    Ok(report(&found, done, start.elapsed(), &args.out))
+}
+
+/// Whether the picture can be brought as one, so that it comes to be known what becomes of it; else as the bytes of its file.
+fn takes_image(serving: &Serving, workflow: &Workflow) -> bool {
+    let graph = &workflow.graph;
+    let mut required = graph.inputs.iter().filter(|entry| entry.is_required());
+    if let (Some(only), None) = (required.next(), required.next()) {
+        return only.of == Type::Image;
+    }
+    let models = serving.first_models(workflow);
+    let takes = |model: &Arc<Model>| {
+        let inputs = &model.signature.inputs;
+        inputs.iter().any(|input| input.of == Type::Image)
+    };
+    !models.is_empty() && models.iter().all(takes)
 }
 
 async fn register(serving: &Arc<Serving>, args: &args::Run) -> anyhow::Result<Arc<Workflow>> {
@@ -76,8 +102,12 @@ async fn register(serving: &Arc<Serving>, args: &args::Run) -> anyhow::Result<Ar
     registered.map_err(|error| anyhow!("{}: {error}", args.workflow.display()))
 }
 
-/// Every one of them must be an input of the workflow, and another than the picture.
-fn check_params(workflow: &Workflow, params: &[(String, String)]) -> anyhow::Result<()> {
+/// Something in the workflow must take every one of them, and it must be another than the picture.
+fn check_params(
+    serving: &Serving,
+    workflow: &Workflow,
+    params: &[(String, String)],
+) -> anyhow::Result<()> {
     let graph = &workflow.graph;
     let is_picture = |name: &str| {
         let mut required = graph.inputs.iter().filter(|entry| entry.is_required());
@@ -88,8 +118,8 @@ fn check_params(workflow: &Workflow, params: &[(String, String)]) -> anyhow::Res
     };
     let wrong = params.iter().filter_map(|(name, _)| match name.as_str() {
         name if is_picture(name) => Some(format!("--param {name}: this input is the picture")),
-        name => graph
-            .unknown_input(name)
+        name => serving
+            .is_of_no_use(workflow, name)
             .map(|why| format!("--param {name}: {why}")),
     });
     let wrong: Vec<String> = wrong.collect();
@@ -106,6 +136,15 @@ struct Job<'a> {
     params: &'a [(String, String)],
     files: &'a Files,
     overlay: Option<Overlay>,
+    as_image: bool,
+}
+
+/// What came of all pictures.
+#[derive(Default)]
+struct Done {
+    failures: Vec<Failure>,
+    /// Pictures whose answers deserve a word, and that word.
+    odd: Vec<(PathBuf, String)>,
 }
 
 /// A picture without an answer, and why.
@@ -115,35 +154,59 @@ struct Failure {
 }
 
 impl Job<'_> {
-    /// As many at once as keep cores and batches busy. Those that failed, in the order of their names.
-    async fn all(&self, pictures: &[Picture]) -> Vec<Failure> {
+    /// As many at once as keep cores and batches busy. What is told of them is in the order of their names.
+    async fn all(&self, found: &Found) -> Done {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        let bar = bar(pictures.len());
-        let answers = stream::iter(pictures).map(|picture| self.one(picture));
+        let bar = bar(found.count());
+        let answers = stream::iter(&found.pictures).map(|namesakes| self.one_of(namesakes));
         let mut answers = answers.buffer_unordered(2 * cores);
-        let mut failures = Vec::new();
-        while let Some(answered) = answers.next().await {
-            bar.inc(1);
-            failures.extend(answered.err());
+        let mut all = Done::default();
+        while let Some((count, done)) = answers.next().await {
+            bar.inc(count);
+            all.failures.extend(done.failures);
+            all.odd.extend(done.odd);
         }
         bar.finish_and_clear();
-        failures.sort_by(|one, other| one.picture.cmp(&other.picture));
-        failures
+        all.failures
+            .sort_by(|one, other| one.picture.cmp(&other.picture));
+        all.odd.sort();
+        all
     }
 
-    async fn one(&self, picture: &Picture) -> Result<(), Failure> {
-        let answered = self.answer(picture).await;
-        answered.map_err(|error| Failure {
-            picture: picture.path.clone(),
-            why: format!("{error:#}"),
-        })
+    /// The first that can be answered, which leaves no names to the others.
+    async fn one_of(&self, namesakes: &Namesakes) -> (u64, Done) {
+        let mut done = Done::default();
+        let mut answered: Option<&Path> = None;
+        for path in &namesakes.paths {
+            let why = match answered {
+                Some(first) => format!("its answers would replace those of {}", first.display()),
+                None => match self.answer(path, &namesakes.stem).await {
+                    Ok(odd) => {
+                        answered = Some(path);
+                        done.odd.extend(odd.map(|odd| (path.clone(), odd)));
+                        continue;
+                    }
+                    Err(error) => format!("{error:#}"),
+                },
+            };
+            done.failures.push(Failure {
+                picture: path.clone(),
+                why,
+            });
+        }
+        (namesakes.paths.len() as u64, done)
     }
 
-    async fn answer(&self, picture: &Picture) -> anyhow::Result<()> {
-        let path = picture.path.clone();
+    /// Answers for one picture; returns what is odd about that.
+    async fn answer(&self, path: &Path, stem: &str) -> anyhow::Result<Option<String>> {
+        let path = path.to_owned();
         let read = tokio::task::spawn_blocking(move || std::fs::read(path));
         let photo = bytes::Bytes::from(read.await??);
-        let mut input = Input::body("", Value::Bytes(photo.clone()));
+        let image = Image::from_file(photo.clone());
+        let mut input = match self.as_image {
+            true => Input::body("", image.clone()),
+            false => Input::body("", photo.clone()),
+        };
         let params = self.params.iter();
         input.parts.extend(params.map(|(name, value)| Part {
             name: name.clone(),
@@ -152,11 +215,14 @@ impl Job<'_> {
         }));
         let WorkflowReply { output, others, .. } = self.ask(input).await?;
         let outputs = std::iter::once(output).chain(others).collect();
-        let (files, stem, overlay) = (self.files.clone(), picture.stem.clone(), self.overlay);
+        let (files, stem, overlay) = (self.files.clone(), stem.to_owned(), self.overlay);
         // Encoding and drawing take milliseconds, and disks what they like.
         let written = tokio::task::spawn_blocking(move || {
             files.write(&stem, outputs, |answers| match overlay {
-                Some(overlay) => overlay.draw(&photo, answers).map(Some),
+                Some(overlay) => {
+                    let drawn = overlay.draw(&photo, image.was_upright(), answers);
+                    drawn.map(Some)
+                }
                 None => Ok(None),
             })
         });
@@ -194,32 +260,26 @@ fn bar(count: usize) -> ProgressBar {
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
-fn report(
-    found: pictures::Found,
-    failures: Vec<Failure>,
-    took: Duration,
-    out: &Path,
-) -> anyhow::Result<String> {
-    let refused = found.refused.len();
-    let more = found.refused.into_iter();
-    let more = more.map(|(picture, why)| Failure { picture, why });
-    let failures: Vec<_> = failures.into_iter().chain(more).collect();
-    let all = found.pictures.len() + refused;
-    let good = all - failures.len();
+fn report(found: &Found, done: Done, took: Duration, out: &Path) -> Report {
+    let odd = done.odd.into_iter();
+    let odd = odd.map(|(picture, odd)| format!("{}: {odd}", picture.display()));
+    let notes = odd.chain(found.passed_over()).collect();
+    let all = found.count();
+    let good = all - done.failures.len();
     let noun = if all == 1 { "picture" } else { "pictures" };
-    let seconds = took.as_secs_f64();
-    if failures.is_empty() {
-        return Ok(format!(
-            "{good} {noun} answered in {seconds:.1} s, in {}",
-            out.display()
-        ));
+    let (seconds, out) = (took.as_secs_f64(), out.display());
+    let mut line = match done.failures.is_empty() {
+        true => format!("{good} {noun} answered in {seconds:.1} s, in {out}"),
+        false => {
+            format!("{good} of {all} {noun} answered in {seconds:.1} s, in {out}; not answered:")
+        }
+    };
+    for Failure { picture, why } in &done.failures {
+        line.push_str(&format!("\n  {}: {why}", picture.display()));
     }
-    let mut text = format!(
-        "{good} of {all} {noun} answered in {seconds:.1} s, in {}; not answered:",
-        out.display()
-    );
-    for Failure { picture, why } in failures {
-        text.push_str(&format!("\n  {}: {why}", picture.display()));
+    Report {
+        line,
+        notes,
+        all: done.failures.is_empty(),
     }
-    bail!(text)
 }

@@ -28,7 +28,7 @@ pub use message::{
     WantedOutput,
 };
 pub use metadata::{EXTENSIONS, ModelMetadata, SERVER_NAME, TensorMetadata, metadata};
-pub use packed::pack_elements;
+pub use packed::{elements, pack_elements};
 pub use readiness::{model_ready, server_ready};
 pub use repository::{IndexEntry, index, load, unload};
 pub use statistics::{BatchStatistics, ModelStatistics, Spent, statistics};

@@ -1,5 +1,6 @@
 //! Joins configuration, serving and engine: the one file that names all three.
 
+mod python;
 mod sources;
 
 use std::path::Path;
@@ -75,15 +76,13 @@ pub fn functions(config: &Config) -> Functions {
     })
 }
 
-/// The engine this build was made with.
+/// The engines this build was made with: the native one, if it was, and worker processes for handlers in Python.
 pub fn engine(config: &Config) -> Arc<dyn Engine> {
     #[cfg(feature = "torch-engine")]
-    return Arc::new(torch::TorchEngine::new(config));
+    let native = Arc::new(torch::TorchEngine::new(config));
     #[cfg(not(feature = "torch-engine"))]
-    {
-        let _ = config;
-        Arc::new(NoEngine)
-    }
+    let native = Arc::new(NoEngine);
+    Arc::new(python::Engines::new(config, native))
 }
 
 /// What the `models` key of the configuration file wishes for one version.

@@ -138,3 +138,46 @@ fn an_archive_that_lost_a_file_is_refused() {
         "m: file \"w.pt\": there is no such file in the archive",
     );
 }
+
+#[test]
+fn a_graph_that_is_wrong_is_not_packed_and_told_in_its_own_file() {
+    let bench = Bench::new();
+    bench.write("w.pt", &module("weights"));
+    let graph = |rows: &str| {
+        format!(
+            "# Two lines of comment,\n# which count.\nhandler:\n  pipeline:\n    inputs: {{x: 'tensor<f32>[n, 2]'}}\n    \
+             nodes:\n      rows: {{model: network, in: x}}\n      sums: {{function: merge, in: {{rows: {rows}}}}}\n    \
+             output: sums\n"
+        )
+    };
+    let pack = |config: &str| {
+        bench.run(&format!(
+            "model --model-name g --version 1.0 --handler pipeline --serialized-file w.pt --config-file {config} --force"
+        ))
+    };
+    bench.write("graph.yaml", graph("row").as_bytes());
+    let ran = pack("graph.yaml");
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(1), ""));
+    assert_eq!(
+        ran.stderr,
+        "error: graph.yaml:8:42: error: `sums`, field `in.rows`: no node or input is called `row`; nearest is `rows`\n"
+    );
+    assert!(!bench.path("g.mar").exists());
+    bench.write("model-config.yaml", graph("rows").as_bytes());
+    let ran = pack("model-config.yaml");
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    bench.succeed("verify g.mar");
+    // A graph in a file of its own, which is packed beside the configuration.
+    bench.write("flow.yaml", b"nodes: {rows: {model: network, in: {x: request}}, sums: {function: merge, in: {a: row}}}\noutput: sums\n");
+    bench.write("model-config.yaml", b"handler: {pipeline: flow.yaml}\n");
+    let ran = bench.run(
+        "model --model-name g --version 1.0 --handler pipeline --serialized-file w.pt --config-file model-config.yaml \
+         --extra-files flow.yaml --force",
+    );
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.starts_with("error: flow.yaml:1:"),
+        "{}",
+        ran.stderr
+    );
+}

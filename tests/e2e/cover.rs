@@ -359,9 +359,12 @@ fn a_folder_is_answered_without_a_server_and_what_is_broken_is_told() {
             "{class}"
         );
     }
+    // Drawn in the size of the photo, which the mask need not have.
+    let photo = picture(&read("reef/quadrat-07.png"));
+    let overlay = picture(&read("covers/quadrat-07.overlay.png"));
     assert_eq!(
-        picture(&read("covers/quadrat-07.overlay.png")).width(),
-        drawing.width()
+        (overlay.width(), overlay.height()),
+        (photo.width(), photo.height())
     );
 
     // The daemon says the same.
@@ -371,6 +374,55 @@ fn a_folder_is_answered_without_a_server_and_what_is_broken_is_told() {
         .send(&form(&photo, &[("with-argmax", "true")]))
         .prediction();
     check_cover("quadrat-07", &answer["cover"], &record["cover"]);
+}
+
+#[test]
+fn an_overlay_lies_as_its_mask_does() {
+    let bench = bench(&quadrat());
+    // 320 by 240, to be turned by a quarter.
+    let upright = picture(&fs::read(own("quadrats/reef.png")).expect("a picture"));
+    let photo = image_ops::resize(&upright, 320, 240, image_ops::Kernel::PilBilinear);
+    let jpeg = image_ops::encode_jpeg(&photo.expect("resized"), 95).expect("a file");
+    let exif =
+        b"\xFF\xE1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+    bench.write("reef/lying.jpg", &[&jpeg[..2], exif, &jpeg[2..]].concat());
+    // Cannot be read, so that its namesake can be answered.
+    bench.write("reef/cut.jpg", &jpeg[..jpeg.len() / 2]);
+    bench.write(
+        "reef/cut.png",
+        &fs::read(own("quadrats/reef.png")).expect("a picture"),
+    );
+    bench.write("reef/notes.txt", b"a note");
+    for (budget, size) in [("1000000", (240, 320)), ("10000", (320, 240))] {
+        let out = format!("out-{budget}");
+        let budget = format!("max-img-size={budget}");
+        let ran = bench.run(&[
+            "run",
+            "store/cover.yaml",
+            "--image",
+            "reef",
+            "--out",
+            &out,
+            "--overlay",
+            "--param",
+            &budget,
+            "--param",
+            "with-argmax=true",
+        ]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let told = ran.stderr.join("\n");
+        assert!(
+            told.starts_with("1 file passed over: notes.txt (not .jpg"),
+            "{told}"
+        );
+        assert!(told.contains("\n2 of 3 pictures answered in "), "{told}");
+        assert!(told.contains("\n  reef/cut.jpg: "), "{told}");
+        assert_eq!(ran.stderr.len(), 3, "{told}");
+        assert!(bench.path(&format!("{out}/cut.pseudo.png")).is_file());
+        let drawn = fs::read(bench.path(&format!("{out}/lying.overlay.png"))).expect("drawn");
+        let drawn = picture(&drawn);
+        assert_eq!((drawn.width(), drawn.height()), size);
+    }
 }
 
 #[test]

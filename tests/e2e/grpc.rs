@@ -94,6 +94,77 @@ fn tls_and_tokens_guard_grpc() {
     python::run("torchserve_grpc_secure.py", &[&certificate, &keys, &grpc]);
 }
 
+/// The clients of `docs/examples` end well and print lines that begin so.
+#[test]
+fn examples_run() {
+    let check = |program: &str, said: Option<String>, expected: &[&str]| {
+        // There is no interpreter; whoever looked for it has said so.
+        let Some(said) = said else { return };
+        for begin in expected {
+            let found = said.lines().any(|line| line.starts_with(begin));
+            assert!(found, "{program}: no line begins with {begin:?} in\n{said}");
+        }
+    };
+    let (daemon, [grpc, management, rest, _]) = for_clients("");
+
+    let arguments = ["--server", &grpc, "--management", &management];
+    let program = "docs/examples/torchserve_grpc.py";
+    let expected = [
+        "Ping: Healthy",
+        "Predictions: [",
+        "StreamPredictions, message 0: [",
+        "Predictions of nobody: INTERNAL - Model not found: nobody",
+        "DescribeModel: mlp 1.0 workers ['READY'",
+    ];
+    check(program, python::said_by(program, &arguments), &expected);
+
+    let program = "docs/examples/tritonclient_http.py";
+    let expected = ["server ready: True", "infer: [", "async_infer 2: ["];
+    let said = python::said_by(program, &["--server", &rest]);
+    check(program, said, &expected);
+
+    let program = "docs/examples/tritonclient_grpc.py";
+    let expected = [
+        "server ready: True",
+        "infer: [",
+        "async_infer: 2 [",
+        "stream 0: [",
+        "stream 1: Model not found: nobody",
+        "stream 2: [",
+    ];
+    let said = python::said_by(program, &["--server", &grpc]);
+    check(program, said, &expected);
+
+    daemon.bench.write("numbers.json", b"[1.5, -2]");
+    let numbers = daemon.bench.path("numbers.json").display().to_string();
+    let program = "docs/examples/curl.sh";
+    let expected = [
+        "{\"model_name\":\"mlp\",\"model_version\":\"1.0\",\"id\":\"7\",",
+        "  \"predictions\": [",
+        "event: node",
+        "data: {\"content_type\": \"application/json\", \"answer\": [3.0, -4.0]}",
+    ];
+    let server = format!("http://{rest}");
+    check(
+        program,
+        said_by_bash(program, &[&server, "twice", &numbers]),
+        &expected,
+    );
+}
+
+/// What a script prints that is named from the root of the repository and ends well.
+fn said_by_bash(script: &str, arguments: &[&str]) -> Option<String> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = std::process::Command::new("bash")
+        .arg(root.join(script))
+        .args(arguments)
+        .output()
+        .expect("bash starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {told}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs it with a runtime of its own.
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");

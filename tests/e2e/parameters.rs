@@ -47,18 +47,26 @@ fn what_cannot_be_had_is_refused_by_name() {
         let expected = format!("input `{name}`: {expected}");
         assert!(message.contains(&expected), "{expected}: {message}");
     };
-    check("with-argmax", "perhaps", "expected bool, found `perhaps`");
+    check(
+        "with-argmax",
+        "perhaps",
+        "expected true or false, found `perhaps`",
+    );
     // The network gives scores.
     check(
         "with-argmax",
         "false",
-        "expected true, as `given` is scores",
+        "expected true, found false: the segmenter gives scores",
     );
-    check("max-img-size", "many", "expected int, found `many`");
+    check(
+        "max-img-size",
+        "many",
+        "expected a whole number, found `many`",
+    );
     check(
         "max-img-size",
         "-2",
-        "expected a number of at least -1, found -2",
+        "expected a whole number from 1 on, or -1 for any, found -2",
     );
     check(
         "max-img-size",
@@ -67,7 +75,7 @@ fn what_cannot_be_had_is_refused_by_name() {
     );
     for name in ["batch-size", "cpu-threads"] {
         check(name, "0", "expected a number from 1 to 1024, found 0");
-        check(name, "two", "expected int, found `two`");
+        check(name, "two", "expected a whole number, found `two`");
     }
     check(
         "device",
@@ -97,7 +105,7 @@ fn what_cannot_be_had_is_refused_by_name() {
         "print-detail",
     ] {
         check(name, "true", "expected false, found `true`: ");
-        check(name, "maybe", "expected bool, found `maybe`");
+        check(name, "maybe", "expected true or false, found `maybe`");
     }
 }
 

@@ -25,18 +25,21 @@ fn interpreter() -> Option<PathBuf> {
 /// Runs a program of `tests/python` and fails unless it ends well. Passes where there is no interpreter.
 #[track_caller]
 pub(crate) fn run(program: &str, arguments: &[&str]) {
-    let Some(interpreter) = interpreter() else {
-        return;
-    };
-    let program = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../tests/python")
-        .join(program);
+    said_by(&format!("tests/python/{program}"), arguments);
+}
+
+/// What a program prints that is named from the root of the repository and ends well. `None` where there is no interpreter.
+#[track_caller]
+pub(crate) fn said_by(program: &str, arguments: &[&str]) -> Option<String> {
+    let interpreter = interpreter()?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new(interpreter)
         .arg("-B")
-        .arg(&program)
+        .arg(root.join(program))
         .args(arguments)
         .output();
     let output = output.expect("the interpreter starts");
     let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {told}", program.display());
+    assert!(output.status.success(), "{program}: {told}");
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }

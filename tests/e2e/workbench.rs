@@ -89,6 +89,39 @@ fn lint_says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn lint_misses_models_where_they_should_be() {
+    const ASKING: &str = "models:
+  near: {url: near.mar}
+  away: {url: away.mar}
+  far: {url: 'https://example.org/far.mar'}
+nodes:
+  a: {model: near, in: request}
+  b: {model: away, in: a}
+  c: {model: far, in: b}
+output: c
+";
+    let bench = bench();
+    let last = |line: &str| prints(&bench, line, 0).pop().unwrap_or_default();
+    bench.write("alone/asking.yaml", ASKING.as_bytes());
+    assert_eq!(
+        last("lint alone/asking.yaml"),
+        "1 workflow: nothing is wrong"
+    );
+    bench.write("beside/asking.yaml", ASKING.as_bytes());
+    bench.write("beside/near.mar", b"");
+    let found = prints(&bench, "lint beside/asking.yaml", 0);
+    assert_eq!(
+        found[0],
+        "beside/asking.yaml:3:3: warning: `away`, field `url`: there is no `away.mar` in beside"
+    );
+    assert_eq!(found[3], "1 workflow: 1 warning", "{found:?}");
+    assert_eq!(
+        last("lint alone/asking.yaml --model-store beside"),
+        "1 workflow: 1 warning"
+    );
+}
+
+#[test]
 fn lint_looks_into_folders_and_archives() {
     let bench = bench();
     let manifest = json!({"createdOn": "today", "archiverVersion": "0", "workflow":

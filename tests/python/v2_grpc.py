@@ -13,6 +13,7 @@ import threading
 import urllib.request
 
 import grpc
+import ml_dtypes
 import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2
@@ -98,7 +99,33 @@ def typed_contents(channel):
             response_deserializer=service_pb2.ModelInferResponse.FromString,
         )
         answer = call(message)
-        assert answer.raw_output_contents[0] == expected.tobytes(), answer
+        if package == "inference":
+            found = answer.raw_output_contents[0]
+        else:
+            found = np.array(answer.outputs[0].contents.fp32_contents, dtype=np.float32).tobytes()
+        assert found == expected.tobytes(), answer
+
+
+def datatypes(client):
+    """Every type that the engine has, doubled: whole numbers become single precision on the way."""
+    numbers = [1, 2, 3, 0]
+    for datatype, dtype in {
+        "UINT8": np.uint8,
+        "INT8": np.int8,
+        "INT16": np.int16,
+        "INT32": np.int32,
+        "INT64": np.int64,
+        "FP16": np.float16,
+        "BF16": ml_dtypes.bfloat16,
+        "FP32": np.float32,
+        "FP64": np.float64,
+    }.items():
+        row = np.array(numbers, dtype=dtype)
+        answer = client.infer("double", [tensor("body", row, datatype=datatype)])
+        found = answer.as_numpy("output")
+        (output,) = [it.datatype for it in answer.get_response().outputs]
+        expected = datatype if "FP" in datatype or datatype == "BF16" else "FP32"
+        assert output == expected and (found == 2 * row).all(), (datatype, output, found)
 
 
 def pictures(client):
@@ -193,6 +220,7 @@ with triton.InferenceServerClient(GRPC) as client, grpc.insecure_channel(GRPC) a
     health_and_metadata(client)
     tensors(client)
     typed_contents(channel)
+    datatypes(client)
     pictures(client)
     many_at_once(client)
     streams()

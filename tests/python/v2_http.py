@@ -10,6 +10,7 @@ import json
 import sys
 import urllib.request
 
+import ml_dtypes
 import numpy as np
 import tritonclient.http as http
 from tritonclient.utils import InferenceServerException
@@ -57,6 +58,9 @@ def health_and_metadata(client):
     assert server["name"] == "torchrelay" and "binary_tensor_data" in server["extensions"], server
     model = client.get_model_metadata("substrate")
     assert model["versions"] == ["1.0"], model
+    config = client.get_model_config("mlp")
+    assert (config["name"], config["max_batch_size"]) == ("mlp", 0), config
+    assert config["input"][0]["data_type"] == "TYPE_FP32", config
     assert model["inputs"] == [{"name": "body", "datatype": "BYTES", "shape": [1]}], model
 
 
@@ -81,6 +85,28 @@ def tensors(client):
     best = client.infer("mlp", [tensor("body", ROW)], outputs=[wanted("output", classes=1)])
     score, index = best.as_numpy("output")[0].decode().split(":")
     assert int(index) == int(expected.argmax()) and np.float32(score) == expected.max()
+
+
+def datatypes(client):
+    """Every type that the engine has, doubled: whole numbers become single precision on the way."""
+    numbers = [1, 2, 3, 0]
+    for datatype, dtype in {
+        "UINT8": np.uint8,
+        "INT8": np.int8,
+        "INT16": np.int16,
+        "INT32": np.int32,
+        "INT64": np.int64,
+        "FP16": np.float16,
+        "BF16": ml_dtypes.bfloat16,
+        "FP32": np.float32,
+        "FP64": np.float64,
+    }.items():
+        row = np.array(numbers, dtype=dtype)
+        answer = client.infer("double", [tensor("body", row, datatype=datatype)])
+        found = answer.as_numpy("output")
+        (output,) = [it["datatype"] for it in answer.get_response()["outputs"]]
+        expected = datatype if "FP" in datatype or datatype == "BF16" else "FP32"
+        assert output == expected and (found == 2 * row).all(), (datatype, output, found)
 
 
 def pictures(client):
@@ -152,6 +178,7 @@ def repository(client):
 with http.InferenceServerClient(INFERENCE, concurrency=8) as client:
     health_and_metadata(client)
     tensors(client)
+    datatypes(client)
     pictures(client)
     many_at_once(client)
     refusals(client)

@@ -172,7 +172,7 @@ impl ModelConfig {
         };
         let torchrun = keys.mapping("torchrun");
         let mut known = keys.asked();
-        known.push("handler");
+        known.extend(["handler", "limits"]);
         config.torchrun = torchrun.map(|torchrun| {
             let mut keys = Keys::new(torchrun, "torchrun.", &mut warnings);
             Torchrun {

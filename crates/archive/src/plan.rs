@@ -237,6 +237,12 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The files to pack: the name in the archive, and where each is now.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &Path)> {
+        let files = self.files.iter();
+        files.map(|(name, source)| (name.as_str(), source.path.as_path()))
+    }
+
     /// Where the archive will be.
     pub fn target(&self) -> &Path {
         &self.target

@@ -1,10 +1,12 @@
-//! Two builds of the daemon side by side, slice by slice in turn: what a change brought, as ratios.
+//! Two builds of the daemon side by side, slice by slice in turn: what a change brought, as ratios. Over REST here, over
+//! every wire in `wires/against.rs`.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
 
+use crate::daemon::Daemon;
 use crate::load::{Load, Slice};
 use crate::machine;
 use crate::plan::{CONCURRENCIES, Plan};
@@ -16,6 +18,25 @@ use crate::versus;
 
 /// This build beside another program, one model, every concurrency. The table is for a reader.
 pub fn table(subject: &Subject, folder: &Path, other: &Path, plan: Plan) -> Result<String> {
+    let daemons = both(subject, folder, other)?;
+    let mut text = head(subject, other, "connections");
+    for concurrency in CONCURRENCIES {
+        let mut loads = Vec::new();
+        for daemon in &daemons {
+            let load = Load::open(daemon.address, concurrency, &subject.path(), &subject.body)?;
+            loads.push((daemon.id(), load));
+        }
+        let pairs = pairs(plan, |index| {
+            let (id, load) = &mut loads[index];
+            load.run(plan.slice, || process::cpu_seconds(*id))
+        })?;
+        let _ = writeln!(text, "{}", line(&format!("{concurrency:>11}"), &pairs));
+    }
+    Ok(text)
+}
+
+/// A daemon of this build, and one of the other program.
+pub(crate) fn both(subject: &Subject, folder: &Path, other: &Path) -> Result<[Daemon; 2]> {
     let cores = machine::cores();
     let mut daemons = [
         versus::start(subject, folder, cores)?,
@@ -24,38 +45,37 @@ pub fn table(subject: &Subject, folder: &Path, other: &Path, plan: Plan) -> Resu
     for daemon in &mut daemons {
         daemon.wait_until_ready()?;
     }
-    let mut text = format!(
-        "{}, this build beside {}:\n\n{:>11}  {:>10}  {:>10}  {:<26} CPU for a request\n",
+    Ok(daemons)
+}
+
+/// Slices of both in turn.
+pub(crate) fn pairs(
+    plan: Plan,
+    mut slice: impl FnMut(usize) -> Result<Slice>,
+) -> Result<Vec<(Slice, Slice)>> {
+    let mut pairs = Vec::with_capacity(plan.pairs);
+    for turn in 0..plan.pairs {
+        // Neither side always has what the other has warmed or left behind.
+        let first = turn % 2;
+        let (one, two) = (slice(first)?, slice(1 - first)?);
+        pairs.push(if first == 0 { (one, two) } else { (two, one) });
+    }
+    Ok(pairs)
+}
+
+/// What stands above the lines, each of which begins with what is in the column `first`.
+pub(crate) fn head(subject: &Subject, other: &Path, first: &str) -> String {
+    format!(
+        "{}, this build beside {}:\n\n{first}  {:>10}  {:>10}  {:<26} CPU for a request\n",
         subject.title,
         other.display(),
-        "connections",
         "this /s",
         "other /s",
         "ratio"
-    );
-    for concurrency in CONCURRENCIES {
-        let mut loads = Vec::new();
-        for daemon in &daemons {
-            let load = Load::open(daemon.address, concurrency, &subject.path(), &subject.body)?;
-            loads.push((daemon.id(), load));
-        }
-        let mut pairs = Vec::with_capacity(plan.pairs);
-        for turn in 0..plan.pairs {
-            // Neither side always has what the other has warmed or left behind.
-            let first = turn % 2;
-            let mut slice = |index: usize| {
-                let (id, load) = &mut loads[index];
-                load.run(plan.slice, || process::cpu_seconds(*id))
-            };
-            let (one, two) = (slice(first)?, slice(1 - first)?);
-            pairs.push(if first == 0 { (one, two) } else { (two, one) });
-        }
-        let _ = writeln!(text, "{}", line(concurrency, &pairs));
-    }
-    Ok(text)
+    )
 }
 
-fn line(concurrency: usize, pairs: &[(Slice, Slice)]) -> String {
+pub(crate) fn line(first: &str, pairs: &[(Slice, Slice)]) -> String {
     let speeds = || pairs.iter().map(|(a, b)| (a.per_second(), b.per_second()));
     let cpu = |slice: &Slice| slice.metered / slice.answers as f64;
     let ratio = |ratio: Ratio| {
@@ -63,7 +83,7 @@ fn line(concurrency: usize, pairs: &[(Slice, Slice)]) -> String {
         format!("{median} ({least} to {most})")
     };
     format!(
-        "{concurrency:>11}  {:>10}  {:>10}  {:<26} {}",
+        "{first}  {:>10}  {:>10}  {:<26} {}",
         figure(median(&speeds().map(|(ours, _)| ours).collect::<Vec<_>>())),
         figure(median(
             &speeds().map(|(_, theirs)| theirs).collect::<Vec<_>>()
@@ -84,6 +104,7 @@ mod tests {
             latencies: Vec::new(),
             own_cpu: 0.0,
             metered: cpu,
+            all: answers,
         }
     }
 
@@ -94,8 +115,8 @@ mod tests {
             (slice(1500, 1.5), slice(1000, 2.0)),
         ];
         assert_eq!(
-            line(8, &pairs),
-            "          8       1,125         750  1.50 (1.50 to 1.50)        0.500 (0.500 to 0.500)"
+            line("8", &pairs),
+            "8       1,125         750  1.50 (1.50 to 1.50)        0.500 (0.500 to 0.500)"
         );
     }
 }

@@ -42,7 +42,11 @@ pub struct Compare {
     /// Measure workflows alone; the section goes into docs/benchmarks.md, unless it is a quick one
     #[arg(long, conflicts_with_all = ["profile", "only"])]
     pub workflows: bool,
-    /// Compare with another build of the daemon rather than with libtorch alone: what did a change bring? Writes nothing
+    /// Measure gRPC beside REST and nothing else; the section goes into docs/benchmarks.md, unless it is a quick one
+    #[arg(long, conflicts_with_all = ["profile", "workflows"])]
+    pub grpc: bool,
+    /// Compare with another build of the daemon rather than with libtorch alone, with --grpc over every wire: what did a
+    /// change bring? Writes nothing
     #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["profile", "workflows"])]
     pub against: Option<PathBuf>,
 }
@@ -91,6 +95,7 @@ mod tests {
             only: Vec::new(),
             profile: false,
             workflows: false,
+            grpc: false,
             against: None,
         };
         check("compare", Command::Compare(all.clone()));
@@ -117,6 +122,13 @@ mod tests {
             }),
         );
         check(
+            "compare --grpc",
+            Command::Compare(Compare {
+                grpc: true,
+                ..all.clone()
+            }),
+        );
+        check(
             "compare --against /old/torchrelay",
             Command::Compare(Compare {
                 against: Some("/old/torchrelay".into()),
@@ -127,6 +139,7 @@ mod tests {
             "--profile --against x",
             "--profile --workflows",
             "--workflows --only echo",
+            "--grpc --workflows",
         ] {
             check_refused(&format!("compare {both}"), "cannot be used with");
         }

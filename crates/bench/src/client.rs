@@ -43,13 +43,17 @@ impl Client {
 
     /// Sends a request and reads its answer. The connection is opened if there is none.
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Reply> {
-        let request = http::request(method, self.address, path, body);
+        self.exchange(&http::request(method, self.address, path, body))
+    }
+
+    /// Sends a request that is written already and reads its answer.
+    pub(crate) fn exchange(&mut self, request: &[u8]) -> Result<Reply> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
             None => self.connect()?,
         };
         stream
-            .write_all(&request)
+            .write_all(request)
             .context("the connection broke before the request was sent")?;
         let mut bytes = Vec::new();
         let mut buffer = [0; 16 * 1024];

@@ -37,6 +37,8 @@ pub(crate) struct Daemon {
     pub(crate) address: SocketAddr,
     pub(crate) management: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// Of gRPC, for inference.
+    pub(crate) grpc: SocketAddr,
     started: Instant,
     log: PathBuf,
 }
@@ -90,6 +92,7 @@ impl Daemon {
             address: nowhere,
             management: nowhere,
             metrics: nowhere,
+            grpc: nowhere,
             started,
             log,
         };
@@ -100,6 +103,7 @@ impl Daemon {
         daemon.address = address("inference_address")?;
         daemon.management = address("management_address")?;
         daemon.metrics = address("metrics_address")?;
+        daemon.grpc = address("grpc_inference_address")?;
         Ok(daemon)
     }
 

@@ -5,8 +5,19 @@ use std::net::SocketAddr;
 
 /// A whole request, ready to be sent again and again on a connection that stays open.
 pub(crate) fn request(method: &str, address: SocketAddr, path: &str, body: &[u8]) -> Vec<u8> {
+    request_with(method, address, path, "", body)
+}
+
+/// The same with more headers, each with its `\r\n`.
+pub(crate) fn request_with(
+    method: &str,
+    address: SocketAddr,
+    path: &str,
+    headers: &str,
+    body: &[u8],
+) -> Vec<u8> {
     let mut bytes = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n",
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {}\r\n\r\n",
         body.len()
     )
     .into_bytes();

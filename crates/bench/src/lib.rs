@@ -3,8 +3,9 @@
 //! What is compared: `subject.rs` names the models and what is asked of them; `versus.rs` serves each with a daemon
 //! (`daemon.rs`) under a closed loop of requests (`load.rs`), in turn with libtorch alone over the same network
 //! (`bare.rs`, in a child process of its own); `report.rs` and `plot.rs` write it down. `memory.rs` weighs workers,
-//! `profile.rs` tells which threads the time goes to, `against.rs` sets two builds of the daemon side by side, and
-//! `workflows.rs` says what a graph costs around its models, and what batches across requests bring it. The soak is `soak.rs` and what is below it.
+//! `profile.rs` tells which threads the time goes to, `against.rs` sets two builds of the daemon side by side,
+//! `workflows.rs` says what a graph costs around its models, and what batches across requests bring it, and `wires.rs` sets
+//! gRPC (`calls.rs`) beside REST. The soak is `soak.rs` and what is below it.
 //!
 //! It speaks to the daemon over sockets and `/proc` only, so it measures what a user gets. Nothing here ships.
 
@@ -24,6 +25,11 @@ mod http;
 mod store;
 
 #[cfg(feature = "libtorch")]
+mod calls;
+#[cfg(feature = "libtorch")]
+mod scrape;
+
+#[cfg(feature = "libtorch")]
 pub mod against;
 #[cfg(feature = "libtorch")]
 pub mod bare;
@@ -35,5 +41,7 @@ pub mod profile;
 pub mod subject;
 #[cfg(feature = "libtorch")]
 pub mod versus;
+#[cfg(feature = "libtorch")]
+pub mod wires;
 #[cfg(feature = "libtorch")]
 pub mod workflows;

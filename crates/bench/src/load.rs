@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::http;
 
 /// The longest that one answer may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Connections that ask the same thing over and over.
 pub struct Load {
@@ -37,6 +37,8 @@ pub struct Slice {
     pub own_cpu: f64,
     /// How much the meter went up.
     pub metered: f64,
+    /// Answers in all, those included that came before and after the time that counts.
+    pub all: usize,
 }
 
 impl Slice {
@@ -65,6 +67,16 @@ enum Next {
 
 impl Load {
     pub fn open(address: SocketAddr, connections: usize, path: &str, body: &[u8]) -> Result<Self> {
+        let request = http::request("POST", address, path, body);
+        Load::repeating(address, connections, request)
+    }
+
+    /// The same with a request that is written already.
+    pub(crate) fn repeating(
+        address: SocketAddr,
+        connections: usize,
+        request: Vec<u8>,
+    ) -> Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut opened = Vec::with_capacity(connections);
         for index in 0..connections {
@@ -87,7 +99,7 @@ impl Load {
         Ok(Load {
             epoll,
             connections: opened,
-            request: http::request("POST", address, path, body),
+            request,
             arrived: vec![0; 64 * 1024],
             events: Vec::with_capacity(connections),
         })
@@ -110,9 +122,10 @@ impl Load {
         // From answers to answers: where they come in batches, the end must not fall between two of them.
         while self.turn(Next::Ask, PATIENCE, &mut latencies)? == 0 || start.elapsed() < time {}
         let seconds = start.elapsed().as_secs_f64();
-        let slice = Slice {
+        let mut slice = Slice {
             seconds,
             answers: latencies.len(),
+            all: answered + latencies.len(),
             latencies,
             own_cpu: own_cpu() - own,
             metered: meter()? - metered,
@@ -121,6 +134,7 @@ impl Load {
         while self.connections.iter().any(|connection| connection.waiting) {
             self.turn(Next::Rest, PATIENCE, &mut uncounted)?;
         }
+        slice.all += uncounted.len();
         Ok(slice)
     }
 
@@ -213,7 +227,7 @@ impl Connection {
 }
 
 /// CPU seconds of this thread so far.
-fn own_cpu() -> f64 {
+pub(crate) fn own_cpu() -> f64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
 }
@@ -265,6 +279,8 @@ mod tests {
         assert!(whole.answers > 0);
         assert_eq!(whole.latencies.len(), whole.answers);
         assert_eq!(whole.metered, 2.5);
+        // Each connection is warmed with an answer at least, and gets the one that it still waits for.
+        assert!(whole.all >= whole.answers + 4, "{whole:?}");
         assert!(whole.own_cpu >= 0.0);
         let pieces = run(&["HTTP/1.1 200 OK\r\ncontent-", "length: 2\r\n\r\nh", "i"]);
         assert!(pieces.expect("answers").answers > 0);

@@ -16,7 +16,7 @@ use bench::args::{Cli, Command, Compare, Soak};
 use bench::plan::Plan;
 use bench::report::{Findings, of_model, of_shares, page, with_section};
 use bench::subject::{NAMES, Subject};
-use bench::{against, bare, machine, memory, plot, profile, soak, versus, workflows};
+use bench::{against, bare, machine, memory, plot, profile, soak, versus, wires, workflows};
 use clap::Parser;
 
 /// What is weighed, and what is profiled.
@@ -52,22 +52,29 @@ fn compare(options: &Compare) -> Result<()> {
         return show_profile(&folder, plan);
     }
     if options.workflows {
-        return compare_workflows(&folder, plan, options.quick);
+        let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        return tell(&found.section(), options.quick);
     }
     if let Some(other) = &options.against {
         let other = other
             .canonicalize()
             .with_context(|| format!("cannot use {}", other.display()))?;
-        for name in either(&options.only, &[IDLE]) {
-            let subject = Subject::new(name, &folder)?;
-            println!("{}", against::table(&subject, &folder, &other, plan)?);
+        for subject in subjects(&options.only, &[IDLE], &folder)? {
+            let table = if options.grpc {
+                wires::table(&subject, &folder, &other, plan)
+            } else {
+                against::table(&subject, &folder, &other, plan)
+            };
+            println!("{}", table?);
         }
         return Ok(());
     }
-    let subjects = either(&options.only, &NAMES)
-        .into_iter()
-        .map(|name| Subject::new(name, &folder))
-        .collect::<Result<Vec<_>>>()?;
+    if options.grpc {
+        let subjects = subjects(&options.only, &wires::SMALL, &folder)?;
+        let found = wires::measure(&subjects, &folder, plan, &mut |line| println!("{line}"))?;
+        return tell(&found.section(), options.quick || !options.only.is_empty());
+    }
+    let subjects = subjects(&options.only, &NAMES, &folder)?;
     let mut findings = Findings {
         machine: machine::description(),
         ..Findings::default()
@@ -91,6 +98,10 @@ fn compare(options: &Compare) -> Result<()> {
         let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
         println!("\n{}", found.section());
         findings.workflows = Some(found);
+        let subjects = self::subjects(&[], &wires::SMALL, &folder)?;
+        let found = wires::measure(&subjects, &folder, plan, &mut |line| println!("{line}"))?;
+        println!("\n{}", found.section());
+        findings.wires = Some(found);
     }
     let kept = !options.quick && options.only.is_empty();
     let docs = if kept {
@@ -102,11 +113,14 @@ fn compare(options: &Compare) -> Result<()> {
 }
 
 /// The models that were asked for, or these.
-fn either<'a>(asked: &'a [String], all: &[&'a str]) -> Vec<&'a str> {
-    if asked.is_empty() {
-        return all.to_vec();
-    }
-    asked.iter().map(String::as_str).collect()
+fn subjects(asked: &[String], all: &[&str], folder: &Path) -> Result<Vec<Subject>> {
+    let asked = asked.iter().map(String::as_str);
+    let all = all.iter().copied().filter(|_| asked.len() == 0);
+    asked
+        .clone()
+        .chain(all)
+        .map(|name| Subject::new(name, folder))
+        .collect()
 }
 
 /// Writes the page and its picture.
@@ -127,20 +141,18 @@ fn write(folder: &Path, findings: &Findings) -> Result<()> {
     Ok(())
 }
 
-/// Workflows alone. Only their section of the page is written anew.
-fn compare_workflows(folder: &Path, plan: Plan, quick: bool) -> Result<()> {
-    let found = workflows::measure(folder, plan, &mut |line| println!("{line}"))?;
-    let section = found.section();
+/// One section alone. Of the page, only that is written anew.
+fn tell(section: &str, is_trial: bool) -> Result<()> {
     println!("\n{section}");
-    if quick {
+    if is_trial {
         return Ok(());
     }
     let path = workspace().join("docs/benchmarks.md");
     let page =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    fs::write(&path, with_section(&page, &section))
+    fs::write(&path, with_section(&page, section))
         .with_context(|| format!("cannot write {}", path.display()))?;
-    println!("wrote the last section of {}", path.display());
+    println!("wrote a section of {}", path.display());
     Ok(())
 }
 

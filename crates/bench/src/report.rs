@@ -6,8 +6,10 @@ use std::time::Duration;
 use crate::plan::Configuration;
 use crate::stats::Ratio;
 
+mod wires;
 mod workflows;
 
+pub use wires::{Large, LargeRow, WireModel, WireRow, Wires};
 pub use workflows::{Chain, Cover, Demo, Forms, Merging, Workflows};
 
 /// Everything that one comparison found.
@@ -20,6 +22,7 @@ pub struct Findings {
     pub weighed: String,
     pub shares: Option<Shares>,
     pub workflows: Option<Workflows>,
+    pub wires: Option<Wires>,
 }
 
 #[derive(Debug)]
@@ -119,19 +122,27 @@ pub fn page(findings: &Findings, plot: &str) -> String {
         page.push('\n');
         page.push_str(&of_shares(shares));
     }
-    match &findings.workflows {
-        Some(workflows) => with_section(&page, &workflows.section()),
-        None => page,
+    if let Some(workflows) = &findings.workflows {
+        page = with_section(&page, &workflows.section());
     }
+    if let Some(wires) = &findings.wires {
+        page = with_section(&page, &wires.section());
+    }
+    page
 }
 
-/// The page with this as its last section, in place of the one of the same heading.
+/// The page with this section in place of the one of the same heading, or as its last one.
 pub fn with_section(page: &str, section: &str) -> String {
     let heading = section.lines().next().unwrap_or_default();
     let start = page
         .find(&format!("\n{heading}\n"))
         .map_or(page.len(), |before| before + 1);
-    format!("{}\n\n{section}", page[..start].trim_end())
+    let (before, rest) = page.split_at(start);
+    let before = before.trim_end();
+    match rest.find("\n## ") {
+        Some(end) => format!("{before}\n\n{section}{}", &rest[end..]),
+        None => format!("{before}\n\n{section}"),
+    }
 }
 
 const METHOD: &str = "\

@@ -154,6 +154,10 @@ impl Subject {
         }
     }
 
+    pub(crate) fn takes_numbers(&self) -> bool {
+        matches!(self.feed, Feed::Numbers(_))
+    }
+
     /// What a handler does before the network: everything from the bytes of a request, for pictures. `into` is as long
     /// as the shape says.
     pub(crate) fn prepare(&self, into: &mut [f32]) -> Result<()> {

@@ -18,6 +18,7 @@ use crate::daemon::{Daemon, Start};
 use crate::load::{Load, Slice};
 use crate::plan::Plan;
 use crate::report::{Chain, Demo, Merging, Workflows};
+use crate::scrape::Batches;
 use crate::stats::{Ratio, median, quantile};
 use crate::store::{self, Packed};
 
@@ -226,71 +227,9 @@ fn items() -> Result<Vec<u8>> {
     Ok(serde_json::to_vec(&items)?)
 }
 
-/// Jobs and batches of one model, read off the daemon's metrics at both ends of each slice.
-struct Batches<'d> {
-    daemon: &'d Daemon,
-    model: &'static str,
-    /// Jobs and batches so far at each reading.
-    readings: Vec<(f64, f64)>,
-}
-
-impl<'d> Batches<'d> {
-    fn of(daemon: &'d Daemon, model: &'static str) -> Self {
-        Batches {
-            daemon,
-            model,
-            readings: Vec::new(),
-        }
-    }
-
-    fn meter(&mut self) -> Result<f64> {
-        let reply = Client::new(self.daemon.metrics).send("GET", "/metrics", b"")?;
-        let text = reply.text();
-        let read = |suffix| {
-            sample(
-                &text,
-                &format!("torchrelay_batch_size_{suffix}"),
-                self.model,
-            )
-            .with_context(|| format!("the metrics tell no batches of {}", self.model))
-        };
-        self.readings.push((read("sum")?, read("count")?));
-        Ok(0.0)
-    }
-
-    /// Jobs in a batch, over all slices.
-    fn mean(&self) -> f64 {
-        let (jobs, batches) = self.readings.chunks_exact(2).fold((0.0, 0.0), |sum, ends| {
-            let ((jobs, batches), (more_jobs, more_batches)) = (ends[0], ends[1]);
-            (sum.0 + more_jobs - jobs, sum.1 + more_batches - batches)
-        });
-        jobs / batches
-    }
-}
-
-/// The value of the series of that name and model in the text of Prometheus.
-fn sample(text: &str, name: &str, model: &str) -> Option<f64> {
-    let label = format!("model_name=\"{model}\"");
-    let line = text.lines().find(|line| {
-        let labels = line
-            .strip_prefix(name)
-            .and_then(|rest| rest.strip_prefix('{'));
-        labels.is_some_and(|labels| labels.contains(&label))
-    })?;
-    line.rsplit_once(' ')?.1.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn samples_are_read_by_name_and_model() {
-        let text = "# TYPE a histogram\na_sum{model_name=\"x\",model_version=\"1.0\",} 4.0\na_sum{model_name=\"y\",} 6.5\n";
-        assert_eq!(sample(text, "a_sum", "y"), Some(6.5));
-        assert_eq!(sample(text, "a_sum", "z"), None);
-        assert_eq!(sample(text, "a", "x"), None);
-    }
 
     #[test]
     fn compute_is_summed_over_nodes() {

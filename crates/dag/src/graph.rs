@@ -422,6 +422,14 @@ impl Graph {
         }
     }
 
+    /// Whether something in the graph looks at a request's part of that name, be it declared or not.
+    pub fn reads(&self, name: &str) -> bool {
+        let nodes = self.nodes.iter().flat_map(Node::sources);
+        let answers = self.answers.iter().flat_map(|answer| answer.pick.sources());
+        let mut sources = nodes.chain(answers);
+        sources.any(|source| matches!(source, Source::Part(part) if part == name))
+    }
+
     /// The scopes around one, from itself to the request.
     pub fn around(&self, scope: ScopeId) -> impl Iterator<Item = ScopeId> + '_ {
         std::iter::successors(Some(scope), |scope| self.scopes[scope.0].parent)

@@ -36,7 +36,7 @@ pub use graph::{
 pub use infer::Facts;
 pub use json::{from_json, value_of};
 pub use plan::Plan;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, nearest};
 pub use run::{Call, CallId, Calls, Failure, Fault, Outcome, Request, Run};
 pub use schema::schema;
 pub use spec::Settings;

@@ -143,7 +143,7 @@ impl<'a> About<'a> {
 
 /// `; nearest is `detector`` where one of the names is so near that it may have been meant, else the names themselves where
 /// they are few.
-pub(crate) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
+pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().take(MOST_NAMES).collect();
     let near = known
         .iter()

@@ -47,9 +47,11 @@ pub enum Error {
 /// Is told how training goes, a line at a time.
 pub type Progress<'a> = &'a mut dyn FnMut(&str);
 
-/// Writes the networks that only benches want, into a folder that exists: `echo.pt`, `resnet18.pt` and `deep.pt`.
+/// Writes the networks that only benches want, into a folder that exists: `echo.pt`, `first.pt`, `resnet18.pt` and
+/// `deep.pt`.
 pub fn save_bench_models(folder: &Path) -> Result<(), Error> {
     trace::save_echo(&folder.join("echo.pt"))?;
+    trace::save_first(&folder.join("first.pt"))?;
     resnet::save(&folder.join("resnet18.pt"))?;
     deep::save(&folder.join("deep.pt"))
 }

@@ -23,7 +23,7 @@ use crate::{Bucketing, Handler, ModelContext, Network};
 pub(crate) use binary::{DTYPE_HEADER, SHAPE_HEADER, npy_header};
 pub(crate) use expected::Expected;
 pub(crate) use numbers::from_value;
-pub(crate) use payload::{json_tensor, part, tensor_in};
+pub(crate) use payload::{absent, json_tensor, part, tensor_in};
 
 pub(crate) struct BaseHandler {
     expected: Expected,

@@ -1,6 +1,6 @@
 use std::num::NonZeroUsize;
 
-use servable::{BatchError, Input, JobError, LoadError, Output, Signature};
+use servable::{BatchError, Input, JobError, LoadError, Output, Signature, Takes};
 
 use crate::base_handler::BaseHandler;
 use crate::image_classifier::ImageClassifier;
@@ -34,6 +34,11 @@ pub trait Handler: Send {
         Signature::default()
     }
 
+    /// Its inputs, where its settings say all of them; `None` where a request may bring anything.
+    fn takes(&self) -> Option<Takes> {
+        None
+    }
+
     /// The names of the classes, by their numbers; empty where there are none.
     fn labels(&self) -> Vec<String> {
         Vec::new()
@@ -42,6 +47,11 @@ pub trait Handler: Send {
     /// A request that this handler would take, for trying out a network when it is loaded. `None` where only clients
     /// know what the network takes.
     fn example(&self) -> Option<Input> {
+        None
+    }
+
+    /// Where the first may be refused by what a client can choose: one that chooses the other way.
+    fn example_by_choice(&self) -> Option<Input> {
         None
     }
 

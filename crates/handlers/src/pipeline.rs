@@ -18,8 +18,8 @@ use std::sync::Arc;
 use dag::{Fault, FunctionError, Graph, Kind, Node, OnError, Plan, Run, Source};
 use image_ops::DecodeLimits;
 use servable::{
-    BatchError, Device, Field, Input, JobError, LoadError, Output, Ports, Reason, Signature, Type,
-    Value,
+    BatchError, Device, Field, Input, JobError, LoadError, Output, Ports, Reason, Signature, Takes,
+    Type, Value,
 };
 
 use crate::batch::refuse_explanation;
@@ -199,8 +199,16 @@ impl Handler for Pipeline {
         }
     }
 
+    fn takes(&self) -> Option<Takes> {
+        request::takes(self.graph())
+    }
+
     fn example(&self) -> Option<Input> {
         request::example(self.graph())
+    }
+
+    fn example_by_choice(&self) -> Option<Input> {
+        request::example_by_choice(self.graph())
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Candidate<'a> {
     pub model_file: Option<&'a Path>,
 }
 
+/// Ours alone: no worker has it.
+const PIPELINE: &str = "pipeline";
+
 /// Who runs a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Runner {
@@ -38,13 +41,16 @@ pub enum Runner {
 pub enum Cause {
     /// Its handler is this file of the archive.
     Handler(PathBuf),
+    /// This default handler, asked for as a file or a function in Python.
+    Default(String),
     /// A default handler, around an eager model whose source is this file of the archive.
     Eager(PathBuf),
     /// A default handler, around weights of a kind that only Python loads.
     Weights(Format),
 }
 
-/// Decides who runs a model. A name of [`NAMES`] is the native handler, whatever else lies in the archive.
+/// Decides who runs a model. A name of [`NAMES`] is the native handler, unless the model is eager or its weights are of a kind
+/// that takes Python.
 ///
 /// # Errors
 ///
@@ -54,13 +60,20 @@ pub fn runner(candidate: &Candidate<'_>) -> Result<Runner, LoadError> {
     if handler.is_empty() || NAMES.contains(&handler) {
         return of_default_handler(candidate);
     }
-    match python_file(dir, handler) {
-        Some(file) => Ok(Runner::Python(Cause::Handler(file))),
-        None if names_python(handler) => Err(LoadError::Invalid(format!(
-            "handler `{handler}`: there is no such file in the archive"
-        ))),
-        None => Err(unknown(handler)),
+    if let Some(file) = python_file(dir, handler) {
+        return Ok(Runner::Python(Cause::Handler(file)));
     }
+    let stem = module(handler).trim_end_matches(".py");
+    let is_python = names_python(handler) || handler.contains(':');
+    if is_python && stem != PIPELINE && NAMES.contains(&stem) {
+        return Ok(Runner::Python(Cause::Default(stem.to_owned())));
+    }
+    if is_python {
+        return Err(LoadError::Invalid(format!(
+            "handler `{handler}`: there is no such file in the archive"
+        )));
+    }
+    Err(unknown(handler))
 }
 
 /// The file of the archive that a handler is: `file.py`, `module`, and either of them with `:function` behind; relative to
@@ -90,35 +103,30 @@ fn module(handler: &str) -> &str {
     handler.split(':').next().unwrap_or(handler)
 }
 
+/// What the worker's default handlers, which are TorchServe's own, do in the same case.
 fn of_default_handler(candidate: &Candidate<'_>) -> Result<Runner, LoadError> {
+    // No worker has the one, and nobody has asked for the other.
+    let in_worker = candidate.handler != PIPELINE && !candidate.handler.is_empty();
+    if let Some(source) = candidate.model_file.filter(|_| in_worker) {
+        let source = source.strip_prefix(candidate.dir).unwrap_or(source);
+        return Ok(Runner::Python(Cause::Eager(source.to_owned())));
+    }
     let refused = match weights::check(candidate.dir, candidate.weights) {
         Ok(_) => return Ok(Runner::Native),
         Err(error) => error,
     };
-    // Ours alone; no worker has it.
-    if candidate.handler == "pipeline" {
-        return Err(refused);
-    }
     let format = candidate.weights.and_then(|file| Format::of(file).ok());
-    if let Some(source) = candidate.model_file
-        && (candidate.weights.is_none() || format.is_some_and(is_pickle))
-    {
-        let source = source.strip_prefix(candidate.dir).unwrap_or(source);
-        return Ok(Runner::Python(Cause::Eager(source.to_owned())));
-    }
     let suffix = candidate.weights.and_then(Path::extension);
     let suffix = suffix.and_then(|suffix| suffix.to_str()).unwrap_or("");
-    // The worker's default handler goes by the file's name.
+    // They go by the file's name.
     match (format, suffix) {
-        (Some(format @ Format::Onnx), "onnx") | (Some(format @ Format::AotInductor), "pt2") => {
+        (Some(format @ Format::Onnx), "onnx") | (Some(format @ Format::AotInductor), "pt2")
+            if in_worker =>
+        {
             Ok(Runner::Python(Cause::Weights(format)))
         }
         _ => Err(refused),
     }
-}
-
-fn is_pickle(format: Format) -> bool {
-    matches!(format, Format::Eager | Format::LegacyPickle)
 }
 
 #[cfg(test)]
@@ -201,9 +209,12 @@ mod tests {
     fn weights_decide_about_default_handlers() {
         let eager = Ok(Runner::Python(Cause::Eager("net.py".into())));
         check("image_classifier", "eager.pt", "net.py", eager.clone());
-        check("", "", "net.py", eager);
-        // What the daemon can load, it loads.
-        check("", "script.pt", "net.py", Ok(Runner::Native));
+        check("base_handler", "", "net.py", eager.clone());
+        // As TorchServe's handlers have it, the source goes before the file.
+        check("base_handler", "script.pt", "net.py", eager);
+        check("pipeline", "script.pt", "net.py", Ok(Runner::Native));
+        let default = Ok(Runner::Python(Cause::Default("text_classifier".into())));
+        check("text_classifier.py", "script.pt", "", default);
         let weights = |format| Ok(Runner::Python(Cause::Weights(format)));
         check("base_handler", "model.onnx", "", weights(Format::Onnx));
         check(
@@ -223,6 +234,10 @@ mod tests {
             Err("handler `gone.py`: there is no such file in the archive"),
         );
         check("../mine.py", "", "", Err("there is no such file"));
+        check("gone:entry", "", "", Err("there is no such file"));
+        check("pipeline.py", "", "", Err("there is no such file"));
+        check("", "eager.pt", "net.py", Err("which takes Python to load"));
+        check("base_handler", "eager.pt", "", Err("which takes Python"));
         check("image_clasifier", "script.pt", "", Err("did you mean"));
         check("vllm_handler", "", "", Err("unknown handler"));
         check("", "eager.pt", "", Err("which takes Python to load"));

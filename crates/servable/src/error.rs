@@ -13,6 +13,8 @@ pub enum Reason {
     OutOfMemory,
     /// The model failed; another request may well succeed.
     Failed,
+    /// The handler chose a status of HTTP for this failure. It may be any number.
+    Chosen(i32),
 }
 
 /// Why one job failed while the rest of its batch was served.
@@ -56,6 +58,8 @@ pub struct BatchError {
     pub message: String,
     /// What the engine said in full, for the log only.
     pub detail: Option<String>,
+    /// Whether the servable is dead: nothing can be asked of it any more, and another must be loaded.
+    pub dead: bool,
 }
 
 impl BatchError {
@@ -64,6 +68,15 @@ impl BatchError {
             reason,
             message: message.into(),
             detail: None,
+            dead: false,
+        }
+    }
+
+    /// The servable has died of this batch, or while it had it.
+    pub fn dead(reason: Reason, message: impl Into<String>) -> Self {
+        BatchError {
+            dead: true,
+            ..BatchError::new(reason, message)
         }
     }
 

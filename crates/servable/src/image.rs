@@ -1,6 +1,7 @@
 //! A picture that travels between models: its file, its pixels, or both, each made at most once.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ pub struct Image(Arc<Forms>);
 struct Forms {
     encoded: Mutex<Option<Bytes>>,
     pixels: Mutex<Option<Tensor>>,
+    upright: AtomicBool,
 }
 
 impl Image {
@@ -24,6 +26,7 @@ impl Image {
         Image(Arc::new(Forms {
             encoded: Mutex::new(Some(bytes.into())),
             pixels: Mutex::new(None),
+            upright: AtomicBool::new(false),
         }))
     }
 
@@ -36,6 +39,7 @@ impl Image {
             Image(Arc::new(Forms {
                 encoded: Mutex::new(None),
                 pixels: Mutex::new(Some(pixels)),
+                upright: AtomicBool::new(false),
             }))
         })
     }
@@ -78,6 +82,17 @@ impl Image {
         }
         let pixels = pixels.expect("a picture has at least one form");
         Ok(encoded.insert(encode(&pixels)?).clone())
+    }
+
+    /// To be called by whoever has gone on with a copy of it that is turned and mirrored as its file's EXIF data say. Its own
+    /// samples stay as they lie in the file.
+    pub fn note_upright(&self) {
+        self.0.upright.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether somebody has done so with it or a clone: what came of it then lies in the upright picture.
+    pub fn was_upright(&self) -> bool {
+        self.0.upright.load(Ordering::Relaxed)
     }
 
     /// About how many bytes it holds.
@@ -147,6 +162,16 @@ mod tests {
         let second = image.encoded(|_| Err::<Bytes, _>(()));
         assert_eq!(first, second);
         assert_eq!(image.bytes(), 3 + 3);
+    }
+
+    #[test]
+    fn who_has_the_picture_hears_that_it_was_turned() {
+        let image = Image::from_file("file");
+        let clone = image.clone();
+        assert!(!image.was_upright());
+        clone.note_upright();
+        assert!(image.was_upright());
+        assert!(!Image::from_file("file").was_upright());
     }
 
     #[test]

@@ -1,3 +1,5 @@
+mod found;
+
 use crate::{Parts, Value};
 
 /// What is asked of a model.

@@ -6,6 +6,7 @@
 //!
 //! It is not a tensor library: a [`Tensor`] here is a shape, a type and shared bytes, enough to pass one along.
 
+mod abort;
 mod device;
 mod error;
 mod image;
@@ -15,6 +16,7 @@ mod output;
 mod parts;
 mod rope;
 mod storage;
+mod takes;
 mod tensor;
 mod types;
 mod value;
@@ -22,6 +24,7 @@ mod value;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+pub use abort::Abort;
 pub use device::Device;
 pub use error::{BatchError, JobError, LoadError, Reason};
 pub use image::Image;
@@ -30,6 +33,7 @@ pub use output::Output;
 pub use parts::{PartSink, Parts, Unwanted};
 pub use rope::{Copied, Rope};
 pub use storage::Storage;
+pub use takes::Takes;
 pub use tensor::{DType, Element, Tensor, TensorError};
 pub use types::{
     Dim, Field, Fit, Mismatch, Port, Ports, Signature, Symbols, TensorType, Type, TypeError,
@@ -44,6 +48,16 @@ pub trait Loader: Send + Sync {
     /// Loads one servable onto `device`. Called on the worker thread that will own it; may block for seconds.
     fn load(&self, device: Device) -> Result<Box<dyn Servable>, LoadError>;
 
+    /// As [`load`](Loader::load), for an engine that can end what it is at from outside: it arms `abort`, for the time of
+    /// loading as well as for the servable's life. Whoever holds the other end fires it when he waits no longer.
+    fn load_abortable(
+        &self,
+        device: Device,
+        _abort: &Abort,
+    ) -> Result<Box<dyn Servable>, LoadError> {
+        self.load(device)
+    }
+
     /// Which inputs may share a batch: those for which this says the same. An engine that runs only equal shapes together
     /// tells shapes apart here, so that batches are not cut in pieces later. Called for every request before it is
     /// queued, so it looks at no more than a few bytes.
@@ -54,6 +68,11 @@ pub trait Loader: Send + Sync {
     /// What the model takes and gives, as far as it is known without loading it.
     fn signature(&self) -> Signature {
         Signature::default()
+    }
+
+    /// The inputs of the model, where its archive says all of them; `None` where a request may bring anything. Asked once.
+    fn takes(&self) -> Option<Takes> {
+        None
     }
 
     /// The names of the classes that the model tells apart, by their numbers; empty where it has none.
@@ -87,6 +106,16 @@ pub trait Servable {
         inputs: &[Input],
         threads: NonZeroUsize,
     ) -> Result<Vec<Result<Output, JobError>>, BatchError>;
+
+    /// Whether it can be asked anything. One that is dead is dropped, and another loaded.
+    fn is_alive(&mut self) -> bool {
+        true
+    }
+
+    /// How often to ask that while it has nothing to do, if it can die then.
+    fn looked_at_every(&self) -> Option<Duration> {
+        None
+    }
 
     /// What of the last call went before and after the network, where that can be told.
     fn around(&self) -> Option<Around> {

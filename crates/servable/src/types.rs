@@ -59,6 +59,26 @@ pub struct Field {
     pub of: Type,
 }
 
+impl Type {
+    /// What it is to somebody who sends a value and knows no types: `a whole number`.
+    pub fn in_words(&self) -> String {
+        match self {
+            Type::Bool => "true or false".into(),
+            Type::Int => "a whole number".into(),
+            Type::Float => "a number".into(),
+            Type::Text => "a text".into(),
+            Type::Image => "a picture".into(),
+            other @ (Type::Any
+            | Type::Bytes
+            | Type::Json
+            | Type::Boxes
+            | Type::Tensor(_)
+            | Type::List(_)
+            | Type::Record(_)) => other.to_string(),
+        }
+    }
+}
+
 /// Whether what is offered can be used where something is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {

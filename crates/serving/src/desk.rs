@@ -39,6 +39,8 @@ pub(crate) struct DeskConfig {
     /// Whether a job is taken only if a worker is idle.
     pub(crate) job_tickets: bool,
     pub(crate) cores: Cores,
+    /// How long a worker may be at one batch.
+    pub(crate) response_timeout: Duration,
     /// Threads of every batch, in place of what the load suggests.
     pub(crate) threads: Option<NonZeroUsize>,
     /// The model under its own version.
@@ -58,6 +60,8 @@ pub(crate) struct DeskState {
     pub(crate) closed: Option<NoWorker>,
     config: DeskConfig,
     rate: DrainRate,
+    /// Until when no worker can be at a batch for too long without the pool's task looking at it, which it does then.
+    pub(crate) watched: Option<Instant>,
     /// How long a batch takes, where later ones count for more.
     usual: Duration,
 }
@@ -86,6 +90,7 @@ impl Desk {
             closed: Some(NoWorker::NoneAsked),
             config,
             rate: DrainRate::default(),
+            watched: None,
             usual: Duration::ZERO,
         };
         Desk {
@@ -131,7 +136,7 @@ impl Desk {
                 .map_err(NoWorker::Sequence)?;
         }
         desk.hand_over(now);
-        let waits_for_time = desk.waits_for_time();
+        let waits_for_time = desk.waits_for_time() | desk.wants_watching(now);
         drop(desk);
         if waits_for_time {
             self.call();
@@ -154,7 +159,7 @@ impl Desk {
         let gone = desk.roster.at_work(worker, turn).is_none();
         desk.hand_over(now);
         let draining = desk.closed.is_some();
-        let waits_for_time = desk.waits_for_time();
+        let waits_for_time = desk.waits_for_time() | desk.wants_watching(now);
         drop(desk);
         if gone || draining || waits_for_time {
             self.call();
@@ -275,6 +280,20 @@ impl DeskState {
             return None;
         }
         self.queue.next_due(self.load())
+    }
+
+    /// Whether the pool's task must be called, because nobody looks after the batches that have just been handed over.
+    fn wants_watching(&mut self, now: Instant) -> bool {
+        let wants = self.watched.is_none_or(|until| until <= now) && self.roster.in_flight() > 0;
+        if wants {
+            self.watch(now);
+        }
+        wants
+    }
+
+    /// Has the pool's task look again before a batch that is handed over from now on can take too long.
+    pub(crate) fn watch(&mut self, now: Instant) {
+        self.watched = now.checked_add(self.config.response_timeout);
     }
 
     fn waits_for_time(&self) -> bool {

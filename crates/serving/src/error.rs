@@ -34,6 +34,8 @@ pub enum Code {
     /// The worker was lost while it held this request.
     WorkerDied,
     OutOfMemory,
+    /// The handler chose this status of HTTP for its failure; any number.
+    Chosen(i32),
     /// An archive that cannot become a model.
     InvalidModel,
     WorkflowNotFound,
@@ -226,6 +228,7 @@ impl Error {
                 Reason::Unsupported => Code::Unsupported,
                 Reason::OutOfMemory => Code::OutOfMemory,
                 Reason::Failed => Code::PredictionFailed,
+                Reason::Chosen(status) => Code::Chosen(status),
             },
         }
     }

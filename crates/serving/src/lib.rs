@@ -20,11 +20,13 @@ mod cores;
 mod desk;
 mod drain_rate;
 mod error;
+mod ignored;
 mod job;
 mod keeper;
 mod lifecycle;
 pub mod metrics;
 mod parts;
+mod poison;
 mod pool;
 mod queue;
 mod registering;
@@ -104,6 +106,8 @@ struct Admitted {
     step: Option<SequenceStep>,
     /// The header that tells a client its sequence.
     sequence: Option<(String, String)>,
+    /// The header that tells a client what of its request the model does not look at.
+    ignored: Option<(String, String)>,
     _inside: metrics::Inside,
     _permit: Permit,
 }
@@ -137,6 +141,7 @@ impl Admitted {
     fn answered(&self, mut output: Output) -> Output {
         // So that a client that named no sequence can go on with its own.
         output.headers.extend(self.sequence.clone());
+        output.headers.extend(self.ignored.clone());
         output
     }
 
@@ -293,12 +298,17 @@ impl Serving {
         metrics.request_arrived();
         let inside = metrics.inside();
         let limit = model.settings.time_limit(patience).min(LONGEST);
+        let ignored = model.ignored(input);
+        for (_, why) in &ignored {
+            info!(model = model.name, "part of a request: {why}");
+        }
         let sequences = model.settings.manner.sequences;
         let step = sequences.map(|_| self.sequence_headers.step(input));
         Ok(Admitted {
             sequence: step
                 .as_ref()
                 .map(|step| (self.sequence_headers.id.clone(), step.id.clone())),
+            ignored: ignored::header(&ignored),
             step,
             deadline: Instant::now() + limit,
             names_version: version.is_some(),

@@ -8,8 +8,8 @@ mod stream;
 mod submit;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
 use servable::{Device, LoadError, Loader, Signature};
@@ -23,6 +23,7 @@ use crate::error::{Error, NoWorker};
 use crate::job::Held;
 use crate::lifecycle::State;
 use crate::metrics::ModelMetrics;
+use crate::poison::Poison;
 use crate::roster::{Limits, Overdue, Phase, WorkerStatus};
 use crate::sequences::SequencePolicy;
 use crate::statistics::{Counters, Statistics};
@@ -154,6 +155,7 @@ impl Pool {
             held: held.clone(),
             job_tickets: config.job_tickets,
             cores: config.cores.clone(),
+            response_timeout: config.response_timeout,
             threads: config.threads,
             metrics: config.metrics.clone(),
         }));
@@ -175,6 +177,7 @@ impl Pool {
             desk,
             status,
             failure: None,
+            poison: Arc::default(),
             drained: None,
             statistics,
             config,
@@ -271,6 +274,8 @@ struct PoolTask {
     status: watch::Sender<PoolStatus>,
     /// Why the last worker that failed did so, since somebody last asked for workers.
     failure: Option<LoadError>,
+    /// What has killed workers.
+    poison: Arc<Mutex<Poison>>,
     /// Set while draining; dropped at the end, which is the answer.
     drained: Option<Vec<oneshot::Sender<()>>>,
     statistics: Arc<Counters>,
@@ -315,9 +320,21 @@ impl PoolTask {
         desk.tidy(now);
         desk.hand_over(now);
         self.publish(desk);
+        if desk.watched.is_some_and(|until| until <= now) {
+            desk.watched = None;
+            if desk.roster.in_flight() > 0 {
+                desk.watch(now);
+            }
+        }
         let empty = desk.queue.is_empty() && desk.roster.in_flight() == 0;
         let checks = desk.roster.next_check(self.limits());
-        let due = desk.next_due().into_iter().chain(checks).min();
+        let watched = desk.watched;
+        let due = desk
+            .next_due()
+            .into_iter()
+            .chain(checks)
+            .chain(watched)
+            .min();
         (self.drained.is_some() && empty, due)
     }
 
@@ -334,6 +351,7 @@ impl PoolTask {
                 let Some(member) = desk.roster.at_work(id, turn) else {
                     return;
                 };
+                member.has_loaded = true;
                 if member.recovery.succeeded() {
                     info!(
                         model = self.name,
@@ -383,7 +401,7 @@ impl PoolTask {
     }
 
     fn start_thread(&mut self, desk: &mut DeskState, id: WorkerId, device: Device) {
-        let (turn, token) = desk.roster.next_turn(id);
+        let (turn, token, abort) = desk.roster.next_turn(id);
         let start = worker::Start {
             id,
             turn,
@@ -395,6 +413,8 @@ impl PoolTask {
             events: self.events.clone(),
             metrics: self.config.metrics.clone(),
             statistics: Arc::clone(&self.statistics),
+            poison: Arc::clone(&self.poison),
+            abort,
             _token: token,
         };
         match worker::start(start) {
@@ -419,8 +439,8 @@ impl PoolTask {
             return desk.roster.remove(id);
         }
         warn!(model = self.name, "the worker could not load: {error}");
-        // What is wrong with the archive stays wrong; memory may come free again.
-        let may_pass = matches!(error, LoadError::OutOfMemory(_));
+        // What is wrong with the archive stays wrong; memory may come free again, and what has loaded before may load again.
+        let may_pass = matches!(error, LoadError::OutOfMemory(_)) || member.has_loaded;
         self.rest_or_give_up(desk, id, may_pass, true);
         self.failure = Some(error);
     }

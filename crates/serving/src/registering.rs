@@ -283,7 +283,7 @@ impl Serving {
             max: settings.most_workers(),
         };
         let signature = loader.signature();
-        let labels = loader.labels();
+        let (labels, takes) = (loader.labels(), loader.takes());
         let in_parts = loader.answers_in_parts();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
@@ -299,6 +299,7 @@ impl Serving {
             scale: Mutex::new(scale),
             pool,
             signature,
+            takes,
             labels,
             in_parts,
             default_metrics,

@@ -10,9 +10,10 @@ use archive::Unpacked;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use dashmap::mapref::one::Ref;
-use servable::Signature;
+use servable::{Input, Signature, Takes};
 
 use crate::error::Error;
+use crate::ignored;
 use crate::metrics::ModelMetrics;
 use crate::pool::Pool;
 use crate::settings::Settings;
@@ -40,6 +41,8 @@ pub struct Model {
     pub signature: Signature,
     /// Whether its answers may come in parts although nobody asks for that.
     pub in_parts: bool,
+    /// Its inputs, where its archive says all of them.
+    pub takes: Option<Takes>,
     /// The names of the classes that it tells apart, by their numbers; empty where it has none.
     pub labels: Vec<String>,
     /// For requests that name this version, and for those that name none.
@@ -59,6 +62,12 @@ pub struct Scale {
 }
 
 impl Model {
+    /// The parts of a request that it does not look at, and what is wrong with each, as far as its archive says what it takes.
+    pub fn ignored(&self, input: &Input) -> Vec<(String, String)> {
+        let takes = self.takes.as_ref();
+        takes.map_or_else(Vec::new, |takes| ignored::ignored(takes, input))
+    }
+
     /// The bounds that were last asked for.
     pub fn scale(&self) -> Scale {
         *self.scale.lock().unwrap_or_else(PoisonError::into_inner)

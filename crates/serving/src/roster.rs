@@ -5,7 +5,7 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use servable::Device;
+use servable::{Abort, Device};
 
 use crate::backoff::Recovery;
 use crate::worker::{Batch, Turn, WorkerId};
@@ -32,6 +32,19 @@ pub(crate) struct Member {
     turn: Turn,
     /// Gone when its thread is.
     thread: Weak<()>,
+    /// Ends what that thread hangs in, if the engine can.
+    abort: Abort,
+    /// Whether it has ever loaded, so that a failure to load may pass.
+    pub(crate) has_loaded: bool,
+}
+
+impl Drop for Member {
+    /// What nobody waits for any more need not be finished.
+    fn drop(&mut self) {
+        if matches!(self.phase, Phase::Loading(..) | Phase::Busy(..)) {
+            self.abort.fire();
+        }
+    }
 }
 
 /// What everybody may know of a worker.
@@ -66,6 +79,8 @@ impl Roster {
             recovery: Recovery::default(),
             turn: 0,
             thread: Weak::new(),
+            abort: Abort::default(),
+            has_loaded: false,
         };
         self.members.insert(id, member);
     }
@@ -81,15 +96,17 @@ impl Roster {
             .filter(|member| member.turn == turn)
     }
 
-    /// Makes a worker's next thread the one that counts, and gives it the token that it holds while it lives.
-    pub(crate) fn next_turn(&mut self, id: WorkerId) -> (Turn, Arc<()>) {
-        let token = Arc::new(());
+    /// Makes a worker's next thread the one that counts, and gives it the token that it holds while it lives, and what it
+    /// is ended by.
+    pub(crate) fn next_turn(&mut self, id: WorkerId) -> (Turn, Arc<()>, Abort) {
+        let (token, abort) = (Arc::new(()), Abort::default());
         let Some(member) = self.members.get_mut(&id) else {
-            return (0, token);
+            return (0, token, abort);
         };
         member.turn += 1;
         member.thread = Arc::downgrade(&token);
-        (member.turn, token)
+        member.abort = abort.clone();
+        (member.turn, token, abort)
     }
 
     /// Workers that are asked for: all but those that are leaving.
@@ -205,8 +222,8 @@ impl Roster {
         self.idle.retain(|&idle| idle != id);
     }
 
-    /// Lets go of a worker's thread: whatever it still says is not listened to, and when it comes back it ends. The worker
-    /// has no thread then.
+    /// Lets go of a worker's thread: what it hangs in is ended, if the engine can; whatever it still says is not listened
+    /// to, and when it comes back it ends. The worker has no thread then.
     pub(crate) fn abandon(&mut self, id: WorkerId) {
         self.idle.retain(|&idle| idle != id);
         let Some(member) = self.members.get_mut(&id) else {
@@ -214,6 +231,7 @@ impl Roster {
         };
         member.turn += 1;
         member.phase = Phase::GivenUp;
+        member.abort.fire();
         self.abandoned.push(std::mem::take(&mut member.thread));
     }
 

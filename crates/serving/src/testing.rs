@@ -1,7 +1,8 @@
 //! A scripted engine for tests: it answers, waits, fails or panics as the request's own text says.
 //!
 //! The first word of a request's body is the cue: `echo …` answers the whole body, `wait MS` answers after that many
-//! milliseconds, `bad` is a bad input, `fail` fails the whole batch, `panic` panics, `batch` answers how many inputs were
+//! milliseconds, `bad` is a bad input, `fail` fails the whole batch, `panic` panics, `die` kills the
+//! servable, `faint` kills it once it has answered, `hang` waits until it is ended from outside, which kills the servable, `batch` answers how many inputs were
 //! in the batch, `worker` answers the name of the thread, `parts N MS …` gives so many parts, each after so many milliseconds
 //! and as long as somebody takes them, and then does what the rest says. Anything else is echoed. Inputs share a batch if their content
 //! types are the same.
@@ -10,10 +11,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use servable::{
-    BatchError, Device, Input, JobError, LoadError, Loader, Output, Parts, Reason, Servable, Value,
+    Abort, BatchError, Device, Input, JobError, LoadError, Loader, Output, Parts, Reason, Servable,
+    Value,
 };
 
 /// Loads [scripted](self) servables, or refuses to.
@@ -91,7 +94,15 @@ impl ScriptedLoader {
 }
 
 impl Loader for ScriptedLoader {
-    fn load(&self, _device: Device) -> Result<Box<dyn Servable>, LoadError> {
+    fn load(&self, device: Device) -> Result<Box<dyn Servable>, LoadError> {
+        self.load_abortable(device, &Abort::default())
+    }
+
+    fn load_abortable(
+        &self,
+        _device: Device,
+        abort: &Abort,
+    ) -> Result<Box<dyn Servable>, LoadError> {
         std::thread::sleep(self.load_time);
         if let Some(reason) = &self.refuse {
             return Err(LoadError::Invalid(reason.clone()));
@@ -106,7 +117,12 @@ impl Loader for ScriptedLoader {
         }
         self.loads.fetch_add(1, Ordering::SeqCst);
         self.alive.fetch_add(1, Ordering::SeqCst);
+        // What hangs waits for the sender to be dropped, which firing does, and so does disarming.
+        let (sender, ended) = sync_channel::<()>(0);
+        abort.arm(move || drop(sender));
         Ok(Box::new(Scripted {
+            fainted: false,
+            ended,
             alive: Arc::clone(&self.alive),
             parts: Arc::clone(&self.parts),
         }))
@@ -133,6 +149,9 @@ impl Loader for ScriptedLoader {
 }
 
 struct Scripted {
+    /// Dead, though nobody has noticed.
+    fainted: bool,
+    ended: Receiver<()>,
     alive: Arc<AtomicUsize>,
     parts: Arc<AtomicUsize>,
 }
@@ -154,10 +173,22 @@ impl Servable for Scripted {
             .map(|input| self.play(input, inputs.len()))
             .collect()
     }
+
+    fn is_alive(&mut self) -> bool {
+        !self.fainted
+    }
+
+    fn looked_at_every(&self) -> Option<Duration> {
+        Some(Duration::from_millis(10))
+    }
 }
 
 impl Scripted {
-    fn play(&self, input: &Input, batch: usize) -> Result<Result<Output, JobError>, BatchError> {
+    fn play(
+        &mut self,
+        input: &Input,
+        batch: usize,
+    ) -> Result<Result<Output, JobError>, BatchError> {
         let value = input
             .payload()
             .map(|part| part.value.clone())
@@ -165,6 +196,13 @@ impl Scripted {
         let body = value.clone().into_body();
         let text = String::from_utf8_lossy(&body);
         let mut words = text.split_whitespace();
+        self.fainted |= words.clone().next() == Some("faint");
+        if words.clone().next() == Some("hang") {
+            // Nothing is ever sent.
+            let _ = self.ended.recv();
+            let error = BatchError::dead(Reason::Failed, "Worker died.");
+            return Err(error.with_detail("ended from outside"));
+        }
         if words.clone().next() != Some("parts") {
             return play(words, value, batch);
         }
@@ -199,6 +237,9 @@ fn play<'w>(
         Some("bad") => Ok(Err(JobError::bad_input("the input is bad"))),
         Some("fail") => Err(BatchError::new(Reason::Failed, "Prediction failed")),
         Some("panic") => panic!("as scripted"),
+        Some("die") => {
+            Err(BatchError::dead(Reason::Failed, "Worker died.").with_detail("as scripted"))
+        }
         Some("worker") => {
             let name = std::thread::current().name().unwrap_or_default().to_owned();
             Ok(Ok(Output::new(Value::from(name))))

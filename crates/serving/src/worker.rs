@@ -1,27 +1,32 @@
 //! One thread with one servable: takes batches, answers their jobs, survives whatever the model does.
 //!
-//! A worker is started and fed by its pool alone. It ends when the pool drops its end of the channel.
+//! A worker is started and fed by its pool alone. It ends when the pool drops its end of the channel, and whatever hangs in
+//! its model is ended by `abort`, if the engine can.
+
+mod attempt;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use servable::{
-    Around, BatchError, Device, Input, JobError, LoadError, Loader, Output, Parts, Reason, Servable,
+    Abort, Around, BatchError, Device, Input, LoadError, Loader, Output, Parts, Reason, Servable,
 };
 use tokio::sync::mpsc::WeakSender;
 use tokio::sync::oneshot;
-use tracing::{Span, debug, error, trace_span, warn};
+use tracing::{Span, error, trace_span, warn};
 
 use crate::cores::Share;
 use crate::desk::Desk;
 use crate::error::Error;
 use crate::job::{Job, Reply, TimedReply, Travel};
 use crate::metrics::ModelMetrics;
+use crate::poison::Poison;
 use crate::pool::Event;
 use crate::statistics::{Compute, Counters};
+use attempt::{Attempt, Died, log_batch_error, panic_text};
 
 /// Names a worker within its pool; never used twice.
 pub(crate) type WorkerId = u64;
@@ -56,6 +61,10 @@ pub(crate) struct Start {
     pub(crate) events: WeakSender<Event>,
     pub(crate) metrics: ModelMetrics,
     pub(crate) statistics: Arc<Counters>,
+    /// What has killed workers of this pool.
+    pub(crate) poison: Arc<Mutex<Poison>>,
+    /// Ends what hangs in the model. Once it is fired, nobody waits for this thread.
+    pub(crate) abort: Abort,
     /// Held while the thread lives, so that the pool knows.
     pub(crate) _token: Arc<()>,
 }
@@ -78,7 +87,7 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
     };
     start.metrics.worker_loaded(&start.name, began.elapsed());
     report(start, Event::Loaded(start.id, start.turn));
-    while let Ok(batch) = batches.recv() {
+    while let Some(batch) = wait(start, &mut servable, batches) {
         let jobs = batch.jobs.len();
         let Ok(answers) = serve(start, &mut servable, batch) else {
             return; // Reported where it happened.
@@ -90,13 +99,48 @@ fn run(start: &Start, batches: &Receiver<Batch>) {
             answers.into_iter().for_each(Answer::send);
             continue;
         }
-        // After a panic: now, rather than when the next request waits for it.
+        // After a death: now, rather than when the next request waits for it.
         answers.into_iter().for_each(Answer::send);
+        if start.abort.is_fired() {
+            return; // Another has taken its place.
+        }
         match load(start) {
             Ok(loaded) => servable = Some(loaded),
             Err(error) => return report(start, Event::LoadFailed(start.id, start.turn, error)),
         }
         start.desk.answered(start.id, start.turn, jobs, &ended);
+    }
+}
+
+/// The next batch. A servable that dies meanwhile is replaced, so that no request has to find out. `None` at the end.
+fn wait(
+    start: &Start,
+    servable: &mut Option<Box<dyn Servable>>,
+    batches: &Receiver<Batch>,
+) -> Option<Batch> {
+    loop {
+        let every = servable
+            .as_ref()
+            .and_then(|loaded| loaded.looked_at_every());
+        let Some(every) = every else {
+            return batches.recv().ok();
+        };
+        match batches.recv_timeout(every) {
+            Ok(batch) => return Some(batch),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if servable.as_mut().is_some_and(|loaded| !loaded.is_alive()) {
+            // Before the other is loaded: there may not be room for both.
+            *servable = None;
+            match load(start) {
+                Ok(loaded) => *servable = Some(loaded),
+                Err(error) => {
+                    report(start, Event::LoadFailed(start.id, start.turn, error));
+                    return None;
+                }
+            }
+        }
     }
 }
 
@@ -108,7 +152,8 @@ fn report(start: &Start, event: Event) {
 }
 
 fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
-    catch_unwind(AssertUnwindSafe(|| start.loader.load(start.device))).unwrap_or_else(|panic| {
+    let load = || start.loader.load_abortable(start.device, &start.abort);
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
         Err(LoadError::Invalid(format!(
             "loading panicked: {}",
             panic_text(panic.as_ref())
@@ -116,12 +161,15 @@ fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
     })
 }
 
-/// The model could not be loaded again after a panic; the worker ends.
+/// The model could not be loaded again after a death; the worker ends.
 struct Lost;
 
 /// Runs one batch and makes an answer to every job in it. When a batch of several requests fails as a whole, its jobs are run one
 /// by one, so that a failure costs the request that causes it and no other. A batch that is one request fails with it: its answers
 /// may depend on what else is in it, so that alone they would be others.
+///
+/// The same goes for a batch of which the servable dies: another is loaded, and the request of which that dies, too, is not given
+/// to any for a while.
 fn serve(
     start: &Start,
     servable: &mut Option<Box<dyn Servable>>,
@@ -135,6 +183,7 @@ fn serve(
     } = batch;
     let mut inputs = Vec::with_capacity(jobs.len());
     let mut waiting = Vec::with_capacity(jobs.len());
+    let mut turned_away = Vec::new();
     for job in jobs {
         // Its place in the queue is free from here on.
         let Job {
@@ -147,8 +196,22 @@ fn serve(
             _queued: _,
             _weight: _,
         } = job;
+        if let Some(refusal) = refusal(start, &input) {
+            turned_away.push(Answer {
+                reply,
+                span,
+                arrival,
+                travel: Travel::default(),
+                metrics,
+                result: Err(refusal),
+            });
+            continue;
+        }
         inputs.push(input);
         waiting.push((reply, span, arrival, metrics));
+    }
+    if inputs.is_empty() {
+        return Ok(turned_away);
     }
     // What is logged meanwhile belongs to the request, where there is but one.
     let alone = match &waiting[..] {
@@ -163,6 +226,9 @@ fn serve(
     let mut predicting = Duration::ZERO;
     let mut outside = Around::default();
     let mut attempt = |inputs: &[Input]| -> Result<Attempt, Lost> {
+        if servable.as_mut().is_some_and(|loaded| !loaded.is_alive()) {
+            *servable = None;
+        }
         let loaded = match servable {
             Some(loaded) => loaded,
             None => servable.insert(load(start).map_err(|error| {
@@ -189,12 +255,20 @@ fn serve(
             Ok(Ok(_)) => Attempt::Failed(
                 BatchError::new(Reason::Failed, "number of batch response mismatched").into(),
             ),
-            Ok(Err(error)) => Attempt::Failed(log_batch_error(start, error).into()),
+            Ok(Err(error)) => {
+                log_batch_error(&start.name, &error);
+                if error.dead {
+                    *servable = None;
+                    Attempt::Died(Died::of_batch(error))
+                } else {
+                    Attempt::Failed(error.into())
+                }
+            }
             Err(panic) => {
-                let text = panic_text(panic.as_ref());
-                error!(worker = start.name, "the model panicked: {text}");
+                let died = Died::of_panic(panic.as_ref());
+                error!(worker = start.name, "the model panicked: {}", died.why);
                 *servable = None;
-                Attempt::Panicked(text)
+                Attempt::Died(died)
             }
         })
     };
@@ -205,12 +279,20 @@ fn serve(
             .into_iter()
             .map(|result| result.map_err(Error::Job))
             .collect(),
-        failed @ (Attempt::Failed(_) | Attempt::Panicked(_))
-            if inputs.len() == 1 || !start.merges =>
+        failed @ (Attempt::Failed(_) | Attempt::Died(_))
+            if inputs.len() == 1 || !start.merges || start.abort.is_fired() =>
         {
+            if let Attempt::Died(died) = &failed {
+                note_death(start, died, &inputs, 1);
+            }
             vec![Err(failed.into_error()); inputs.len()]
         }
-        failed @ (Attempt::Failed(_) | Attempt::Panicked(_)) => {
+        failed @ (Attempt::Failed(_) | Attempt::Died(_)) => {
+            let deaths = if matches!(failed, Attempt::Died(_)) {
+                2
+            } else {
+                1
+            };
             warn!(
                 worker = start.name,
                 "a batch of {} failed; its requests run again one by one",
@@ -219,8 +301,9 @@ fn serve(
             let failed = failed.into_error();
             let mut results = Vec::with_capacity(inputs.len());
             for input in inputs.chunks(1) {
-                // What has gone out cannot be said again.
-                if input[0].parts_to.as_ref().is_some_and(Parts::has_begun) {
+                // What has gone out cannot be said again; and where nobody waits, nothing is begun.
+                let has_begun = input[0].parts_to.as_ref().is_some_and(Parts::has_begun);
+                if has_begun || start.abort.is_fired() {
                     results.push(Err(failed.clone()));
                     continue;
                 }
@@ -229,8 +312,10 @@ fn serve(
                         .pop()
                         .expect("as many answers as inputs")
                         .map_err(Error::Job),
-                    failed @ (Attempt::Failed(_) | Attempt::Panicked(_)) => {
-                        Err(failed.into_error())
+                    Attempt::Failed(error) => Err(Error::Job(error)),
+                    Attempt::Died(died) => {
+                        note_death(start, &died, input, deaths);
+                        Err(died.into_error())
                     }
                 });
             }
@@ -243,24 +328,53 @@ fn serve(
         .metrics
         .worker_time(began.elapsed().saturating_sub(predicting));
     let answers = waiting.into_iter().zip(results);
-    Ok(answers
-        .map(|((reply, span, arrival, metrics), result)| Answer {
-            reply,
-            span,
-            arrival,
-            travel: Travel {
-                queued: began.duration_since(arrival),
-                batch_wait: waited,
-                compute: predicting,
-                before: outside.before,
-                after: outside.after,
-                total: Duration::ZERO,
-                batch_size: size,
-            },
-            metrics,
-            result,
-        })
-        .collect())
+    let answers = answers.map(|((reply, span, arrival, metrics), result)| Answer {
+        reply,
+        span,
+        arrival,
+        travel: Travel {
+            queued: began.duration_since(arrival),
+            batch_wait: waited,
+            compute: predicting,
+            before: outside.before,
+            after: outside.after,
+            total: Duration::ZERO,
+            batch_size: size,
+        },
+        metrics,
+        result,
+    });
+    Ok(answers.chain(turned_away).collect())
+}
+
+/// Why no worker is given this input, if it has killed some.
+fn refusal(start: &Start, input: &Input) -> Option<Error> {
+    let mut poison = lock(&start.poison);
+    if poison.is_empty() {
+        return None;
+    }
+    let digest = poison.digest(input);
+    let left = poison.refused(digest, Instant::now())?.as_secs().max(1);
+    drop(poison);
+    let why = format!("workers have died of this request, and it is refused for {left} s");
+    warn!(worker = start.name, "{why}");
+    Some(Error::WorkerDied(why))
+}
+
+fn note_death(start: &Start, died: &Died, inputs: &[Input], deaths: u32) {
+    if !died.by_request {
+        return;
+    }
+    let mut poison = lock(&start.poison);
+    for input in inputs {
+        let digest = poison.digest(input);
+        poison.killed(digest, deaths, Instant::now());
+    }
+}
+
+fn lock(poison: &Mutex<Poison>) -> MutexGuard<'_, Poison> {
+    // Each change of it is one step.
+    poison.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What is said to one client.
@@ -295,74 +409,4 @@ fn ended_sequences(answers: &[Answer]) -> Vec<String> {
         .flat_map(|(_, value)| value.split(';'))
         .map(|id| id.trim().to_owned())
         .collect()
-}
-
-enum Attempt {
-    Answered(Vec<Result<Output, JobError>>),
-    Failed(JobError),
-    Panicked(String),
-}
-
-impl Attempt {
-    fn into_error(self) -> Error {
-        match self {
-            Attempt::Answered(_) => Error::WorkerDied("answered, then lost".into()),
-            Attempt::Failed(error) => Error::Job(error),
-            Attempt::Panicked(text) => Error::WorkerDied(text),
-        }
-    }
-}
-
-/// One line for the operator; what the engine said at length is for whoever looks for it.
-fn log_batch_error(start: &Start, error: BatchError) -> BatchError {
-    let (line, wall) = log_lines(&error);
-    warn!(worker = start.name, "{line}");
-    if let Some(wall) = wall {
-        debug!(worker = start.name, "the engine's words: {wall}");
-    }
-    error
-}
-
-/// The line that sums the error up, and its detail where that is more than a line.
-fn log_lines(error: &BatchError) -> (String, Option<&str>) {
-    let detail = error.detail.as_deref().map(str::trim);
-    match detail.filter(|detail| !error.message.contains(detail)) {
-        Some(detail) if detail.contains('\n') => (error.to_string(), Some(detail)),
-        Some(detail) => (format!("{error}: {detail}"), None),
-        None => (error.to_string(), None),
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".into());
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(detail: Option<&str>, expected: (&str, Option<&str>)) {
-        let mut error = BatchError::new(Reason::Failed, "Prediction failed: odd shapes");
-        error.detail = detail.map(Into::into);
-        let (line, wall) = log_lines(&error);
-        assert_eq!((line.as_str(), wall), expected);
-    }
-
-    #[test]
-    fn a_failed_batch_is_one_line_and_the_traceback_stands_apart() {
-        let alone = "Prediction failed: odd shapes";
-        check(None, (alone, None));
-        check(Some("odd shapes\n"), (alone, None));
-        check(
-            Some("3 rows"),
-            ("Prediction failed: odd shapes: 3 rows", None),
-        );
-        let wall = "Traceback:\n  forward\nRuntimeError: odd shapes";
-        check(Some(wall), (alone, Some(wall)));
-    }
 }

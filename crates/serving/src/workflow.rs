@@ -8,6 +8,7 @@
 mod call;
 mod driver;
 mod failure;
+mod first;
 mod live;
 mod own;
 mod present;

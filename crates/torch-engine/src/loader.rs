@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use handlers::{Bucketing, Handler, ModelContext, weights};
-use servable::{Device, Input, LoadError, Loader, Servable, Signature};
+use servable::{Device, Input, LoadError, Loader, Servable, Signature, Takes};
 
 use tracing::warn;
 
@@ -42,6 +42,7 @@ pub struct TorchLoader {
     signature: Signature,
     /// What loading has shown beyond that.
     learned: Arc<OnceLock<Learned>>,
+    takes: Option<Takes>,
     labels: Vec<String>,
     modules: Mutex<HashMap<Device, Weak<Module>>>,
 }
@@ -53,11 +54,13 @@ impl TorchLoader {
         let handler = make_handler(&files)?;
         let signature = handlers::signature(handler.as_ref(), &context(&files))?;
         let (bucketing, labels) = (handler.bucketing(), handler.labels());
+        let takes = handler.takes();
         let weights = weights::check(&files.dir, files.weights.as_deref())?.to_owned();
         Ok(TorchLoader {
             files,
             weights,
             bucketing,
+            takes,
             labels,
             signature,
             learned: Arc::default(),
@@ -104,6 +107,10 @@ impl Loader for TorchLoader {
             learned.add_to(&mut signature.ports);
         }
         signature
+    }
+
+    fn takes(&self) -> Option<Takes> {
+        self.takes.clone()
     }
 
     fn labels(&self) -> Vec<String> {

@@ -5,7 +5,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use handlers::{Handler, Network};
-use servable::{Around, BatchError, Device, Input, JobError, Output, Port, Servable, Value};
+use servable::{
+    Around, BatchError, Device, Input, JobError, Output, Port, Reason, Servable, Value,
+};
 
 use tracing::warn;
 
@@ -53,6 +55,7 @@ impl TorchServable {
         };
         let first = match self.tried(first) {
             Ok(output) => output,
+            Err(trouble) if let Some(output) = self.by_choice(&trouble) => output,
             Err(trouble) => {
                 warn!(
                     model = self.network.module.name(),
@@ -65,6 +68,15 @@ impl TorchServable {
         let other = other.map(|other| self.tried(other));
         let other = other.as_ref().map(|tried| tried.as_ref().map_err(|_| ()));
         gives(&first, other)
+    }
+
+    /// What the example comes to where the first was refused for what a client can choose.
+    fn by_choice(&mut self, trouble: &JobError) -> Option<Output> {
+        if trouble.reason != Reason::BadInput {
+            return None;
+        }
+        let other = self.handler.example_by_choice()?;
+        self.tried(other).ok()
     }
 
     fn tried(&mut self, example: Input) -> Result<Output, JobError> {

@@ -28,6 +28,9 @@ pub struct Lint {
     /// Specs (.yaml), workflow archives (.war), and folders of either
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// Folder of model archives, in which every model of a spec should be; that of the spec if left out and models lie there
+    #[arg(long, value_name = "DIR")]
+    pub model_store: Option<PathBuf>,
     /// Count warnings as errors
     // Not `strict`: that is a flag of the daemon.
     #[arg(long = "strict")]

@@ -15,6 +15,7 @@ mod output;
 mod paint;
 mod schema;
 mod sources;
+mod stored;
 
 use std::process::ExitCode;
 

@@ -10,6 +10,7 @@ use crate::excerpt::excerpt;
 use crate::output::Output;
 use crate::paint::{Tone, paint};
 use crate::sources::{self, Source};
+use crate::stored::Stored;
 
 pub(crate) fn run(args: &Lint, output: &mut Output) -> Result<(), Error> {
     let mut paths = Vec::new();
@@ -20,8 +21,13 @@ pub(crate) fn run(args: &Lint, output: &mut Output) -> Result<(), Error> {
     let mut documents = Vec::new();
     for path in &paths {
         let checked = sources::one(path).map(|source| {
-            let problems =
-                dag::check(&source.text, &Functions::default(), Options::default()).problems;
+            let checked = dag::check(&source.text, &Functions::default(), Options::default());
+            let mut problems = checked.problems;
+            let stored = Stored::of(path, &source, args.model_store.as_deref());
+            if let (Some(graph), Some(stored)) = (&checked.graph, stored) {
+                problems.extend(stored.missing(graph));
+                problems.sort_by_key(|problem| problem.place);
+            }
             (source, problems)
         });
         match checked {

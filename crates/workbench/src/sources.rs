@@ -3,16 +3,27 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use archive::{ArchiveError, Limits, MANIFEST, WORKFLOW_MANIFEST};
+use archive::{ArchiveError, Limits, MANIFEST, WORKFLOW_MANIFEST, WorkflowFiles};
+use tempfile::TempDir;
 
 use crate::error::Error;
 
 /// The text of a spec, and what it is called in messages.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Source {
     /// The path of the spec; of one in an archive, the archive's path and the spec's name in it.
     pub(crate) file: String,
     pub(crate) text: String,
+    files: WorkflowFiles,
+    /// Last, so that nobody looks for files that are gone.
+    _unpacked: TempDir,
+}
+
+impl Source {
+    /// The folder of the workflow's own files; a spec alone has none.
+    pub(crate) fn dir(&self) -> Option<&Path> {
+        self.files.dir.as_deref()
+    }
 }
 
 /// The spec of a file or of a workflow's folder.
@@ -41,7 +52,9 @@ pub(crate) fn one(path: &Path) -> Result<Source, Error> {
     };
     Ok(Source {
         file: file.display().to_string(),
-        text: files.spec,
+        text: files.spec.clone(),
+        files,
+        _unpacked: unpacked,
     })
 }
 

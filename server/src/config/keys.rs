@@ -259,7 +259,7 @@ pub static KEYS: &[Key] = &[
         "How requests and answers of models on `/predictions` are wrapped, unless `service_envelope` in their own settings says it: \
          not at all, as `{\"instances\": […]}`, or in the Open Inference Protocol v2."),
     key("decode_input_request", Bool, "true",
-        "Decode JSON and text bodies before a Python handler sees them.").later(),
+        "Decode JSON and text bodies before a Python handler sees them."),
     key("limit_max_image_pixels", Bool, "true",
         "Refuse pictures of more than 179 million pixels, which are more likely an attack than a picture."),
     key("allowed_urls", Regexes, "file://.*|http(s)?://.*",
@@ -274,8 +274,10 @@ pub static KEYS: &[Key] = &[
     key("download_timeout", TIMEOUT, "3600", "How long bringing an archive may take in all.").ours(),
     key("download_stall_timeout", TIMEOUT, "60",
         "How long a download may stand still before it is taken up anew, which happens four times.").ours(),
+    key("python_executable", Text, "python3",
+        "The interpreter that runs handlers in Python: a name on the path, or a file.").ours(),
     key("install_py_dep_per_model", Bool, "false",
-        "Install an archive's Python requirements when it is registered.").later(),
+        "Install an archive's Python requirements when it is registered."),
 
     // Access.
     key("enable_model_api", Bool, "false", "Let models be registered and unregistered over the network."),
@@ -335,7 +337,7 @@ pub static KEYS: &[Key] = &[
     key("debug", Bool, "false", "Connect to a Python worker that was started by hand.").later(),
 
     // Python workers.
-    key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers.").later(),
+    key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers."),
     key("initial_worker_port", COUNT, "9000", "The id of the first worker; the next ones count on from it."),
     key("initial_distribution_port", COUNT, "29500", "The first port of distributed Python workers.").later(),
     key("ts_open_inference_protocol", Choice(OPEN_INFERENCE), "true",

@@ -19,7 +19,7 @@ use crate::args::Args;
 pub struct Review {
     /// To look around with: what is wrong has a stand-in, and a path that is not there is the text as written.
     pub config: Config,
-    /// What somebody set, `install_py_dep_per_model` for example, as text.
+    /// The lines of the file, in their order.
     pub settings: Vec<Reviewed>,
     /// What is wrong and stands in no line of the file: flags, the environment, what is missing altogether.
     pub troubles: Vec<Trouble>,
@@ -91,7 +91,7 @@ impl Config {
 }
 
 impl Review {
-    /// What the file says of a key, which may be one that this server does not read yet.
+    /// What the file says of a key.
     pub fn says(&self, key: &str) -> Option<&str> {
         let mut lines = self.settings.iter().rev();
         let line = lines.find(|setting| setting.key == key)?;

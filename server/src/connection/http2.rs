@@ -25,6 +25,10 @@ const CALLS: u32 = 1024;
 const CALL_WINDOW: u32 = 1 << 20;
 const WINDOW: u32 = 4 << 20;
 
+/// The most that a client may put into one frame. Each frame costs about as much as copying 16 kB, which is what it may hold
+/// unless told otherwise; and other calls of the connection wait no longer than for one.
+const FRAME: u32 = 256 << 10;
+
 /// How long a client that does not answer a ping is believed to be there.
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -86,6 +90,7 @@ where
         .max_concurrent_streams(CALLS)
         .initial_stream_window_size(CALL_WINDOW)
         .initial_connection_window_size(WINDOW)
+        .max_frame_size(FRAME)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);

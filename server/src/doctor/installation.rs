@@ -83,15 +83,17 @@ impl Installation {
             model_store: there(&review.config.model_store),
             workflow_store: there(&review.config.workflow_store),
             config_file: file.map(|file| folder.join(file)),
-            python: interpreter(&args.python, env, cwd),
+            python: {
+                let set = &review.config.python_executable;
+                interpreter(args.python.as_ref().unwrap_or(set), env, cwd)
+            },
             review,
         })
     }
 
     /// Whether what archives ask for is installed for them.
     pub(super) fn installs_requirements(&self) -> bool {
-        let said = self.review.says("install_py_dep_per_model");
-        said.is_some_and(|said| said.eq_ignore_ascii_case("true"))
+        self.review.config.install_py_dep_per_model
     }
 }
 

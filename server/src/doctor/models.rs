@@ -159,6 +159,7 @@ impl<'a> Models<'a> {
                 format!("its handler is {}", file.display()),
                 Some(file.display().to_string()),
             ),
+            Cause::Default(name) => (format!("its handler is the worker's own {name}"), None),
             Cause::Eager(source) => (
                 format!("{name} around the eager model of {}", source.display()),
                 None,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 use tonic::Status;
 
 use super::status;
@@ -35,7 +35,7 @@ pub(super) fn bounded(body: Body, limits: &BodyLimits) -> (Body, Held) {
         body,
         progress: Progress::new(limits.size),
         stall: limits.stall,
-        timer: Box::pin(tokio::time::sleep(limits.stall)),
+        timer: None,
         limits: limits.clone(),
         held: held.clone(),
     };
@@ -50,7 +50,8 @@ struct Bounded {
     body: Body,
     progress: Progress,
     stall: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// Since something is waited for: most messages are there at once, and need no clock.
+    timer: Option<Pin<Box<Sleep>>>,
     limits: BodyLimits,
     held: Held,
 }
@@ -64,7 +65,7 @@ impl Bounded {
             *held = self.limits.memory.claim();
         }
         held.grow(bytes.len()).map_err(status::of_request)?;
-        self.timer.as_mut().reset(Instant::now() + self.stall);
+        self.timer = None;
         Ok(())
     }
 }
@@ -94,7 +95,9 @@ impl hyper::body::Body for Bounded {
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending if this.progress.between_messages() => Poll::Pending,
             Poll::Pending => {
-                ready!(this.timer.as_mut().poll(cx));
+                let start = || Box::pin(tokio::time::sleep(this.stall));
+                let timer = this.timer.get_or_insert_with(start);
+                ready!(timer.as_mut().poll(cx));
                 let seconds = this.stall.as_secs();
                 let text = format!("the message stood still for {seconds} s");
                 Poll::Ready(Some(Err(Status::deadline_exceeded(text))))

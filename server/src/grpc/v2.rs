@@ -44,6 +44,10 @@ const THERE: [&str; 6] = [
     "ModelInfer",
 ];
 
+/// The elements of an answer's tensors go into `contents`, where TorchServe's clients look for them.
+#[derive(Debug, Clone, Copy)]
+struct InContents;
+
 /// What belongs to whoever manages models.
 pub(super) const REPOSITORY: [&str; 3] = [
     "RepositoryIndex",
@@ -229,6 +233,7 @@ pub(super) fn under_torchserves_name(router: Router) -> Router {
             && let Ok(path) = format!("/{SERVICE_NAME}/{method}").parse::<PathAndQuery>()
         {
             *request.uri_mut() = Uri::from(path);
+            request.extensions_mut().insert(InContents);
             let answered = tower::ServiceExt::oneshot(service, request).await;
             return answered.unwrap_or_else(|never| match never {});
         }

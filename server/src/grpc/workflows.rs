@@ -153,6 +153,7 @@ fn answered(app: &App, reply: WorkflowReply) -> Result<WorkflowPredictionRespons
         prediction: inference::bounded(output.value.into_body(), app).map_err(of_request)?,
         content_type: content_type.unwrap_or_default(),
         degraded: reply.degraded,
+        ignored: reply.ignored,
         explanation: explanation.unwrap_or_default(),
     })
 }
@@ -189,6 +190,10 @@ type Answer = Result<Response<WorkflowResponse>, Status>;
 impl WorkflowManagement for Workflows {
     async fn register_workflow(&self, request: Request<RegisterWorkflowRequest>) -> Answer {
         let asked = request.into_inner();
+        if !asked.url.is_empty() && !asked.spec.is_empty() {
+            let text = "url and spec: expected one of the two, found both";
+            return Err(Status::invalid_argument(text));
+        }
         let text = |text: String| Some(text).filter(|text| !text.is_empty());
         let asked = WorkflowRegistration {
             url: text(asked.url),

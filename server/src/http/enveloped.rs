@@ -81,7 +81,10 @@ async fn tensors(
 /// The message in a request: what a handler would have worked on.
 fn message(input: &Input) -> Result<Bytes, Failure> {
     let part = input.payload().ok_or_else(|| {
-        Failure::bad_request("expected a request part `data` or `body`, found none")
+        let found = input.found();
+        Failure::bad_request(format!(
+            "expected a request part `data` or `body`, found {found}"
+        ))
     })?;
     Ok(part.value.clone().into_body())
 }

@@ -1,6 +1,7 @@
 //! The inference API: predictions, and the other spellings of a prediction that TorchServe's clients use.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -9,24 +10,25 @@ use axum::http::{HeaderMap, Method};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use servable::{Input, Part, Task, Value};
-use serving::{Answer, Taking};
+use serving::{Answer, Model, Taking};
 
 use super::answer::output_response;
 use super::body::Field;
 use super::enveloped;
 use super::segments::Segments;
 use super::stream::{self, Form};
-use super::{App, RequestId, body, health, openapi, v1, v2, workflow};
+use super::{App, RequestId, body, health, ignored, openapi, v1, v2, workflow};
 use crate::app::WireSettings;
 use crate::error::Failure;
 use crate::memory::Claim;
 
 /// What tells about the API and how it is; open to everybody.
-pub(super) fn descriptions() -> Router<App> {
+pub(super) fn descriptions(settings: &WireSettings) -> Router<App> {
     Router::new()
         .route("/", any(description))
         .route("/api-description", any(openapi::inference))
         .merge(health::probes())
+        .merge(v2::probes(settings))
 }
 
 /// Everything else, down to the paths that do not exist.
@@ -159,6 +161,7 @@ async fn answer(
     id: &RequestId,
     request: Request,
 ) -> Response {
+    let query = ignored::query_names(request.uri());
     let mut received = match read_input(app, id, request, HashMap::new()).await {
         Ok(received) => received,
         Err(failure) => return failure.into_response(),
@@ -172,7 +175,17 @@ async fn answer(
     };
     input.headers.push(("explain".into(), explain.into()));
     input.headers.push(("url_path".into(), target.url_path));
-    predict(app, &target.model, target.version.as_deref(), received).await
+    let (model, version) = (&target.model, target.version.as_deref());
+    let mut response = predict(app, model, version, received).await;
+    // On these routes TorchServe keeps the query from the handler, which nobody would guess who has read what it takes.
+    let says_all = |model: &Arc<Model>| model.takes.is_some();
+    if !query.is_empty()
+        && let Ok(model) = app.serving.registry.resolve(model, version)
+        && says_all(&model)
+    {
+        ignored::tell_query(&mut response, &model.name, &query);
+    }
+    response
 }
 
 async fn predict(app: &App, model: &str, version: Option<&str>, received: Received) -> Response {

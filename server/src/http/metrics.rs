@@ -51,10 +51,8 @@ mod tests {
     /// The routers of a server with these metrics: inference, metrics.
     async fn routers(metrics: Metrics) -> (Router, Router, Api) {
         let api = Api::guarded_by(Auth::off()).await;
-        let app = App {
-            metrics,
-            ..api.app.clone()
-        };
+        let mut app = api.app.clone();
+        app.metrics = metrics;
         (
             super::super::inference_router(app.clone()),
             metrics_router(app),

@@ -12,7 +12,7 @@ use serving::testing::ScriptedLoader;
 use serving::{Cores, Engine, ModelStore, Parts, Registration, Settings, Wishes, WorkflowStore};
 
 use super::*;
-use crate::app::{BodyLimits, ManagementSettings, Protocols, WireSettings};
+use crate::app::{AppParts, BodyLimits, ManagementSettings, Protocols, WireSettings};
 use crate::auth::Auth;
 use crate::memory::Memory;
 use crate::missing::MissingWorkflows;
@@ -131,7 +131,7 @@ impl Api {
             traces: false,
             cors: Vec::new(),
         };
-        let app = App {
+        let app = App::from(AppParts {
             serving,
             settings: Arc::new(settings),
             auth,
@@ -139,7 +139,7 @@ impl Api {
             left_out: LeftOut::default(),
             missing_workflows: MissingWorkflows::default(),
             stop: CancellationToken::new(),
-        };
+        });
         Api {
             router: inference_router(app.clone()),
             app,

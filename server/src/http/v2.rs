@@ -51,11 +51,11 @@ pub(super) fn routes(settings: &WireSettings) -> Router<App> {
             any(explain),
         )
         .route("/v2", any(server))
-        .route("/v2/health/live", any(live))
-        .route("/v2/health/ready", any(ready))
         .route("/v2/models/stats", any(all_statistics))
         .route("/v2/models/{model}", any(model))
         .route("/v2/models/{model}/versions/{version}", any(model))
+        .route("/v2/models/{model}/config", any(config))
+        .route("/v2/models/{model}/versions/{version}/config", any(config))
         .route("/v2/models/{model}/ready", any(model_ready))
         .route(
             "/v2/models/{model}/versions/{version}/ready",
@@ -67,6 +67,16 @@ pub(super) fn routes(settings: &WireSettings) -> Router<App> {
             any(statistics),
         )
         .route("/v2/{*rest}", any(no_such_route))
+}
+
+/// What the inference API answers to everybody: whoever probes has no token.
+pub(super) fn probes(settings: &WireSettings) -> Router<App> {
+    if !settings.protocols.open_inference {
+        return Router::new();
+    }
+    Router::new()
+        .route("/v2/health/live", any(live))
+        .route("/v2/health/ready", any(ready))
 }
 
 /// What the management API serves.
@@ -167,6 +177,17 @@ async fn model(
     expect(&method, &Method::GET)?;
     let metadata = v2::metadata(&app, &target.model, target.version.as_deref())?;
     found(&documents::model(&metadata))
+}
+
+/// What load generators ask before they begin.
+async fn config(
+    State(app): State<App>,
+    Segments(target): Segments<Target>,
+    method: Method,
+) -> Answer {
+    expect(&method, &Method::GET)?;
+    let metadata = v2::metadata(&app, &target.model, target.version.as_deref())?;
+    found(&documents::config(&metadata))
 }
 
 async fn model_ready(

@@ -94,7 +94,7 @@ pub(crate) fn check_nodes(workflow: &Workflow, names: &[String]) -> Result<(), F
         Some(name) => {
             let workflow = &workflow.name;
             Err(Failure::bad_request(format!(
-                "stream: expected 1 or names of nodes, and the workflow {workflow} has no node {name:?}"
+                "stream: the workflow {workflow} has no node {name:?}"
             )))
         }
     }

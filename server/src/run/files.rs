@@ -11,6 +11,8 @@ use bytes::Bytes;
 use servable::Output;
 use serving::workflow::Workflow;
 
+use super::overlay::Drawn;
+
 /// What the picture with boxes and masks on it ends in.
 const OVERLAY: &str = ".overlay.png";
 
@@ -83,13 +85,29 @@ impl Files {
         known.chain([OVERLAY]).any(|ending| name.ends_with(ending))
     }
 
+    /// Whether a file of that name is an answer for the picture of that stem.
+    pub(super) fn is_answer_of(&self, stem: &str, name: &str) -> bool {
+        let ending = name.strip_prefix(stem);
+        let mut known = self.endings.iter().map(|ending| ending.as_deref());
+        // Of an answer whose kind nobody knows beforehand, the usual ones.
+        ending.is_some_and(|ending| {
+            ending == OVERLAY
+                || known.any(|known| {
+                    known.map_or(USUAL.iter().any(|(_, usual)| *usual == ending), |known| {
+                        known == ending
+                    })
+                })
+        })
+    }
+
     /// Writes the answers of one picture, and the picture that `draw` makes of them, if any. Each appears whole or not at all.
+    /// Returns what is odd about the drawing.
     pub(super) fn write(
         &self,
         stem: &str,
         outputs: Vec<Output>,
-        draw: impl FnOnce(&[Answer]) -> anyhow::Result<Option<Vec<u8>>>,
-    ) -> anyhow::Result<()> {
+        draw: impl FnOnce(&[Answer]) -> anyhow::Result<Option<Drawn>>,
+    ) -> anyhow::Result<Option<String>> {
         let answers: Vec<Answer> = outputs.into_iter().map(Answer::of).collect();
         for (answer, ending) in answers.iter().zip(&self.endings) {
             let ending = ending
@@ -100,9 +118,10 @@ impl Files {
         if self.overlay
             && let Some(drawing) = draw(&answers).context("the overlay")?
         {
-            self.write_one(&format!("{stem}{OVERLAY}"), &drawing)?;
+            self.write_one(&format!("{stem}{OVERLAY}"), &drawing.png)?;
+            return Ok(drawing.warning);
         }
-        Ok(())
+        Ok(None)
     }
 
     fn write_one(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
@@ -138,20 +157,23 @@ impl Answer {
     }
 }
 
+const USUAL: [(&str, &str); 10] = [
+    ("application/json", ".json"),
+    ("image/png", ".png"),
+    ("image/jpeg", ".jpg"),
+    ("image/gif", ".gif"),
+    ("image/bmp", ".bmp"),
+    ("image/webp", ".webp"),
+    ("text/plain", ".txt"),
+    ("text/csv", ".csv"),
+    ("application/x-npy", ".npy"),
+    ("", ".bin"),
+];
+
 /// What files of a content type usually end in.
 fn usual(content_type: &str) -> &'static str {
-    match content_type {
-        "application/json" => ".json",
-        "image/png" => ".png",
-        "image/jpeg" => ".jpg",
-        "image/gif" => ".gif",
-        "image/bmp" => ".bmp",
-        "image/webp" => ".webp",
-        "text/plain" => ".txt",
-        "text/csv" => ".csv",
-        "application/x-npy" => ".npy",
-        _ => ".bin",
-    }
+    let usual = USUAL.iter().find(|(of, _)| *of == content_type);
+    usual.map_or(".bin", |(_, ending)| ending)
 }
 
 #[cfg(test)]
@@ -174,9 +196,12 @@ mod tests {
         ];
         let drawn = files.write("cow", outputs, |answers| {
             assert_eq!(answers[1].body, "[1]");
-            Ok(Some(b"drawing".to_vec()))
+            Ok(Some(Drawn {
+                png: b"drawing".to_vec(),
+                warning: Some("odd".into()),
+            }))
         });
-        drawn.expect("written");
+        assert_eq!(drawn.expect("written").as_deref(), Some("odd"));
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect(name);
         assert_eq!(read("cow.pseudo.png"), "png");
         assert_eq!(read("cow.json"), "[1]");
@@ -189,6 +214,15 @@ mod tests {
             ("a.png", false),
         ] {
             assert_eq!(files.is_answer(name), expected, "{name}");
+        }
+        for (name, expected) in [
+            ("a.pseudo.png", true),
+            ("a.overlay.png", true),
+            ("a.json", true),
+            ("b.json", false),
+            ("a.tif", false),
+        ] {
+            assert_eq!(files.is_answer_of("a", name), expected, "{name}");
         }
     }
 

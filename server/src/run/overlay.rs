@@ -1,10 +1,12 @@
 //! `--overlay`: what a workflow said of a picture, drawn over it.
 //!
 //! An answer that is a picture is laid over it as a mask; in answers of JSON, boxes are looked for, and texts that go with
-//! them.
+//! them. Whether the photo is turned as its EXIF data say, the run tells, which has seen what became of it.
 
 use anyhow::bail;
-use image_ops::{DecodeLimits, Image, Kernel, decode, draw, encode_png, resize};
+use image_ops::{
+    DecodeLimits, DecodeOptions, Image, Kernel, decode, decode_with, draw, encode_png, resize,
+};
 use serde_json::Value;
 
 use super::files::Answer;
@@ -16,17 +18,37 @@ const PAPER: [u8; 3] = [255, 255, 255];
 /// Boxes are looked for no deeper.
 const DEPTH: usize = 4;
 
+/// How far a box may reach out of the picture before that is worth a word: detectors do not cut theirs off.
+const BEYOND: f64 = 0.05;
+
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Overlay {
-    /// Of the picture that boxes lie in, where it is not the photo.
+    /// Of the picture that boxes lie in, and of the drawing of a mask, where it is not the photo's.
     pub(super) size: Option<(u32, u32)>,
 }
 
+/// What is written, and what is odd about it.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    pub(super) png: Vec<u8>,
+    pub(super) warning: Option<String>,
+}
+
 impl Overlay {
-    /// The drawing, as a PNG of the photo's size, or of the mask's where there is one.
-    pub(super) fn draw(&self, photo: &[u8], answers: &[Answer]) -> anyhow::Result<Vec<u8>> {
+    /// The drawing, as a PNG of the photo's size, or of the size asked for where there is a mask. `upright`: the answers speak
+    /// of the photo as its EXIF data turn it.
+    pub(super) fn draw(
+        &self,
+        photo: &[u8],
+        upright: bool,
+        answers: &[Answer],
+    ) -> anyhow::Result<Drawn> {
         let limits = DecodeLimits::default();
-        let photo = decode(photo, &limits)?.into_rgb();
+        let options = DecodeOptions {
+            limits,
+            apply_orientation: upright,
+        };
+        let photo = decode_with(photo, &options)?.into_rgb();
         let frame = self.size.unwrap_or((photo.width(), photo.height()));
         let is_picture = |answer: &&Answer| answer.content_type.starts_with("image/");
         let mask = answers.iter().find(is_picture);
@@ -39,7 +61,7 @@ impl Overlay {
             bail!("the workflow answers neither a picture nor boxes");
         }
         let mut drawing = match mask {
-            Some(mask) => masked(photo, &decode(&mask.body, &limits)?.into_rgb())?,
+            Some(mask) => masked(photo, &decode(&mask.body, &limits)?.into_rgb(), frame)?,
             None => photo,
         };
         let scale = (
@@ -49,17 +71,61 @@ impl Overlay {
         for boxed in &boxes {
             boxed.draw(&mut drawing, scale);
         }
-        Ok(encode_png(&drawing)?)
+        Ok(Drawn {
+            png: encode_png(&drawing)?,
+            warning: outside(&boxes, frame),
+        })
     }
 }
 
-fn masked(photo: Image, mask: &Image) -> anyhow::Result<Image> {
-    let (width, height) = (mask.width(), mask.height());
+/// The mask over the photo, both brought to that size.
+fn masked(photo: Image, mask: &Image, (width, height): (u32, u32)) -> anyhow::Result<Image> {
     let photo = match (photo.width(), photo.height()) == (width, height) {
         true => photo,
         false => resize(&photo, width, height, Kernel::PilBicubic)?,
     };
-    Ok(draw::blend(&photo, mask, SHARE)?)
+    let mask = enlarged(mask, width, height)?;
+    Ok(draw::blend(&photo, &mask, SHARE)?)
+}
+
+/// The pixel of the mask that each pixel lies in: between two classes there is no third.
+fn enlarged(mask: &Image, width: u32, height: u32) -> anyhow::Result<Image> {
+    let channels = usize::from(mask.channels());
+    let nearest = |at: u32, of: u32, from: u32| {
+        // The centre of the pixel; the cast back is below `from`.
+        ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(of))) as usize
+    };
+    let columns: Vec<usize> = (0..width)
+        .map(|x| nearest(x, width, mask.width()) * channels)
+        .collect();
+    let mut samples = Vec::with_capacity(width as usize * height as usize * channels);
+    for y in 0..height {
+        let row = nearest(y, height, mask.height()) * mask.width() as usize * channels;
+        for column in &columns {
+            samples.extend_from_slice(&mask.data()[row + column..][..channels]);
+        }
+    }
+    Ok(Image::new(width, height, mask.channels(), samples)?)
+}
+
+/// That boxes lie outside the picture, if they do: then they lie in another one.
+fn outside(boxes: &[Boxed], (width, height): (u32, u32)) -> Option<String> {
+    let (across, down) = (f64::from(width), f64::from(height));
+    let is_outside = |boxed: &&Boxed| {
+        let [left, top, right, bottom] = boxed.corners;
+        let is_beyond = |low: f64, high: f64, side: f64| {
+            low < -BEYOND * side || high > (1.0 + BEYOND) * side || high < 0.0 || low > side
+        };
+        is_beyond(left, right, across) || is_beyond(top, bottom, down)
+    };
+    let count = boxes.iter().filter(is_outside).count();
+    let all = boxes.len();
+    (count > 0).then(|| {
+        format!(
+            "{count} of {all} boxes lie outside the picture of {width}x{height}; if they lie in one of another size, \
+             say so: --overlay=WIDTHxHEIGHT"
+        )
+    })
 }
 
 /// A box and what is written at it.
@@ -235,15 +301,94 @@ mod tests {
         encode_png(&Image::filled(40, 20, 3, 100).expect("a picture")).expect("a file")
     }
 
+    fn read(drawn: Drawn) -> Image {
+        decode(&drawn.png, &DecodeLimits::default()).expect("a picture")
+    }
+
+    /// A mask of `width` by 2 pixels, light on its left half, over a photo; the first row of what is drawn, in steps.
+    fn check_mask(size: Option<(u32, u32)>, width: u32, expected: (u32, u32)) {
+        let samples =
+            (0..2 * width).flat_map(|at| [if at % width < width / 2 { 200 } else { 0 }; 3]);
+        let mask = Image::new(width, 2, 3, samples.collect()).expect("a picture");
+        let mask = answer("image/png", encode_png(&mask).expect("a file"));
+        let drawn = read(
+            Overlay { size }
+                .draw(&photo(), false, &[mask])
+                .expect("drawn"),
+        );
+        assert_eq!((drawn.width(), drawn.height()), expected);
+        let across = expected.0 as usize;
+        for (at, pixel) in drawn.data().chunks_exact(3).enumerate() {
+            let light = at % across < across / 2;
+            assert_eq!(
+                pixel,
+                [if light { 150 } else { 50 }; 3],
+                "{at} of {expected:?}"
+            );
+        }
+    }
+
     #[test]
-    fn a_mask_lies_over_the_photo_in_its_own_size() {
-        let mask = encode_png(&Image::filled(20, 10, 3, 200).expect("a picture")).expect("a file");
-        let drawn = Overlay { size: None }
-            .draw(&photo(), &[answer("image/png", mask)])
-            .expect("drawn");
-        let drawn = decode(&drawn, &DecodeLimits::default()).expect("a picture");
-        assert_eq!((drawn.width(), drawn.height()), (20, 10));
-        assert!(drawn.data().iter().all(|sample| *sample == 150));
+    fn a_mask_lies_over_the_photo_in_the_photos_size() {
+        check_mask(None, 2, (40, 20));
+        check_mask(None, 40, (40, 20));
+        check_mask(None, 100, (40, 20));
+        check_mask(Some((20, 20)), 2, (20, 20));
+    }
+
+    #[test]
+    fn the_photo_is_turned_where_the_mask_is() {
+        // Left black, right white, and to be turned by a quarter to the right: then white is below.
+        let samples = (0..16 * 8).flat_map(|at| [if at % 16 < 8 { 0 } else { 255 }; 3]);
+        let picture = Image::new(16, 8, 3, samples.collect()).expect("a picture");
+        let jpeg = image_ops::encode_jpeg(&picture, 95).expect("a file");
+        let exif = b"\xFF\xE1\x00\x22Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0";
+        let photo = [&jpeg[..2], exif, &jpeg[2..]].concat();
+        let grey = Image::filled(8, 16, 3, 100).expect("a picture");
+        let mask = answer("image/png", encode_png(&grey).expect("a file"));
+        for (upright, size, corners) in [
+            (true, (8, 16), [50, 50, 178]),
+            (false, (16, 8), [50, 178, 50]),
+        ] {
+            let overlay = Overlay { size: None };
+            let drawn = overlay.draw(&photo, upright, std::slice::from_ref(&mask));
+            let drawn = read(drawn.expect("drawn"));
+            assert_eq!((drawn.width(), drawn.height()), size);
+            let (width, height) = (size.0 as usize, size.1 as usize);
+            let at = |x: usize, y: usize| i32::from(drawn.data()[(y * width + x) * 3]);
+            let found = [at(0, 0), at(width - 1, 0), at(0, height - 1)];
+            for (found, expected) in found.iter().zip(corners) {
+                assert!(
+                    (found - expected).abs() <= 3,
+                    "{upright}: {found} for {expected}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn boxes_outside_the_picture_are_told() {
+        let check = |boxes: Value, expected: Option<&str>| {
+            let answer = answer("application/json", boxes.to_string());
+            let drawn = Overlay { size: None }.draw(&photo(), false, &[answer]);
+            let warning = drawn.expect("drawn").warning;
+            assert_eq!(warning.as_deref(), expected, "{boxes}");
+        };
+        check(json!([[0, 0, 40, 20, 0.5], [-1, 3, 41, 20.5, 0.5]]), None);
+        check(
+            json!([[0, 0, 40, 20, 0.5], [300, 100, 310, 110, 0.5]]),
+            Some(
+                "1 of 2 boxes lie outside the picture of 40x20; if they lie in one of another size, say so: \
+                 --overlay=WIDTHxHEIGHT",
+            ),
+        );
+        check(
+            json!([[30, 5, 60, 10, 0.5]]),
+            Some(
+                "1 of 1 boxes lie outside the picture of 40x20; if they lie in one of another size, say so: \
+                 --overlay=WIDTHxHEIGHT",
+            ),
+        );
     }
 
     #[test]
@@ -253,21 +398,21 @@ mod tests {
             size: Some((400, 200)),
         };
         let drawn = overlay
-            .draw(&photo(), &[answer("application/json", boxes)])
+            .draw(&photo(), false, &[answer("application/json", boxes)])
             .expect("drawn");
-        let drawn = decode(&drawn, &DecodeLimits::default()).expect("a picture");
+        let drawn = read(drawn);
         let red = |x: usize, y: usize| drawn.data()[(y * 40 + x) * 3..][..3] == COLOUR;
         assert!(red(10, 10) && red(19, 19) && red(11, 15));
         assert!(!red(9, 10) && !red(20, 19) && !red(14, 15));
-        let nothing = Overlay { size: None }.draw(&photo(), &[answer("application/json", "{}")]);
+        let overlay_of = |text: &str| {
+            let answers = [answer("application/json", text.to_owned())];
+            Overlay { size: None }.draw(&photo(), false, &answers)
+        };
+        let nothing = overlay_of("{}");
         assert_eq!(
             nothing.expect_err("nothing to draw").to_string(),
             "the workflow answers neither a picture nor boxes"
         );
-        assert!(
-            overlay
-                .draw(&photo(), &[answer("application/json", r#"{"boxes": []}"#)])
-                .is_ok()
-        );
+        assert!(overlay_of(r#"{"boxes": []}"#).is_ok());
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn tensor(dtype: DType, shape: Vec<usize>, rope: Rope) -> Result<Tens
 /// # Errors
 ///
 /// Where the bytes end before an element does, or go on after the last.
-pub(super) fn elements(rope: &Rope, count: usize) -> Result<Vec<Bytes>, String> {
+pub fn elements(rope: &Rope, count: usize) -> Result<Vec<Bytes>, String> {
     let whole = rope.len();
     // No more room than the bytes can fill: the count is the client's word.
     let mut elements = Vec::with_capacity(count.min(whole / LENGTH));

@@ -205,7 +205,7 @@ fn c_2_3_a_form_field_named_data_or_body_is_the_payload() {
     for (request, message) in [
         (
             form("x"),
-            "expected a request part `data` or `body`, found none (an empty form was sent: with curl, add -H 'Content-Type: application/json')",
+            "expected a request part `data` or `body`, found none (a form of 1 byte without fields was sent: with curl, send a file with -T FILE or -F data=@FILE, and JSON with -H 'Content-Type: application/json')",
         ),
         (plain.body(""), "request part `body` is empty"),
     ] {

@@ -132,8 +132,25 @@ fn what_is_no_picture_is_refused_by_name() {
         daemon.send(&Request::post(path, "").multipart(fields))
     };
     let wrong = field("/predictions/yolo", &[("photo", Some("car.jpg"), &car)]);
-    let expected = "expected a request part `data` or `body`, found `photo`";
+    let expected = "expected a request part `image`, `data` or `body`, found `photo`";
     assert_eq!((wrong.status, wrong.message()), (400, expected.to_owned()));
+    let expected = "input `image`: request part `data`: the picture is empty: no bytes were sent";
+    for (path, expected) in [
+        ("/predictions/yolo", expected.to_owned()),
+        (
+            "/wfpredict/plate_recognition",
+            format!("Error executing yolo: {expected}"),
+        ),
+    ] {
+        let empty = field(path, &[("data", Some("car.jpg"), b"")]);
+        assert_eq!((empty.status, empty.message()), (400, expected));
+        // What is sent with curl's `--data-binary` and is no form.
+        let text = "not a picture, ".repeat(30);
+        let form = Request::post(path, text).content_type("application/x-www-form-urlencoded");
+        let message = daemon.send(&form).message();
+        let expected = "found none (a form of 450 bytes without fields was sent: with curl, send a file with -T FILE";
+        assert!(message.contains(expected), "{message}");
+    }
     let none = field("/predictions/yolo", &[("order", None, b"bgr")]);
     assert_eq!(none.status, 400, "{}", none.text());
     let order = [("data", Some("car.jpg"), &car[..]), ("order", None, b"rbg")];
@@ -142,4 +159,74 @@ fn what_is_no_picture_is_refused_by_name() {
     assert_eq!((order.status, order.message()), (400, expected.to_owned()));
     let again = daemon.post("/predictions/yolo", &car).prediction();
     assert_eq!(again["coordinates"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_a_declared_model_does_not_take_is_told() {
+    let Some(data) = plates() else {
+        return;
+    };
+    let daemon = daemon(&data);
+    let car = picture(&data, "car.jpg");
+    for path in ["/predictions/yolo", "/wfpredict/plate_recognition"] {
+        let ask = |query: &str, fields: &[(&str, Option<&str>, &[u8])]| {
+            let request = Request::post(&format!("{path}{query}"), "").multipart(fields);
+            daemon.send(&request)
+        };
+        let photo = ("data", Some("car.jpg"), &car[..]);
+        let check = |query: &str, fields: &[_], expected: Option<&str>| {
+            let answer = ask(query, fields);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            assert_eq!(answer.header("x-ignored"), expected, "{path}{query}");
+        };
+        check("", &[photo, ("order", None, b"bgr")], None);
+        check("", &[photo, ("ordr", None, b"bgr")], Some("ordr"));
+        check("?order=bgr", &[photo], Some("order"));
+        check("?x=1", &[photo, ("ordr", None, b"bgr")], Some("ordr,x"));
+        let wrong = ask("", &[photo, ("order", None, b"xyz")]);
+        assert_eq!(wrong.status, 400, "{}", wrong.text());
+        let expected = "input `order`: expected one of rgb, bgr, found `xyz`";
+        assert!(wrong.message().ends_with(expected), "{}", wrong.message());
+    }
+}
+
+#[test]
+fn run_refuses_a_parameter_that_nothing_takes() {
+    let Some(data) = plates() else {
+        return;
+    };
+    let bench = super::steps(&data)
+        .iter()
+        .fold(crate::harness::Bench::new(), |bench, model| {
+            bench.with(model)
+        });
+    bench.write(
+        "store/plates.yaml",
+        super::guide("plate_recognition.yaml").as_bytes(),
+    );
+    bench.write("car.jpg", &picture(&data, "car.jpg"));
+    let run = |param: &str| {
+        bench.run(&[
+            "run",
+            "store/plates.yaml",
+            "--image",
+            "car.jpg",
+            "--out",
+            "out",
+            "--param",
+            param,
+            "--overlay",
+        ])
+    };
+    let refused = run("ordr=bgr");
+    assert_eq!(
+        (refused.code, refused.stderr.join("\n")),
+        (
+            Some(1),
+            "--param ordr: there is no input `ordr`; nearest is `order`".to_owned()
+        )
+    );
+    // The photo is smaller than what the detector is shown, so its boxes lie elsewhere.
+    let ran = run("order=bgr");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }

@@ -65,6 +65,7 @@ anything: [1, two]
         continuous_batching: Some(false),
         async_communication: Some(true),
         use_venv: Some(false),
+        service_envelope: None,
         merge: Some(false),
         threads: Some(3),
         document: config.document.clone(),

@@ -132,6 +132,8 @@ fn a_section_takes_the_place_of_the_one_before() {
     assert_eq!(once, "# Page\n\n## One\n\nText.\n\n## Two\n\nOld.\n");
     let twice = with_section(&once, "## Two\n\nNew.\n");
     assert_eq!(twice, "# Page\n\n## One\n\nText.\n\n## Two\n\nNew.\n");
+    let first = with_section(&twice, "## One\n\n### Part\n");
+    assert_eq!(first, "# Page\n\n## One\n\n### Part\n\n## Two\n\nNew.\n");
 }
 
 #[test]
@@ -196,4 +198,59 @@ fn what_workflows_cost_is_a_section() {
     ] {
         assert!(section.contains(part), "{part}\n---\n{section}");
     }
+}
+
+#[test]
+fn what_each_wire_costs_is_a_section() {
+    let row = |wire, per_second, speed: f64| {
+        let ratio = |median: f64| Ratio {
+            median,
+            least: median,
+            most: median,
+        };
+        WireRow {
+            at_once: 32,
+            wire,
+            per_second,
+            median_ms: 1.5,
+            cpu_ms: 0.02,
+            client_share: 0.5,
+            speed: ratio(speed),
+            latency: ratio(1.25),
+            cpu: ratio(2.0),
+        }
+    };
+    let large = |copied| Large {
+        bytes: 12_000_000,
+        rows: vec![LargeRow {
+            row: row("gRPC v2, raw", 100.0, 1.0),
+            copied,
+            batch: 3.5,
+        }],
+    };
+    let section = |copied| {
+        Wires {
+            models: vec![WireModel {
+                title: "M".into(),
+                rows: vec![row("gRPC", 1000.0, 0.5)],
+            }],
+            large: large(copied),
+        }
+        .section()
+    };
+    let text = section(Some(1.000_01));
+    for part in [
+        "## gRPC\n",
+        "### M, over every wire\n",
+        "| 32 | gRPC | 1,000 | 1.50 | 0.020 | 50 % | **0.500** (0.500 to 0.500) | **1.25** (1.25 to 1.25) | **2.00** (2.00 to 2.00) |\n",
+        "### A tensor of 12 MB\n",
+        "(2.00 to 2.00) | 3.50 | 1.00 |\n",
+        "copied 1.00 times at most; the target is 1: met.",
+    ] {
+        assert!(text.contains(part), "{part}\n---\n{text}");
+    }
+    assert!(
+        section(Some(2.0)).contains("copied 2.00 times at most; the target is 1: **not met**.")
+    );
+    assert!(section(None).contains("| 3.50 | – |"));
 }

@@ -91,13 +91,17 @@ impl Ready for ClassMap {
         let given = inputs.first_tensor("given")?;
         let scores = are_scores(given.dtype());
         if self.argmax.is_some_and(|argmax| argmax != scores) {
-            let what = if scores { "scores" } else { "class numbers" };
+            let message = match scores {
+                true => format!(
+                    "expected true, found false: the segmenter gives scores, {given:?}, of which the best must be taken"
+                ),
+                false => format!(
+                    "expected false, found true: the segmenter gives class numbers, {given:?}, of which there is no best to take"
+                ),
+            };
             return Err(FunctionError::Parameter {
                 parameter: "argmax".into(),
-                message: format!(
-                    "expected {scores}, as `given` is {what}, {given:?}, found {}",
-                    !scores
-                ),
+                message,
             });
         }
         let mask = if scores {
@@ -150,12 +154,12 @@ mod tests {
         check(
             "{argmax: true}",
             tensor(&[1, 1, 2], &[3i64, 1]),
-            "parameter `argmax`: expected false, as `given` is class numbers, int64[1, 1, 2], found true",
+            "parameter `argmax`: expected false, found true: the segmenter gives class numbers, int64[1, 1, 2], of which there is no best to take",
         );
         check(
             "{argmax: false}",
             scores(),
-            "parameter `argmax`: expected true, as `given` is scores, float32[1, 2, 1, 2], found false",
+            "parameter `argmax`: expected true, found false: the segmenter gives scores, float32[1, 2, 1, 2], of which the best must be taken",
         );
         check(
             "{}",

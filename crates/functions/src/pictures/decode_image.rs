@@ -75,7 +75,11 @@ impl Ready for DecodeImage {
             }
         };
         let turned = match image.file() {
-            Some(file) if self.exif => Some(turned(&file, limits)?),
+            Some(file) if self.exif => {
+                let picture = turned(&file, limits)?;
+                image.note_upright();
+                Some(picture)
+            }
             Some(_) | None => None,
         };
         if turned.is_none() && !self.bgr {

@@ -221,6 +221,9 @@ fn upright(value: &Value, inputs: &Given) -> Result<Option<Value>, FunctionError
                 apply_orientation: true,
             };
             let picture = decode_with(&file, &options).map_err(unusable)?;
+            if let Value::Image(image) = value {
+                image.note_upright();
+            }
             Ok(Some(picture_value(picture, false)))
         }
         Some(_) | None => Ok(None),
@@ -318,6 +321,20 @@ mod tests {
                 r#"{"width":1,"height":2}"#,
             );
             check("{pixels: 8, exif: always}", image, high);
+        }
+        // Who brought the picture hears of it.
+        for (with, expected) in [
+            ("{pixels: 8, exif: unresized}", true),
+            ("{pixels: 2, exif: unresized}", false),
+            ("{pixels: 2, exif: always}", true),
+            ("{pixels: 8}", false),
+        ] {
+            let Value::Bytes(bytes) = lying() else {
+                panic!("bytes")
+            };
+            let image = servable::Image::from_file(bytes);
+            call("resize", with, &[("image", image.clone().into())]).expect("resized");
+            assert_eq!(image.was_upright(), expected, "{with}");
         }
     }
 

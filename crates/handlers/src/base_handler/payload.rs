@@ -32,43 +32,19 @@ pub(crate) fn tensor_in(
     expected.cast(&part.name, tensor)
 }
 
-/// The part a handler works on, or the error that names what the request has instead.
+/// The part a handler works on, or the error that names what the request has instead. A part of that name that is empty is
+/// there.
 pub(crate) fn part(input: &Input) -> Result<&Part, JobError> {
-    input.payload().ok_or_else(|| {
-        let names: Vec<_> = input
-            .parts
-            .iter()
-            .take(FEW)
-            .map(|part| {
-                let name: String = part.name.chars().take(LONG).collect();
-                format!("`{}`", name.escape_default())
-            })
-            .collect();
-        let found = match names.is_empty() {
-            true if is_form(input) => format!("none {EMPTY_FORM}"),
-            true => "none".into(),
-            false => names.join(", "),
-        };
-        JobError::bad_input(format!(
-            "expected a request part `data` or `body`, found {found}"
-        ))
-    })
+    let payload = input.payload().or_else(|| input.part("data"));
+    payload.ok_or_else(|| absent("`data` or `body`", input))
 }
 
-/// How many parts a message names, and how much of their names: a client may call them anything.
-const FEW: usize = 8;
-const LONG: usize = 40;
-
-/// curl's `-d` says that whatever it sends is a form.
-const EMPTY_FORM: &str =
-    "(an empty form was sent: with curl, add -H 'Content-Type: application/json')";
-
-fn is_form(input: &Input) -> bool {
-    let content_type = input.header("content-type").unwrap_or_default();
-    let mime = content_type.split(';').next().unwrap_or_default().trim();
-    ["application/x-www-form-urlencoded", "multipart/form-data"]
-        .iter()
-        .any(|form| mime.eq_ignore_ascii_case(form))
+/// That none of these parts is there.
+pub(crate) fn absent(names: &str, input: &Input) -> JobError {
+    JobError::bad_input(format!(
+        "expected a request part {names}, found {}",
+        input.found()
+    ))
 }
 
 fn decode(input: &Input, part: &Part, expected: &Expected) -> Result<Tensor, String> {

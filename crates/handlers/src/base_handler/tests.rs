@@ -155,8 +155,8 @@ fn an_empty_form_is_told_how_to_be_json() {
         let answer = predict(&mut *handler("base_handler", "{}"), &mut network, &[input]).remove(0);
         assert_eq!(body(answer), expected);
     };
-    let hinted = "expected a request part `data` or `body`, found none \
-                  (an empty form was sent: with curl, add -H 'Content-Type: application/json')";
+    let hinted = "expected a request part `data` or `body`, found none (a form without fields was sent: with curl, send a \
+                  file with -T FILE or -F data=@FILE, and JSON with -H 'Content-Type: application/json')";
     check("application/x-www-form-urlencoded", hinted);
     check("Application/X-WWW-Form-Urlencoded; charset=utf-8", hinted);
     check("multipart/form-data; boundary=x", hinted);

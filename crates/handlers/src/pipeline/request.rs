@@ -5,10 +5,10 @@
 use dag::{Entry, Graph, Request};
 use image_ops::DecodeLimits;
 use servable::{
-    DType, Dim, Field, Input, JobError, Part, Symbols, Tensor, TensorType, Type, Value,
+    DType, Dim, Field, Input, JobError, Part, Symbols, Takes, Tensor, TensorType, Type, Value,
 };
 
-use crate::base_handler::{Expected, from_value, part, tensor_in};
+use crate::base_handler::{Expected, absent, from_value, part, tensor_in};
 use crate::picture;
 
 /// The values of the graph's inputs.
@@ -33,7 +33,7 @@ pub(super) fn request(
         let found = match (named, only) {
             (Some(part), _) => Some(part),
             // Whoever needs but one thing need not name it.
-            (None, Some(only)) if only.name == entry.name => Some(part(input)?),
+            (None, Some(only)) if only.name == entry.name => Some(payload(input, only)?),
             (None, _) => None,
         };
         let value = match (found, &entry.default) {
@@ -48,6 +48,69 @@ pub(super) fn request(
         payload: payload.map(|(_, value)| value.clone()),
         parts,
     })
+}
+
+/// What stands for the only input that is needed: the payload, or what was sent in its place and is empty.
+fn payload<'i>(input: &'i Input, only: &Entry) -> Result<&'i Part, JobError> {
+    let names = [only.name.as_str(), "data", "body"];
+    let found = input.payload();
+    let found = found.or_else(|| names.iter().find_map(|name| input.part(name)));
+    let part = match found {
+        Some(part) => part,
+        None if ["data", "body"].contains(&names[0]) => part(input)?,
+        None => return Err(absent(&format!("`{}`, `data` or `body`", only.name), input)),
+    };
+    let is_empty = matches!(&part.value, Value::Bytes(bytes) if bytes.is_empty());
+    let what = match &only.of {
+        Type::Image => "the picture is empty",
+        // Says itself which numbers are wanted.
+        Type::Tensor(_) | Type::Boxes => return Ok(part),
+        Type::Any
+        | Type::Bool
+        | Type::Int
+        | Type::Float
+        | Type::Text
+        | Type::Bytes
+        | Type::Json
+        | Type::List(_)
+        | Type::Record(_) => "it is empty",
+    };
+    match is_empty {
+        true => Err(refuse(
+            only,
+            &format!("request part `{}`: {what}: no bytes were sent", part.name),
+        )),
+        false => Ok(part),
+    }
+}
+
+/// The inputs of a graph that declares them.
+pub(super) fn takes(graph: &Graph) -> Option<Takes> {
+    let names = graph.inputs.iter().map(|entry| entry.name.clone());
+    (!graph.inputs.is_empty()).then(|| Takes {
+        names: names.collect(),
+        payload: only_required(graph).map(|only| only.name.clone()),
+    })
+}
+
+/// The example with each truth value that may be chosen chosen otherwise; `None` where there is none.
+pub(super) fn example_by_choice(graph: &Graph) -> Option<Input> {
+    let mut example = example(graph)?;
+    let flags = graph
+        .inputs
+        .iter()
+        .filter(|entry| entry.given.options.is_empty());
+    let flipped = flags.filter_map(|entry| match entry.default {
+        Some(Value::Bool(usual)) => Some(Part {
+            name: entry.name.clone(),
+            content_type: String::new(),
+            value: Value::Bool(!usual),
+        }),
+        _ => None,
+    });
+    let before = example.parts.len();
+    example.parts.extend(flipped);
+    (example.parts.len() > before).then_some(example)
 }
 
 /// A request that the network can be tried out with, where the graph needs but one thing and says what that looks like.
@@ -129,14 +192,14 @@ fn read(
         (Type::Any | Type::Bytes, value) => value.clone(),
         (of, Value::Bytes(bytes)) => {
             let text = std::str::from_utf8(bytes)
-                .map_err(|_| refuse(entry, &format!("expected {of}, found bytes")))?;
+                .map_err(|_| refuse(entry, &format!("expected {}, found bytes", of.in_words())))?;
             written(of, text, limits).map_err(|why| refuse(entry, &why))?
         }
         (of, Value::Text(text)) => written(of, text, limits).map_err(|why| refuse(entry, &why))?,
         (of, value) => typed(of, &entry.name, value, limits).map_err(|why| refuse(entry, &why))?,
     };
     let checked = entry.of.check(&value, &mut Symbols::default());
-    checked.map_err(|mismatch| refuse(entry, &mismatch.to_string()))?;
+    checked.map_err(|mismatch| refuse(entry, &mismatch.in_words(&entry.of)))?;
     let bounded = entry.given.check(&value);
     bounded.map_err(|why| refuse(entry, &why))?;
     Ok(value)
@@ -146,8 +209,12 @@ fn read(
 fn written(of: &Type, text: &str, limits: DecodeLimits) -> Result<Value, String> {
     let trimmed = text.trim();
     let wrong = || match trimmed {
-        short if short.len() <= 40 => format!("expected {of}, found `{short}`"),
-        _ => format!("expected {of}, found a text of {} bytes", text.len()),
+        short if short.len() <= 40 => format!("expected {}, found `{short}`", of.in_words()),
+        _ => format!(
+            "expected {}, found a text of {} bytes",
+            of.in_words(),
+            text.len()
+        ),
     };
     match of {
         Type::Text => Ok(text.into()),

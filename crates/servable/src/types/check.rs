@@ -15,6 +15,21 @@ pub struct Mismatch {
     pub found: String,
 }
 
+impl Mismatch {
+    /// The same to somebody who sends a value of that type and knows none: `expected a whole number, found text`.
+    pub fn in_words(&self, of: &Type) -> String {
+        let Mismatch {
+            path,
+            expected,
+            found,
+        } = self;
+        match path.is_empty() && *expected == of.to_string() {
+            true => format!("expected {}, found {found}", of.in_words()),
+            false => self.to_string(),
+        }
+    }
+}
+
 /// Lengths that symbols have taken so far: one per run of a node.
 #[derive(Debug, Default)]
 pub struct Symbols(Vec<(String, usize)>);

@@ -26,6 +26,7 @@ fn desk() -> Desk {
         held: Held::default(),
         job_tickets: false,
         cores: Cores::new(NonZeroUsize::MIN),
+        response_timeout: Duration::from_secs(60),
         threads: None,
         metrics: Metrics::off().for_model("m", "1.0"),
     });
@@ -37,7 +38,7 @@ fn desk() -> Desk {
 /// Starts the worker, for the first time or again. What is sent to it stays in the channel.
 fn start(desk: &Desk) -> (Turn, Receiver<Batch>) {
     let mut desk = desk.lock();
-    let (turn, _) = desk.roster.next_turn(WORKER);
+    let (turn, ..) = desk.roster.next_turn(WORKER);
     let (sender, batches) = sync_channel(1);
     let member = desk.roster.get_mut(WORKER).expect("a worker");
     member.phase = Phase::Loading(sender, Instant::now());

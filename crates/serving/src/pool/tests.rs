@@ -1,5 +1,6 @@
 //! The pool with scripted servables, in real time: what a caller sees when workers are slow, fail, panic or leave.
 
+mod deaths;
 mod parts;
 mod statistics;
 mod together;

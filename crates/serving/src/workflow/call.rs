@@ -87,6 +87,8 @@ fn is_worth_another(error: &Error) -> bool {
         | Code::InvalidGraph
         | Code::WorkflowFailed
         | Code::DownloadFailed => false,
+        // Of a status that the handler chose, as of any other.
+        Code::Chosen(status) => status >= 500,
         Code::Overloaded
         | Code::Timeout
         | Code::Unavailable

@@ -103,7 +103,8 @@ impl Drive<'_> {
         let spread = request::spread(self.graph(), self.input);
         let input = spread.as_ref().unwrap_or(self.input);
         let request = request::request(self.graph(), input, known)?;
-        let ignored = request::ignored(self.graph(), input);
+        let mut ignored = request::ignored(self.graph(), input);
+        ignored.extend(self.serving.ignored_by_models(self.workflow, input));
         for (_, why) in &ignored {
             info!(workflow = self.workflow.name, "part of a request: {why}");
         }

@@ -162,11 +162,11 @@ fn read(entry: &Entry, part: &Part) -> Result<Value, JobError> {
         };
         return Err(refuse(
             entry,
-            format!("expected {}, found {found}", entry.of),
+            format!("expected {}, found {found}", entry.of.in_words()),
         ));
     };
     let checked = entry.of.check(&value, &mut Symbols::default());
-    checked.map_err(|mismatch| refuse(entry, mismatch.to_string()))?;
+    checked.map_err(|mismatch| refuse(entry, mismatch.in_words(&entry.of)))?;
     let bounded = entry.given.check(&value);
     bounded.map_err(|why| refuse(entry, why))?;
     Ok(value)
@@ -184,7 +184,10 @@ fn missing(graph: &Graph, input: &Input) -> String {
                 name.escape_default()
             )
         }
-        None => "it is missing".into(),
+        None => match input.without_fields() {
+            Some(found) => format!("it is missing: found {found}"),
+            None => "it is missing".into(),
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use tonic::{Request, Status};
 
 use super::super::status::of_request;
 use super::super::{Answer, call};
-use super::{messages, wire};
+use super::{InContents, messages, wire};
 use crate::app::App;
 use crate::http::RequestId;
 use crate::v2::{self, Asked};
@@ -53,10 +53,17 @@ async fn called(app: &App, id: &RequestId, request: HttpRequest) -> Result<Answe
     let asked = Asked {
         id: id.0.to_string(),
         headers: Vec::new(),
-        patience: call::patience(&MetadataMap::from_headers(head.headers)),
+        patience: call::patience(&MetadataMap::from_headers(head.headers.clone())),
     };
     let (answer, raw) = ask(app, asked, message, raw).await?;
-    wire::answer(&answer, raw, app.settings.max_response_size)
+    let most = app.settings.max_response_size;
+    match head.extensions.get() {
+        Some(InContents) => {
+            let answer = messages::with_contents(answer, &raw).map_err(Status::internal)?;
+            wire::answer(&answer, Vec::new(), most)
+        }
+        None => wire::answer(&answer, raw, most),
+    }
 }
 
 /// The message of a client that packs what it sends.

@@ -15,7 +15,7 @@ use crate::error::Failure;
 use crate::v2::{
     BatchStatistics, Content, Datatype, EXTENSIONS, IndexEntry, InferInput, InferOutput,
     InferRequest, InferResponse, ModelMetadata, ModelStatistics, Parameter, Parameters,
-    SERVER_NAME, Spent, TensorMetadata, WantedOutput, pack_elements,
+    SERVER_NAME, Spent, TensorMetadata, WantedOutput, elements, pack_elements,
 };
 
 /// The request of a message, the bytes of whose tensors may have been taken out of it.
@@ -239,6 +239,54 @@ pub(super) fn with_raw(message: pb::ModelInferResponse, raw: Vec<Bytes>) -> pb::
         raw_output_contents: raw,
         ..message
     }
+}
+
+/// The same with the elements as numbers of the message.
+///
+/// # Errors
+///
+/// Elements that are none of what the message says.
+pub(super) fn with_contents(
+    mut message: pb::ModelInferResponse,
+    raw: &[Bytes],
+) -> Result<pb::ModelInferResponse, String> {
+    for (output, raw) in message.outputs.iter_mut().zip(raw) {
+        let datatype = Datatype::parse(&output.datatype)?;
+        let count = output.shape.iter().product::<i64>();
+        let count = usize::try_from(count).unwrap_or(0);
+        output.contents = Some(contents(datatype, raw, count)?);
+    }
+    Ok(message)
+}
+
+fn contents(
+    datatype: Datatype,
+    raw: &Bytes,
+    count: usize,
+) -> Result<pb::InferTensorContents, String> {
+    fn numbers<T: bytemuck::AnyBitPattern, Wide>(raw: &[u8], wide: fn(T) -> Wide) -> Vec<Wide> {
+        let elements = raw.chunks_exact(size_of::<T>());
+        elements
+            .map(|bytes| wide(bytemuck::pod_read_unaligned(bytes)))
+            .collect()
+    }
+    let mut contents = pb::InferTensorContents::default();
+    match datatype {
+        Datatype::Bytes => contents.bytes_contents = elements(&Rope::from(raw.clone()), count)?,
+        Datatype::Of(DType::Bool) => {
+            contents.bool_contents = raw.iter().map(|&it| it != 0).collect()
+        }
+        Datatype::Of(DType::U8) => contents.uint_contents = numbers(raw, |it: u8| it.into()),
+        Datatype::Of(DType::I8) => contents.int_contents = numbers(raw, |it: i8| it.into()),
+        Datatype::Of(DType::I16) => contents.int_contents = numbers(raw, |it: i16| it.into()),
+        Datatype::Of(DType::I32) => contents.int_contents = numbers(raw, |it: i32| it),
+        Datatype::Of(DType::I64) => contents.int64_contents = numbers(raw, |it: i64| it),
+        Datatype::Of(DType::F16) => contents.fp32_contents = numbers(raw, f16::to_f32),
+        Datatype::Of(DType::BF16) => contents.fp32_contents = numbers(raw, bf16::to_f32),
+        Datatype::Of(DType::F32) => contents.fp32_contents = numbers(raw, |it: f32| it),
+        Datatype::Of(DType::F64) => contents.fp64_contents = numbers(raw, |it: f64| it),
+    }
+    Ok(contents)
 }
 
 pub(super) fn streamed(answer: pb::ModelInferResponse) -> pb::ModelStreamInferResponse {

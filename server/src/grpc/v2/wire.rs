@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::StreamBody;
 use hyper::body::Frame;
 use prost::Message;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 use proto::inference as pb;
 use servable::Rope;
 use tonic::Status;
@@ -147,7 +147,10 @@ fn broken() -> Status {
     Status::internal("the message is no ModelInferRequest")
 }
 
-/// The answer to a call, with the bytes of its tensors behind it, each as it lies.
+/// A tensor of so many bytes is copied to what stands before it: a frame of its own costs more.
+const SMALL: usize = 4096;
+
+/// The answer to a call, with the bytes of its tensors behind it, each as it lies unless it is small.
 ///
 /// # Errors
 ///
@@ -157,36 +160,35 @@ pub(super) fn answer(
     raw: Vec<Bytes>,
     most: usize,
 ) -> Result<Answer, Status> {
-    let mut frames = Vec::with_capacity(2 * raw.len() + 2);
-    let mut small = BytesMut::zeroed(HEAD);
-    // Never too little room: the buffer grows.
-    message
-        .encode(&mut small)
-        .map_err(|error| Status::internal(error.to_string()))?;
-    let mut length = small.len() - HEAD;
-    for tensor in raw {
-        let before = small.len();
-        encode_key(RAW_OUTPUTS, WireType::LengthDelimited, &mut small);
-        encode_varint(tensor.len() as u64, &mut small);
-        length += small.len() - before + tensor.len();
-        frames.push(Frame::data(small.split().freeze()));
-        frames.push(Frame::data(tensor));
-    }
+    let around = |tensor: &Bytes| key_len(RAW_OUTPUTS) + encoded_len_varint(tensor.len() as u64);
+    let tensors: usize = raw.iter().map(|it| around(it) + it.len()).sum();
+    let length = message.encoded_len() + tensors;
     let announced = u32::try_from(length).ok().filter(|_| length <= most);
     let announced = announced.ok_or_else(|| {
         Status::internal(format!(
             "the answer holds {length} bytes, more than max_response_size, which is {most}"
         ))
     })?;
+    let mut frames = Vec::with_capacity(2);
+    let mut small = BytesMut::with_capacity(HEAD + message.encoded_len() + tensors.min(SMALL));
+    small.put_u8(0);
+    small.put_u32(announced);
+    // Never too little room: the buffer grows.
+    message
+        .encode(&mut small)
+        .map_err(|error| Status::internal(error.to_string()))?;
+    for tensor in raw {
+        encode_key(RAW_OUTPUTS, WireType::LengthDelimited, &mut small);
+        encode_varint(tensor.len() as u64, &mut small);
+        if tensor.len() <= SMALL {
+            small.extend_from_slice(&tensor);
+            continue;
+        }
+        frames.push(Frame::data(small.split().freeze()));
+        frames.push(Frame::data(tensor));
+    }
     if !small.is_empty() {
         frames.push(Frame::data(small.freeze()));
-    }
-    if let Some(first) = frames.first_mut()
-        && let Some(bytes) = first.data_ref()
-    {
-        let mut head = BytesMut::from(&bytes[..]);
-        head[1..HEAD].as_mut().put_u32(announced);
-        *first = Frame::data(head.freeze());
     }
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", HeaderValue::from_static("0"));
@@ -280,13 +282,13 @@ mod tests {
     #[tokio::test]
     async fn an_answer_is_the_message_that_prost_would_write() {
         use http_body_util::BodyExt;
-        let raw = vec![Bytes::from(vec![1; 300]), Bytes::new()];
-        for raw in [raw, Vec::new()] {
+        let raw = |length| vec![Bytes::from(vec![1; length]), Bytes::new()];
+        for raw in [raw(300), raw(5000), Vec::new()] {
             let message = pb::ModelInferResponse {
                 model_name: "m".into(),
                 ..Default::default()
             };
-            let answer = answer(&message, raw.clone(), 1000).expect("not too large");
+            let answer = answer(&message, raw.clone(), 6000).expect("not too large");
             let body = answer.into_body().collect().await.expect("in memory");
             assert_eq!(body.trailers().map(HeaderMap::len), Some(1));
             let bytes = body.to_bytes();

@@ -36,6 +36,33 @@ pub(super) fn model(model: &ModelMetadata) -> Value {
     })
 }
 
+/// A model in the words of Triton's configuration. Shapes are whole: no side of them is a batch that is left out.
+pub(super) fn config(model: &ModelMetadata) -> Value {
+    let tensors = |tensors: &[TensorMetadata]| {
+        let tensors = tensors.iter().map(|tensor| {
+            let datatype = match tensor.datatype.name() {
+                "BYTES" => "STRING",
+                name => name,
+            };
+            json!({
+                "name": tensor.name,
+                "data_type": format!("TYPE_{datatype}"),
+                "dims": tensor.shape,
+            })
+        });
+        tensors.collect::<Vec<_>>()
+    };
+    json!({
+        "name": model.name,
+        "platform": model.platform,
+        "backend": SERVER_NAME,
+        "max_batch_size": 0,
+        "input": tensors(&model.inputs),
+        "output": tensors(&model.outputs),
+        "model_transaction_policy": { "decoupled": false },
+    })
+}
+
 pub(super) fn statistics(models: &[ModelStatistics]) -> Value {
     let models: Vec<Value> = models.iter().map(of_model).collect();
     json!({ "model_stats": models })

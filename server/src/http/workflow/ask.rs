@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use axum::extract::{Extension, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use serving::workflow::{RunOptions, Workflow};
 
 use super::{Target, explained, saved, stream};
 use crate::error::Failure;
 use crate::http::answer::output_response;
+use crate::http::ignored::{IGNORED, listed, tell_query};
 use crate::http::inference::{Received, read_input};
 use crate::http::segments::Segments;
 use crate::http::{App, RequestId};
@@ -19,9 +20,6 @@ const EXPLAIN: &str = "x-explain";
 
 /// Nodes that failed or were cut short although there is an answer.
 const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
-
-/// Parts of the request that the workflow has no use for.
-const IGNORED: HeaderName = HeaderName::from_static("x-ignored");
 
 /// What the query says to the server; everything else in it is an input of the workflow.
 const OWN: [&str; 4] = ["version", "explain", "save", "stream"];
@@ -96,6 +94,14 @@ async fn answer(
             response.headers_mut().insert(header, names);
         }
     }
+    let mut models = app.serving.first_models(&workflow).into_iter();
+    if models.any(|model| model.takes.is_some()) {
+        // The body alone is what they are given, as TorchServe has it.
+        let names = query.keys().filter(|name| !OWN.contains(&name.as_str()));
+        let mut names: Vec<String> = names.cloned().collect();
+        names.sort();
+        tell_query(&mut response, &workflow.name, &names);
+    }
     if let Some(folder) = &app.settings.workflow_save_dir
         && !reply.saved.is_empty()
         && let Some(place) = saved::write(folder, &workflow.name, &id.0, reply.saved).await
@@ -116,21 +122,6 @@ fn inputs(workflow: &Workflow, query: &HashMap<String, String>) -> HashMap<Strin
     theirs
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect()
-}
-
-/// Names as a header has them; `None` where there are none.
-fn listed(names: &[String]) -> Option<HeaderValue> {
-    /// What a client has called its parts may be longer than anybody's headers.
-    const LONGEST: usize = 1000;
-    if names.is_empty() {
-        return None;
-    }
-    let names = names.join(",");
-    let names: String = names.chars().take(LONGEST).collect();
-    // Names may hold what a header may not.
-    HeaderValue::try_from(names.as_str())
-        .or_else(|_| HeaderValue::try_from(names.escape_default().to_string()))
-        .ok()
 }
 
 /// The nodes of `save`, which must be there.
@@ -182,6 +173,8 @@ pub(super) fn accepted(headers: &HeaderMap) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]

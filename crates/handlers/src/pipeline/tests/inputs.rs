@@ -47,7 +47,7 @@ fn inputs_are_read_as_what_they_are_declared() {
     );
     check(
         &[x, ("factor", "many")],
-        "input `factor`: expected int, found `many`",
+        "input `factor`: expected a whole number, found `many`",
     );
     check(
         &[x, ("factor", "10")],
@@ -59,7 +59,7 @@ fn inputs_are_read_as_what_they_are_declared() {
     );
     check(
         &[("factor", "3")],
-        "expected a request part `data` or `body`, found `factor`",
+        "expected a request part `x`, `data` or `body`, found `factor`",
     );
     check(
         &[("x", "[[1"), ("factor", "3")],
@@ -98,6 +98,26 @@ fn pictures_come_in_all_the_forms_of_other_handlers() {
     check(
         Input::body("", bytes::Bytes::from_static(b"hello")),
         "node `picture`: input `image` cannot be used: the bytes are not a picture: expected JPEG, PNG, BMP, WebP or GIF",
+    );
+    let named = |name: &str| Input {
+        parts: vec![Part {
+            name: name.into(),
+            content_type: String::new(),
+            value: Value::Bytes(bytes::Bytes::new()),
+        }],
+        ..Input::default()
+    };
+    for name in ["data", "body", "image"] {
+        check(
+            named(name),
+            &format!(
+                "input `image`: request part `{name}`: the picture is empty: no bytes were sent"
+            ),
+        );
+    }
+    check(
+        named("photo"),
+        "expected a request part `image`, `data` or `body`, found `photo`",
     );
     check(
         json_input("{\"a\": 1}"),

@@ -184,12 +184,12 @@ fn a_parameter_of_the_request_that_does_not_suit_the_network_is_the_clients_faul
     check(
         "in: {given: network, argmax: best}",
         Reason::BadInput,
-        "node `mask`: input `best`: expected true, as `given` is scores, float32[1, 1], found false",
+        "node `mask`: input `best`: expected true, found false: the segmenter gives scores, float32[1, 1], of which the best must be taken",
     );
     // Whoever wrote the graph did.
     check(
         "in: network, with: {argmax: false}",
         Reason::Failed,
-        "node `mask`: parameter `argmax`: expected true, as `given` is scores, float32[1, 1], found false",
+        "node `mask`: parameter `argmax`: expected true, found false: the segmenter gives scores, float32[1, 1], of which the best must be taken",
     );
 }

@@ -1,0 +1,35 @@
+//! Handlers in Python behind the servable waist: each worker is a process of its own, which may do what it likes without
+//! hurting the daemon.
+//!
+//! [`PythonEngine`] stands for what all models share: the interpreter, the worker package that the daemon carries, a folder
+//! for sockets. [`PythonLoader`] is one version of a model; what it loads is one process, spoken with over a socket by one of
+//! the two protocols of `python/PROTOCOL.md`. It knows no queue and no HTTP, and no libtorch: what a handler imports is
+//! the interpreter's affair.
+//!
+//! A request, through the files: `servable.rs` makes a message of a batch (`message.rs`), `protocol.rs` writes it to the
+//! `connection.rs`, which notices at once when the `process.rs` at its other end dies; `outcome.rs` makes results of the
+//! answer. What the process prints goes through `output.rs` to the log, and lines of metrics (`metric_line.rs`) to a
+//! [`MetricSink`].
+
+mod bounds;
+mod connection;
+mod engine;
+mod handler;
+mod loader;
+mod message;
+mod metric_line;
+mod outcome;
+mod output;
+mod package;
+mod process;
+mod protocol;
+mod servable;
+mod settings;
+mod start;
+mod venv;
+
+pub use bounds::Bounds;
+pub use engine::PythonEngine;
+pub use loader::PythonLoader;
+pub use metric_line::{Metric, MetricKind, MetricSink, NoSink};
+pub use settings::{ModelFiles, Settings, SettingsError};

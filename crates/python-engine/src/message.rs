@@ -1,0 +1,137 @@
+//! What is said to a worker and by it, whichever protocol carries it.
+
+use servable::{Input, Part, Task, Value};
+
+/// What a worker is to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load<'l> {
+    pub(crate) model: &'l str,
+    /// The folder of the unpacked archive.
+    pub(crate) folder: &'l str,
+    pub(crate) batch_size: i32,
+    pub(crate) handler: &'l str,
+    pub(crate) gpu: Option<i32>,
+    /// Empty for none.
+    pub(crate) envelope: &'l str,
+    pub(crate) limit_pixels: bool,
+}
+
+/// One request of a batch.
+#[derive(Debug)]
+pub(crate) struct Request<'r> {
+    /// No two in a batch have the same.
+    pub(crate) id: String,
+    pub(crate) headers: Vec<(&'r str, &'r str)>,
+    pub(crate) parts: &'r [Part],
+}
+
+/// What a worker says of a batch, or of a load.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// 200, or what has failed all of it.
+    pub(crate) code: i32,
+    pub(crate) message: String,
+    pub(crate) predictions: Vec<Prediction>,
+    /// Whether more answers to the same batch follow.
+    pub(crate) more: bool,
+}
+
+/// The answer to one request, or a part of it.
+#[derive(Debug)]
+pub(crate) struct Prediction {
+    pub(crate) id: String,
+    pub(crate) content_type: String,
+    pub(crate) status: i32,
+    pub(crate) phrase: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) value: Value,
+}
+
+/// The header that says whether more of an answer will come.
+pub(crate) const STREAM: &str = "ts_stream_next";
+
+/// The header by which a handler is asked for an explanation.
+const EXPLAIN: &str = "explain";
+
+impl Prediction {
+    /// Whether its own header says that more will come.
+    pub(crate) fn has_more(&self) -> bool {
+        let header = self.headers.iter().find(|(name, _)| name == STREAM);
+        header.is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"))
+    }
+}
+
+/// The requests of a batch. Their ids are those of the inputs, made different where they are not.
+pub(crate) fn requests(inputs: &[Input]) -> Vec<Request<'_>> {
+    let mut requests: Vec<Request<'_>> = Vec::with_capacity(inputs.len());
+    for (index, input) in inputs.iter().enumerate() {
+        let is_taken = requests.iter().any(|request| request.id == input.id);
+        let id = if is_taken || input.id.is_empty() {
+            format!("{}#{index}", input.id)
+        } else {
+            input.id.clone()
+        };
+        let mut headers: Vec<(&str, &str)> = input
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        if input.task == Task::Explain && !headers.iter().any(|(name, _)| *name == EXPLAIN) {
+            headers.push((EXPLAIN, "True"));
+        }
+        requests.push(Request {
+            id,
+            headers,
+            parts: &input.parts,
+        });
+    }
+    requests
+}
+
+/// Whether a value is bytes as they came off a wire, for the worker to decode; anything else is what it says.
+pub(crate) fn is_raw(value: &Value) -> bool {
+    matches!(value, Value::Bytes(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ids: &[&str], expected: &[&str]) {
+        let inputs: Vec<Input> = ids
+            .iter()
+            .map(|id| Input {
+                id: (*id).into(),
+                ..Input::default()
+            })
+            .collect();
+        let found: Vec<String> = requests(&inputs)
+            .into_iter()
+            .map(|request| request.id)
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn ids_of_a_batch_differ() {
+        check(&["a", "b"], &["a", "b"]);
+        check(&["a", "a", "b", "a"], &["a", "a#1", "b", "a#3"]);
+        check(&["", ""], &["#0", "#1"]);
+        // What an id was made into may be another's own.
+        check(&["a#1", "a", "a"], &["a#1", "a", "a#2"]);
+    }
+
+    #[test]
+    fn who_asks_for_an_explanation_says_so_to_the_handler() {
+        let input = Input {
+            task: Task::Explain,
+            headers: vec![("X-Foo".into(), "1".into())],
+            ..Input::default()
+        };
+        let inputs = [input];
+        assert_eq!(
+            requests(&inputs)[0].headers,
+            [("X-Foo", "1"), ("explain", "True")]
+        );
+    }
+}

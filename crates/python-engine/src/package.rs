@@ -1,0 +1,81 @@
+//! The worker package that the daemon carries, written to its folder once.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+include!(concat!(env!("OUT_DIR"), "/package.rs"));
+
+/// What handlers of the package emit; a file of the daemon's takes its place.
+const METRICS: &str = "\
+dimensions: [ModelName, Level]
+model_metrics:
+  gauge:
+    - { name: HandlerTime, unit: ms, dimensions: [ModelName, Level] }
+    - { name: PredictionTime, unit: ms, dimensions: [ModelName, Level] }
+";
+
+/// Where what stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Package {
+    /// Binds and limits a process before it becomes the interpreter.
+    pub(crate) launcher: PathBuf,
+    /// The file that is started.
+    pub(crate) worker: PathBuf,
+    /// A list of metrics.
+    pub(crate) metrics: PathBuf,
+    /// Where the default handlers are.
+    handlers: PathBuf,
+}
+
+impl Package {
+    /// Writes the package below a folder that only this user may enter.
+    pub(crate) fn write(folder: &Path) -> io::Result<Self> {
+        fs::create_dir_all(folder)?;
+        fs::set_permissions(folder, Permissions::from_mode(0o700))?;
+        let root = folder.join("python");
+        for (name, bytes) in FILES {
+            let path = root.join(name);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
+            }
+            fs::write(path, bytes)?;
+        }
+        let metrics = root.join("metrics.yaml");
+        fs::write(&metrics, METRICS)?;
+        Ok(Package {
+            launcher: root.join("launch.py"),
+            worker: root.join("ts/model_service_worker.py"),
+            metrics,
+            handlers: root.join("ts/torch_handler"),
+        })
+    }
+
+    /// Whether the package has a handler of that name.
+    pub(crate) fn has_handler(&self, name: &str) -> bool {
+        let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        is_name && !name.starts_with('_') && self.handlers.join(format!("{name}.py")).is_file()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_package_is_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let package = Package::write(folder.path()).expect("written");
+        for file in [&package.launcher, &package.worker, &package.metrics] {
+            assert!(file.is_file(), "{}", file.display());
+        }
+        let check = |name, expected| assert_eq!(package.has_handler(name), expected, "{name}");
+        check("image_classifier", true);
+        check("base_handler", true);
+        check("_steps", false);
+        check("../service", false);
+        check("nothing", false);
+        assert!(FILES.iter().all(|(name, _)| !name.contains("tests/")));
+    }
+}

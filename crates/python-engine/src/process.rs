@@ -1,0 +1,209 @@
+//! One process of an interpreter: started bound and limited, watched, ended with all that it has started.
+//!
+//! It is in a group of its own, which is killed with it; what has left the group is found by a variable in its environment.
+//! It is started through `python/launch.py`, so it dies with the thread that started it: whoever owns a [`Process`] keeps
+//! it on that thread.
+
+mod mark;
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use std::{fmt, process};
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tracing::{debug, warn};
+
+use crate::bounds::Bounds;
+use crate::connection::is_dead;
+use mark::Mark;
+
+/// How long a process may take to end once it is killed.
+const DYING: Duration = Duration::from_secs(5);
+
+/// What to start.
+pub(crate) struct Start<'s> {
+    pub(crate) interpreter: &'s Path,
+    pub(crate) launcher: &'s Path,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) folder: &'s Path,
+    /// All of it; nothing is inherited.
+    pub(crate) environment: Vec<(OsString, OsString)>,
+    pub(crate) bounds: &'s Bounds,
+}
+
+/// A process that runs, or has not been buried yet. Dropping it kills it, all that it has started, and takes its exit status.
+pub(crate) struct Process {
+    child: Child,
+    killer: Killer,
+    mark: Mark,
+    /// How it ended, once that is known.
+    death: Option<Death>,
+}
+
+/// Kills a process from any thread.
+#[derive(Clone)]
+pub(crate) struct Killer {
+    /// Readable when it is dead.
+    pub(crate) descriptor: Arc<OwnedFd>,
+    group: Pid,
+    /// Whether its number may be another's by now.
+    buried: Arc<Mutex<bool>>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Death(ExitStatus);
+
+impl Start<'_> {
+    /// Starts it and returns it with its standard output and error. Standard input is empty.
+    pub(crate) fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
+        let mut mark = Mark::new();
+        let mut command = Command::new(self.interpreter);
+        command
+            .args(["-I", "-S"])
+            .arg(self.launcher)
+            .arg(process::id().to_string())
+            .arg(self.bounds.for_launcher())
+            .args(&self.arguments)
+            .current_dir(self.folder)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .env(mark::VARIABLE, mark.value())
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        debug!("{command:?}");
+        let mut child = command.spawn()?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let pid = Pid::from_child(&child);
+        mark.began(child.id());
+        let descriptor = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(descriptor) => Arc::new(descriptor),
+            Err(error) => {
+                // Without it nothing can be told of its death.
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error.into());
+            }
+        };
+        let process = Process {
+            child,
+            killer: Killer {
+                descriptor,
+                group: pid,
+                buried: Arc::default(),
+            },
+            mark,
+            death: None,
+        };
+        let lost = || io::Error::other("a pipe of the process is missing");
+        let stdout = stdout.ok_or_else(lost)?.into();
+        let stderr = stderr.ok_or_else(lost)?.into();
+        Ok((process, stdout, stderr))
+    }
+}
+
+impl Process {
+    pub(crate) fn killer(&self) -> &Killer {
+        &self.killer
+    }
+
+    /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because
+    /// the system keeps it.
+    pub(crate) fn end(&mut self, grace: Duration) -> Option<Death> {
+        if self.death.is_some() {
+            return self.death;
+        }
+        is_dead(&self.killer.descriptor, grace);
+        // The group before its leader is buried: until then its number is nobody else's.
+        self.killer.kill();
+        self.mark.end_all();
+        if !is_dead(&self.killer.descriptor, DYING) {
+            warn!(
+                "process {} does not end although it was killed",
+                self.child.id()
+            );
+            return None;
+        }
+        let mut buried = self
+            .killer
+            .buried
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let status = self.child.wait();
+        *buried = true;
+        self.death = status.ok().map(Death);
+        self.death
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+impl Killer {
+    /// Kills the process and its group. Does not wait for it.
+    pub(crate) fn kill(&self) {
+        let buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*buried {
+            // Fails where nothing of the group is left.
+            let _ = kill_process_group(self.group, Signal::KILL);
+        }
+    }
+}
+
+impl Death {
+    /// Whether it ended by itself, and well.
+    pub(crate) fn is_success(self) -> bool {
+        self.0.success()
+    }
+
+    /// Whether it looks as if the system took it for its memory: killed, and not by us.
+    pub(crate) fn is_kill(self) -> bool {
+        self.0.signal() == Some(Signal::KILL.as_raw()) || self.0.code() == Some(128 + 9)
+    }
+
+    /// Whether it has used up its processor time.
+    pub(crate) fn is_out_of_time(self) -> bool {
+        self.0.signal() == Some(Signal::XCPU.as_raw())
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.code(), self.0.signal()) {
+            (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) => match name(signal) {
+                Some(name) => write!(f, "signal {signal}, {name}"),
+                None => write!(f, "signal {signal}"),
+            },
+            (None, None) => f.write_str("no exit code"),
+        }
+    }
+}
+
+fn name(signal: i32) -> Option<&'static str> {
+    let names = [
+        (Signal::ABORT, "SIGABRT"),
+        (Signal::BUS, "SIGBUS"),
+        (Signal::FPE, "SIGFPE"),
+        (Signal::ILL, "SIGILL"),
+        (Signal::KILL, "SIGKILL"),
+        (Signal::SEGV, "SIGSEGV"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::XCPU, "SIGXCPU"),
+    ];
+    let found = names
+        .into_iter()
+        .find(|(known, _)| known.as_raw() == signal);
+    found.map(|(_, name)| name)
+}

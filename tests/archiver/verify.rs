@@ -48,11 +48,7 @@ fn check_weights_refused(weights: &[u8], flags: &str, expected: &[&str]) {
 fn what_would_not_be_served_is_refused() {
     check_refused(
         "--handler mine.py --serialized-file w.pt",
-        &[
-            "error: m.mar: ",
-            "mine.py",
-            "Python handlers are not supported yet",
-        ],
+        &["error: m.mar: ", "mine.py", "which takes a Python worker"],
     );
     check_refused(
         "--handler vllm_handler --serialized-file w.pt",

@@ -78,9 +78,8 @@ fn models_that_cannot_be_served_here_are_left_out() {
     let bench = Bench::new().with(&Model::double());
     let weights = fs::read(own("double.pt")).expect("a fixture");
     let model = |name: &str, handler: &str| json!({"modelName": name, "serializedFile": "w.pt", "handler": handler});
-    let files: &[(&str, &[u8])] = &[("w.pt", &weights), ("mine.py", b"def handle(): pass")];
-    folder(&bench, "python", &model("python", "mine.py"), files);
-    folder(&bench, "function", &model("function", "mine:handle"), files);
+    let files: &[(&str, &[u8])] = &[("w.pt", &weights)];
+    folder(&bench, "gone", &model("gone", "yours.py"), files);
     folder(
         &bench,
         "unknown",
@@ -103,9 +102,7 @@ fn models_that_cannot_be_served_here_are_left_out() {
             .packed(ArchiveFormat::TarGz),
     );
     let daemon = bench.start();
-    let python = "Python handlers are not supported yet";
-    check_left_out(&daemon, "python", &["`mine.py`", python]);
-    check_left_out(&daemon, "function", &["`mine:handle`", python]);
+    check_left_out(&daemon, "gone", &["handler yours.py", "no file yours.py"]);
     let hint = "did you mean `image_classifier`?";
     check_left_out(
         &daemon,

@@ -84,7 +84,7 @@ pub fn by_name(name: &str, context: &ModelContext<'_>) -> Result<Box<dyn Handler
         "text_classifier" => Box::new(TextClassifier::load(context)?),
         _ if names_python(name) || python_file(context.dir, name).is_some() => {
             return Err(LoadError::Unsupported(format!(
-                "handler `{name}` is a Python file: Python handlers are not supported yet; native handlers are {}",
+                "handler `{name}` is a Python file, which takes a Python worker; native handlers are {}",
                 NAMES.join(", ")
             )));
         }
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_not_native_is_refused_with_a_hint() {
-        let python = "is a Python file: Python handlers are not supported yet";
+        let python = "is a Python file, which takes a Python worker";
         check_refused("x.py", &format!("handler `x.py` {python}"));
         check_refused("x.py:handle", &format!("handler `x.py:handle` {python}"));
         check_refused("mine", &format!("handler `mine` {python}"));

@@ -253,10 +253,7 @@ fn what_a_loader_needs_is_checked_before_weights_are_read() {
         "the manifest names no serializedFile, so there is no network to load"
     );
     let python = error(files(mlp.clone(), "mine.py", "{}"));
-    assert!(
-        python.contains("Python handlers are not supported yet"),
-        "{python}"
-    );
+    assert!(python.contains("which takes a Python worker"), "{python}");
     let typo = error(files(mlp, "base_handler", "{shpe: [4]}"));
     assert!(typo.contains("shpe") && typo.contains("shape"), "{typo}");
 }

@@ -156,7 +156,7 @@ fn c_3_1_mistakes() {
         ("text.mar", "text.mar: not a model archive"),
         (
             "double.mar&handler=mine.py",
-            "Python handlers are not supported yet",
+            "the archive has no file mine.py",
         ),
         (
             "double.mar&handler=base_handlr",

@@ -39,7 +39,6 @@ use crate::connection::Peer;
 use crate::error::Failure;
 use crate::telemetry;
 pub use front::{absent_targets, front_router};
-pub(crate) use health::is_ready;
 
 /// The id of the request at hand, as in the log and in `x-request-id`.
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 //!
 //! `message.rs` has the words of the protocol. The way of a request is [`infer`]: `target.rs` finds the model or the workflow
 //! of the name, `inputs.rs` makes the parts of an [`Input`](servable::Input) of what came, and `outputs.rs` makes tensors of
-//! the answer. The rest of the protocol is `metadata.rs`, `readiness.rs`, `statistics.rs` and `repository.rs`.
+//! the answer. The rest of the protocol is `metadata.rs`, `statistics.rs` and `repository.rs`; who is ready says `operations/health.rs`.
 //!
 //! Nothing here knows JSON or HTTP: whoever has a wire reads its requests into these types and writes these answers. Over
 //! REST that is `http/v2.rs`.
@@ -16,7 +16,6 @@ mod message;
 mod metadata;
 mod outputs;
 mod packed;
-mod readiness;
 mod repository;
 mod statistics;
 mod target;
@@ -29,6 +28,5 @@ pub use message::{
 };
 pub use metadata::{EXTENSIONS, ModelMetadata, SERVER_NAME, TensorMetadata, metadata};
 pub use packed::{elements, pack_elements};
-pub use readiness::{model_ready, server_ready};
 pub use repository::{IndexEntry, index, load, unload};
 pub use statistics::{BatchStatistics, ModelStatistics, Spent, statistics};

@@ -9,27 +9,16 @@ class), the workflow twice (numbers to their doubles), and lets models be regist
 import json
 import queue
 import sys
-import threading
-import urllib.request
 
 import grpc
-import ml_dtypes
 import numpy as np
 import tritonclient.grpc as triton
 from tritonclient.grpc import service_pb2
 from tritonclient.utils import InferenceServerException
 
+from shared import ROW, check_doubled, prediction
+
 GRPC, GRPC_MANAGEMENT, REST, PICTURE = sys.argv[1:]
-ROW = np.array([0.1, -2.5, 3.0, 1e-3], dtype=np.float32)
-
-
-def prediction(model, body, content_type="application/json"):
-    """What the same model answers on TorchServe's own route."""
-    request = urllib.request.Request(
-        f"http://{REST}/predictions/{model}", body, {"Content-Type": content_type}
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
 
 
 def tensor(name, array, datatype="FP32"):
@@ -66,7 +55,7 @@ def health_and_metadata(client):
 
 
 def tensors(client):
-    expected = np.array(prediction("mlp", json.dumps(ROW.tolist()).encode()), dtype=np.float32)
+    expected = np.array(prediction(REST, "mlp", json.dumps(ROW.tolist()).encode()), dtype=np.float32)
     for packed in (None, "gzip"):
         answer = client.infer(
             "mlp",
@@ -88,7 +77,7 @@ def tensors(client):
 
 def typed_contents(channel):
     """Numbers in the fields of the message, as clients without NumPy send them; also to TorchServe's package."""
-    expected = np.array(prediction("mlp", json.dumps(ROW.tolist()).encode()), dtype=np.float32)
+    expected = np.array(prediction(REST, "mlp", json.dumps(ROW.tolist()).encode()), dtype=np.float32)
     message = service_pb2.ModelInferRequest(model_name="mlp")
     given = message.inputs.add(name="body", datatype="FP32", shape=[4])
     given.contents.fp32_contents.extend(ROW.tolist())
@@ -107,31 +96,17 @@ def typed_contents(channel):
 
 
 def datatypes(client):
-    """Every type that the engine has, doubled: whole numbers become single precision on the way."""
-    numbers = [1, 2, 3, 0]
-    for datatype, dtype in {
-        "UINT8": np.uint8,
-        "INT8": np.int8,
-        "INT16": np.int16,
-        "INT32": np.int32,
-        "INT64": np.int64,
-        "FP16": np.float16,
-        "BF16": ml_dtypes.bfloat16,
-        "FP32": np.float32,
-        "FP64": np.float64,
-    }.items():
-        row = np.array(numbers, dtype=dtype)
+    def infer(row, datatype):
         answer = client.infer("double", [tensor("body", row, datatype=datatype)])
-        found = answer.as_numpy("output")
-        (output,) = [it.datatype for it in answer.get_response().outputs]
-        expected = datatype if "FP" in datatype or datatype == "BF16" else "FP32"
-        assert output == expected and (found == 2 * row).all(), (datatype, output, found)
+        return answer.as_numpy("output"), answer.get_response().outputs[0].datatype
+
+    check_doubled(infer)
 
 
 def pictures(client):
     with open(PICTURE, "rb") as file:
         picture = file.read()
-    expected = prediction("substrate", picture, "image/png")
+    expected = prediction(REST, "substrate", picture, "image/png")
     given = np.array([picture], dtype=np.object_)
     answer = client.infer("substrate", [tensor("body", given, "BYTES")])
     for name, probability in expected.items():

@@ -1,7 +1,7 @@
 //! The words of inference: what a model server and an engine say to each other.
 //!
 //! This crate is the narrow waist of Torchrelay. Above it, `serving` knows models, versions, queues and workers but no
-//! engine; below it, an engine (libtorch, a scripted fake, later a Python process) knows tensors and weights but no
+//! engine; below it, an engine (libtorch, a scripted fake, a Python process) knows tensors and weights but no
 //! queue and no wire. Both sides depend on this page and on nothing of each other.
 //!
 //! It is not a tensor library: a [`Tensor`] here is a shape, a type and shared bytes, enough to pass one along.

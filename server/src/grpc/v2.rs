@@ -26,6 +26,7 @@ use super::status::of_request;
 use super::{Answer, call};
 use crate::app::App;
 use crate::error::Failure;
+use crate::operations::health;
 use crate::v2;
 
 pub(super) use infer::model_infer;
@@ -95,7 +96,7 @@ impl GrpcInferenceService for V2 {
         &self,
         _: Request<pb::ServerReadyRequest>,
     ) -> Result<Response<pb::ServerReadyResponse>, Status> {
-        let ready = v2::server_ready(&self.app);
+        let ready = health::server_is_ready(&self.app);
         Ok(Response::new(pb::ServerReadyResponse { ready }))
     }
 
@@ -104,8 +105,8 @@ impl GrpcInferenceService for V2 {
         request: Request<pb::ModelReadyRequest>,
     ) -> Result<Response<pb::ModelReadyResponse>, Status> {
         let asked = request.into_inner();
-        let ready = v2::model_ready(&self.app, &asked.name, given(&asked.version));
-        let ready = ready.map_err(of_request)?;
+        let ready = health::is_ready(&self.app, &asked.name, given(&asked.version));
+        let ready = ready.map_err(|error| of_request(error.into()))?;
         Ok(Response::new(pb::ModelReadyResponse { ready }))
     }
 
@@ -132,7 +133,7 @@ impl GrpcInferenceService for V2 {
         &self,
         request: Request<pb::ModelInferRequest>,
     ) -> Result<Response<pb::ModelInferResponse>, Status> {
-        let asked = infer::asked(&request);
+        let asked = call_of(&request);
         let (answer, raw) = infer::answer(&self.app, asked, request.into_inner()).await?;
         Ok(Response::new(messages::with_raw(answer, raw)))
     }
@@ -143,7 +144,7 @@ impl GrpcInferenceService for V2 {
         &self,
         request: Request<Streaming<pb::ModelInferRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let (app, asked) = (self.app.clone(), infer::asked(&request));
+        let (app, asked) = (self.app.clone(), call_of(&request));
         let answers = request
             .into_inner()
             .enumerate()

@@ -63,11 +63,6 @@ async fn ready(State(app): State<App>) -> Response {
     json_response(StatusCode::SERVICE_UNAVAILABLE, &document)
 }
 
-/// What `/ready` says, for other protocols.
-pub(crate) fn is_ready(app: &App) -> bool {
-    !app.stop.is_cancelled() && waiting_for(app).is_empty()
-}
-
 fn waiting_for(app: &App) -> Vec<Value> {
     let registry = &app.serving.registry;
     let models = registry.defaults();

@@ -24,6 +24,7 @@ use super::segments::Segments;
 use super::{App, RequestId};
 use crate::app::WireSettings;
 use crate::error::Failure;
+use crate::operations::health;
 use crate::v2::{self, Asked, Parameters};
 
 /// How many bytes of a body are JSON, where tensors follow.
@@ -155,7 +156,7 @@ async fn live(method: Method) -> Answer {
 
 async fn ready(State(app): State<App>, method: Method) -> Answer {
     expect(&method, &Method::GET)?;
-    Ok(readiness(v2::server_ready(&app), json!({})))
+    Ok(readiness(health::server_is_ready(&app), json!({})))
 }
 
 /// Clients look at the status alone.
@@ -196,7 +197,8 @@ async fn model_ready(
     method: Method,
 ) -> Answer {
     expect(&method, &Method::GET)?;
-    let is_ready = v2::model_ready(&app, &target.model, target.version.as_deref())?;
+    let is_ready = health::is_ready(&app, &target.model, target.version.as_deref());
+    let is_ready = is_ready.map_err(Failure::from)?;
     Ok(readiness(is_ready, json!({ "name": target.model })))
 }
 

@@ -15,6 +15,17 @@ pub(crate) fn word(healthy: bool) -> &'static str {
     if healthy { "Healthy" } else { "Unhealthy" }
 }
 
+/// Whether everything that was registered serves, nothing of the snapshot and of the start is left out, and the server is not
+/// about to stop: what `/ready` says.
+pub(crate) fn server_is_ready(app: &App) -> bool {
+    let registry = &app.serving.registry;
+    let models = registry.defaults();
+    !app.stop.is_cancelled()
+        && models.iter().all(|model| lacks_none(model))
+        && app.left_out.missing(registry).is_empty()
+        && app.missing_workflows.missing(&app.serving).is_empty()
+}
+
 /// Whether requests for a model, or else a workflow, of that name would be served now.
 ///
 /// # Errors

@@ -10,8 +10,8 @@ use serving::{Model, State};
 use super::Parameters;
 use crate::app::App;
 use crate::error::Failure;
-use crate::operations;
 use crate::operations::models::{self, RegisterModel};
+use crate::operations::{self, health};
 
 /// One version of something that is registered, or an archive that could be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub fn index(app: &App, only_ready: bool) -> Result<Vec<IndexEntry>, Failure> {
     for default in app.serving.workflows() {
         let versions = app.serving.workflow_versions(&default.name);
         for workflow in versions.unwrap_or_default() {
-            let ready = super::model_ready(app, &workflow.name, Some(&workflow.version))?;
+            let ready = health::is_ready(app, &workflow.name, Some(&workflow.version))?;
             entries.push(IndexEntry {
                 name: workflow.name.clone(),
                 version: workflow.version.clone(),

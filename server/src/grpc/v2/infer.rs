@@ -10,8 +10,8 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use proto::inference as pb;
 use servable::Rope;
+use tonic::Status;
 use tonic::metadata::MetadataMap;
-use tonic::{Request, Status};
 
 use super::super::status::of_request;
 use super::super::{Answer, call};
@@ -118,9 +118,4 @@ async fn ask(
     let request = messages::request(message, raw).map_err(Status::invalid_argument)?;
     let answer = v2::infer(app, request, asked).await.map_err(of_request)?;
     messages::answer(answer).map_err(of_request)
-}
-
-/// What a call says beside its message.
-pub(super) fn asked<T>(request: &Request<T>) -> Asked {
-    super::call_of(request)
 }

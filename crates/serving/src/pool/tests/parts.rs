@@ -108,15 +108,15 @@ async fn a_client_that_leaves_stops_its_model() {
     assert!(loader.parts() < 10_000);
     assert_eq!(pool.statistics().cancelled.count, 1);
     // One that leaves while it waits is never begun.
-    let (running, waiting) = (ask(&pool, "wait 50"), begin(&pool, "panic", LONG));
+    let running = ask(&pool, "wait 300");
+    // Polled after the other, which the worker is at by then.
     let leave = async {
-        while pool.queued() == 0 {
-            tokio::task::yield_now().await;
-        }
+        let waiting = begin(&pool, "panic", LONG);
+        assert_eq!(pool.queued(), 1);
         drop(waiting);
     };
     let (ran, ()) = tokio::join!(running, leave);
-    assert_eq!(ran.as_deref(), Ok("wait 50"));
+    assert_eq!(ran.as_deref(), Ok("wait 300"));
 }
 
 #[tokio::test]

@@ -159,13 +159,17 @@ pub(crate) fn body(output: &Output) -> String {
     String::from_utf8_lossy(&output.value.clone().into_body()).into_owned()
 }
 
-/// Whether a process of that number runs, zombies excepted.
+/// Whether a process of that number runs, zombies excepted. One of several threads is a zombie in name while the others still end.
 pub(crate) fn runs(pid: u32) -> bool {
-    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return false;
     };
-    let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
-    !state.starts_with(['Z', 'X'])
+    threads.flatten().any(|thread| {
+        // A thread that is gone meanwhile has nothing to read.
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+        !state.is_empty() && !state.starts_with(['Z', 'X'])
+    })
 }
 
 /// Whether there is a process of that number, dead or alive.

@@ -72,6 +72,8 @@ pub struct Config {
     /// False: nothing is opened at `metrics_address`.
     pub enable_metrics_api: bool,
     pub metrics_mode: Mode,
+    /// Whether metrics of handlers are taken up that the list of metrics does not have.
+    pub model_metrics_auto_detect: bool,
     /// `None`: the list that is compiled in. Whether it can be read shows when metrics are made.
     pub metrics_config: Option<PathBuf>,
     pub disable_system_metrics: bool,
@@ -224,6 +226,7 @@ impl Config {
             grpc,
             enable_metrics_api: reader.bool("enable_metrics_api"),
             metrics_mode: metrics_mode(reader),
+            model_metrics_auto_detect: reader.bool("model_metrics_auto_detect"),
             metrics_config: reader.path("metrics_config").map(|(path, _)| path),
             disable_system_metrics: reader.bool("disable_system_metrics"),
             metric_time_interval: reader.seconds("metric_time_interval"),

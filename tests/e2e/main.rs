@@ -29,6 +29,7 @@ mod pictures;
 mod plates;
 mod python;
 mod python_handlers;
+mod python_metrics;
 mod queueing;
 mod restarts;
 mod shipped_workflows;

@@ -97,4 +97,9 @@ impl Loader for PythonLoader {
     fn answers_in_parts(&self) -> bool {
         true
     }
+
+    /// `PredictionTime` comes from the worker's loop, `HandlerTime` from handlers that derive from the base handler.
+    fn tells_times(&self) -> bool {
+        true
+    }
 }

@@ -86,6 +86,11 @@ pub trait Loader: Send + Sync {
         false
     }
 
+    /// Whether its handlers emit how long they took, as metrics of their own. Asked once, before anything is loaded.
+    fn tells_times(&self) -> bool {
+        false
+    }
+
     /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the
     /// contrary changes nothing; where they may, an archive may still forbid it. Asked once, before anything is loaded.
     fn merges(&self) -> bool {

@@ -255,7 +255,10 @@ impl Serving {
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
-        let metrics = self.metrics.for_model(&name, &version);
+        let metrics = self
+            .metrics
+            .for_model(&name, &version)
+            .told_times(loader.tells_times());
         let config = PoolConfig {
             metrics: metrics.clone(),
             model: name.clone(),

@@ -318,7 +318,7 @@ pub static KEYS: &[Key] = &[
          counters of inference at the listener."),
     key("metrics_config", Path, "",
         "The file that lists the metrics, in YAML; without it, the shipped list. One that cannot be used costs the metrics."),
-    key("model_metrics_auto_detect", Bool, "false", "Take up metrics of models that the file does not list.").later(),
+    key("model_metrics_auto_detect", Bool, "false", "Take up metrics of Python handlers that the file does not list."),
     key("disable_system_metrics", Bool, "false", "Leave out metrics of the machine."),
     key("metric_time_interval", TIMEOUT, "60", "How often metrics of the machine are taken.").file_only(),
     key("system_metrics_cmd", Text, "",

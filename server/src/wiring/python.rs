@@ -1,13 +1,16 @@
 //! Which archives want Python, and the engine that runs them: beside the native one, which has the rest.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use archive::{ModelConfig, Unpacked};
 use handlers::{Candidate, Runner, runner};
-use python_engine::{Bounds, ModelFiles, PythonEngine, Settings};
+use python_engine::{
+    Bounds, Metric, MetricKind, MetricSink, ModelFiles, NoSink, PythonEngine, Settings,
+};
 use servable::{Device, LoadError, Loader};
 use serving::Engine;
+use serving::metrics::{Kind, Metrics, Sample};
 use tempfile::TempDir;
 
 use crate::config::Config;
@@ -20,6 +23,8 @@ pub(super) struct Engines {
     native: Arc<dyn Engine>,
     python: Mutex<Option<Started>>,
     config: PythonConfig,
+    /// Where metrics of handlers go, once that is known.
+    metrics: OnceLock<Metrics>,
 }
 
 /// What the configuration says of Python.
@@ -46,6 +51,7 @@ impl Engines {
         Engines {
             native,
             python: Mutex::new(None),
+            metrics: OnceLock::new(),
             config: PythonConfig {
                 interpreter: config.python_executable.clone(),
                 environments: environments(),
@@ -76,6 +82,10 @@ impl Engines {
             decode_input: config.decode_input,
             most_answer: config.most_answer,
             install_requirements: config.install_requirements,
+            sink: match self.metrics.get() {
+                Some(metrics) => Arc::new(Sink(metrics.clone())),
+                None => Arc::new(NoSink),
+            },
             ..Settings::new(folder.path().join("run"), &config.environments)
         };
         let engine = PythonEngine::new(settings).map_err(|error| fails(error.to_string()))?;
@@ -137,6 +147,34 @@ impl Engine for Engines {
 
     fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
         self.native.devices(config, workers)
+    }
+
+    fn report_to(&self, metrics: &Metrics) {
+        self.native.report_to(metrics);
+        // Only the first counts: there is one server for an engine.
+        let _ = self.metrics.set(metrics.clone());
+    }
+}
+
+/// From what workers print to the server's metrics.
+struct Sink(Metrics);
+
+impl MetricSink for Sink {
+    fn take(&self, model: &str, _worker: &str, metric: Metric) {
+        let kind = metric.kind.map(|kind| match kind {
+            MetricKind::Counter => Kind::Counter,
+            MetricKind::Gauge => Kind::Gauge,
+            MetricKind::Histogram => Kind::Histogram,
+        });
+        let sample = Sample {
+            name: &metric.name,
+            unit: &metric.unit,
+            kind,
+            value: metric.value,
+            dimensions: &metric.dimensions,
+            requests: metric.request_id.as_deref(),
+        };
+        self.0.of_handler(model, sample);
     }
 }
 

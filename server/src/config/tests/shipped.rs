@@ -39,6 +39,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         },
         enable_metrics_api: true,
         metrics_mode: Mode::Log,
+        model_metrics_auto_detect: false,
         metrics_config: None,
         disable_system_metrics: false,
         metric_time_interval: Duration::from_secs(60),

@@ -1,4 +1,5 @@
-//! The virtual environment in which the tests' clients in Python run: `target/python`, from `tests/python/requirements.txt`.
+//! Python for the tests: the virtual environment in which their clients run (`target/python`, from
+//! `tests/python/requirements.txt`), and the worker's own tests (`python/tests`), which take a bare interpreter.
 //!
 //! Tests without it are skipped and say so. So is this, where there is no Python or no way to its packages: nobody needs
 //! Python to work on the server.
@@ -34,6 +35,32 @@ pub fn prepare() -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// The interpreter that the worker's tests take at least.
+const LEAST: &str = "3.8";
+
+/// Runs the worker's own tests, where there is an interpreter for them.
+pub fn test_worker() -> Result<()> {
+    let ask = "import sys; print(sys.version.split()[0]); sys.exit(sys.version_info < (3, 8))";
+    let asked = Command::new("python3").args(["-c", ask]).output();
+    let skipped = match asked {
+        Err(error) => Some(format!("python3 cannot be started: {error}")),
+        Ok(output) if !output.status.success() => {
+            let found = String::from_utf8_lossy(&output.stdout);
+            Some(format!("python3 is {}, which is too old", found.trim()))
+        }
+        Ok(_) => None,
+    };
+    if let Some(why) = skipped {
+        println!("the worker in Python is not tested, which takes Python {LEAST}: {why}");
+        return Ok(());
+    }
+    let mut tests = Command::new("python3");
+    tests
+        .args(["-m", "unittest", "discover", "-s", "tests", "-t", "."])
+        .current_dir(workspace::root().join("python"));
+    run(&mut tests)
 }
 
 fn make(place: &Path, requirements: &Path) -> Result<()> {

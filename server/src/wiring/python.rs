@@ -11,12 +11,12 @@ use python_engine::{
 use servable::{Device, LoadError, Loader};
 use serving::Engine;
 use serving::metrics::{Kind, Metrics, Sample};
-use tempfile::TempDir;
 
 use crate::config::Config;
+use crate::unpacked::{OwnFolder, Purpose};
 
 /// The longest path of a temporary folder beside which there is room for sockets.
-const MOST_PATH: usize = 60;
+const MOST_PATH: usize = 48;
 
 /// The native engine for what it can run, and worker processes for handlers in Python.
 pub(super) struct Engines {
@@ -43,7 +43,7 @@ struct PythonConfig {
 /// The engine, and its folder, which goes after it.
 struct Started {
     engine: PythonEngine,
-    _folder: TempDir,
+    _folder: OwnFolder,
 }
 
 impl Engines {
@@ -198,16 +198,14 @@ fn wants_python(handler: &str, files: &Unpacked) -> bool {
 }
 
 /// Where the workers' sockets stand, and the package they run.
-fn run_folder() -> std::io::Result<TempDir> {
+fn run_folder() -> std::io::Result<OwnFolder> {
     let usual = std::env::temp_dir();
     let place = if usual.as_os_str().len() > MOST_PATH {
         PathBuf::from("/tmp")
     } else {
         usual
     };
-    tempfile::Builder::new()
-        .prefix("torchrelay-python-")
-        .tempdir_in(place)
+    OwnFolder::create(&place, Purpose::Python)
 }
 
 /// Where environments of models stay from one run to the next: the user's cache.

@@ -30,6 +30,8 @@ mod plates;
 mod python;
 mod python_handlers;
 mod python_metrics;
+mod python_parallel;
+mod python_workers;
 mod queueing;
 mod restarts;
 mod shipped_workflows;

@@ -8,10 +8,12 @@
 //!
 //! A request, through the files: `servable.rs` makes a message of a batch (`message.rs`), `protocol.rs` writes it to the
 //! `connection.rs`, which notices at once when the `process.rs` at its other end dies; `outcome.rs` makes results of the
-//! answer. What the process prints goes through `output.rs` to the log, and lines of metrics (`metric_line.rs`) to a
+//! answer. A worker is started by `start.rs` with the words of `command.rs`; where its model is spread over several processes
+//! (`parallel.rs`), the others are spoken with in `ranks.rs`. What the process prints goes through `output.rs` to the log, and lines of metrics (`metric_line.rs`) to a
 //! [`MetricSink`].
 
 mod bounds;
+mod command;
 mod connection;
 mod engine;
 mod handler;
@@ -21,8 +23,10 @@ mod metric_line;
 mod outcome;
 mod output;
 mod package;
+mod parallel;
 mod process;
 mod protocol;
+mod ranks;
 mod servable;
 mod settings;
 mod start;
@@ -32,4 +36,5 @@ pub use bounds::Bounds;
 pub use engine::PythonEngine;
 pub use loader::PythonLoader;
 pub use metric_line::{Metric, MetricKind, MetricSink, NoSink};
+pub use parallel::{Parallel, Ranks};
 pub use settings::{ModelFiles, Settings, SettingsError};

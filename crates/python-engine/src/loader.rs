@@ -8,6 +8,7 @@ use servable::{Abort, Device, Input, LoadError, Loader, Servable};
 use crate::bounds::Bounds;
 use crate::engine::Shared;
 use crate::message::is_raw;
+use crate::parallel::{Parallel, Ranks};
 use crate::servable::PythonServable;
 use crate::settings::ModelFiles;
 use crate::{handler, start, venv};
@@ -33,6 +34,29 @@ pub(crate) struct Model {
     /// Where its requirements are installed, if not in an environment.
     pub(crate) packages: Option<PathBuf>,
     pub(crate) bounds: Bounds,
+    pub(crate) parallel: Option<Parallel>,
+    pub(crate) asynchronous: bool,
+}
+
+impl Model {
+    /// How many processes a worker has.
+    pub(crate) fn processes(&self) -> u32 {
+        self.parallel.as_ref().map_or(1, Parallel::processes)
+    }
+
+    /// Whether torchrun starts them.
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.ranks().is_some()
+    }
+
+    /// Whether not only the first of them hears of batches.
+    pub(crate) fn all_ranks_hear(&self) -> bool {
+        self.ranks().is_some_and(|ranks| ranks.all_hear)
+    }
+
+    fn ranks(&self) -> Option<&Ranks> {
+        self.parallel.as_ref()?.ranks.as_ref()
+    }
 }
 
 impl PythonLoader {
@@ -60,7 +84,17 @@ impl PythonLoader {
             interpreter,
             virtual_environment: installed.environment,
             packages: installed.packages,
-            bounds: files.bounds,
+            bounds: match shared.settings.debugger {
+                None => files.bounds,
+                // Whoever sits at a breakpoint takes the time that it takes.
+                Some(_) => Bounds {
+                    time: None,
+                    cpu: None,
+                    ..files.bounds
+                },
+            },
+            parallel: files.parallel,
+            asynchronous: files.asynchronous,
         };
         Ok(PythonLoader { shared, model })
     }

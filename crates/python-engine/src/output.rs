@@ -54,8 +54,13 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Reads both streams of a process until they end, or this is dropped.
-    pub(crate) fn read(stdout: OwnedFd, stderr: OwnedFd, speaker: Speaker) -> io::Result<Self> {
+    /// Reads both streams of so many processes until they end, or this is dropped.
+    pub(crate) fn read(
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+        speaker: Speaker,
+        processes: u32,
+    ) -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let (started, starts) = io::pipe()?;
         let tail = Arc::new(Mutex::new(Tail::default()));
@@ -71,6 +76,7 @@ impl Output {
         let reader = Reader {
             speaker,
             tail: Arc::clone(&tail),
+            starting: processes,
             starts: Some(starts),
         };
         let name = format!("{}-output", reader.speaker.worker);
@@ -121,7 +127,9 @@ struct Stream {
 struct Reader {
     speaker: Speaker,
     tail: Arc<Mutex<Tail>>,
-    /// Dropped once the worker has said that it is there.
+    /// How many processes have not said that they are there.
+    starting: u32,
+    /// Dropped once all have.
     starts: Option<PipeWriter>,
 }
 
@@ -188,11 +196,14 @@ impl Reader {
         if let Some(metric) = metric_line::parse(line) {
             return sink.take(model, worker, metric);
         }
-        if line.ends_with(STARTED)
-            && let Some(mut starts) = self.starts.take()
-        {
-            // Fails where nobody waits for it.
-            let _ = starts.write_all(b"!");
+        if line.ends_with(STARTED) && self.starting > 0 {
+            self.starting -= 1;
+            if self.starting == 0
+                && let Some(mut starts) = self.starts.take()
+            {
+                // Fails where nobody waits for it.
+                let _ = starts.write_all(b"!");
+            }
             return debug!(target: "model_log", thread, "{line}");
         }
         if !ANNOUNCEMENTS.iter().any(|own| line.starts_with(own)) {

@@ -4,13 +4,14 @@
 //! It is started through `python/launch.py`, so it dies with the thread that started it: whoever owns a [`Process`] keeps
 //! it on that thread.
 
+mod group;
 mod mark;
 
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use tracing::{debug, warn};
 
 use crate::bounds::Bounds;
 use crate::connection::is_dead;
+use group::Group;
+pub(crate) use group::Groups;
 use mark::Mark;
 
 /// How long a process may take to end once it is killed.
@@ -30,11 +33,15 @@ const DYING: Duration = Duration::from_secs(5);
 pub(crate) struct Start<'s> {
     pub(crate) interpreter: &'s Path,
     pub(crate) launcher: &'s Path,
+    /// What is to run; the interpreter, if `None`.
+    pub(crate) program: Option<PathBuf>,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) folder: &'s Path,
     /// All of it; nothing is inherited.
     pub(crate) environment: Vec<(OsString, OsString)>,
     pub(crate) bounds: &'s Bounds,
+    /// What bounds its memory, if the system has it; else its address space is bounded.
+    pub(crate) groups: Option<&'s Groups>,
 }
 
 /// A process that runs, or has not been buried yet. Dropping it kills it, all that it has started, and takes its exit status.
@@ -42,6 +49,10 @@ pub(crate) struct Process {
     child: Child,
     killer: Killer,
     mark: Mark,
+    /// Bounds its memory, and goes after it.
+    group: Option<Group>,
+    /// The bytes that it may take.
+    memory: Option<u64>,
     /// How it ended, once that is known.
     death: Option<Death>,
 }
@@ -64,12 +75,16 @@ impl Start<'_> {
     /// Starts it and returns it with its standard output and error. Standard input is empty.
     pub(crate) fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
         let mut mark = Mark::new();
+        let group = self.group();
+        let entrance = group.as_ref().map(Group::entrance).unwrap_or_default();
         let mut command = Command::new(self.interpreter);
         command
             .args(["-I", "-S"])
             .arg(self.launcher)
             .arg(process::id().to_string())
-            .arg(self.bounds.for_launcher())
+            .arg(self.bounds.for_launcher(group.is_some()))
+            .arg(entrance)
+            .arg(self.program.as_deref().unwrap_or(Path::new("")))
             .args(&self.arguments)
             .current_dir(self.folder)
             .env_clear()
@@ -101,6 +116,8 @@ impl Start<'_> {
                 buried: Arc::default(),
             },
             mark,
+            group,
+            memory: self.bounds.memory,
             death: None,
         };
         let lost = || io::Error::other("a pipe of the process is missing");
@@ -108,11 +125,38 @@ impl Start<'_> {
         let stderr = stderr.ok_or_else(lost)?.into();
         Ok((process, stdout, stderr))
     }
+
+    /// A group of its own, where its memory is bounded and there can be one.
+    fn group(&self) -> Option<Group> {
+        let made = self.groups?.bounded(self.bounds.memory?);
+        made.inspect_err(|error| warn!("its address space is bounded instead: {error}"))
+            .ok()
+    }
 }
 
 impl Process {
     pub(crate) fn killer(&self) -> &Killer {
         &self.killer
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// By what its memory is bounded, in words.
+    pub(crate) fn memory_bound(&self) -> Option<String> {
+        let bytes = self.memory?;
+        let means = match &self.group {
+            Some(_) => "memory in its control group",
+            None => "address space",
+        };
+        Some(format!("at most {bytes} bytes of {means}"))
+    }
+
+    /// Whether it, or something that it had started, was ended because it took more memory than it may. Known where that is
+    /// bounded by a group.
+    pub(crate) fn was_exhausted(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::was_exhausted)
     }
 
     /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because

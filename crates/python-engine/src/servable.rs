@@ -51,6 +51,7 @@ impl PythonServable {
         };
         let Worker {
             protocol,
+            others,
             mut process,
             mut output,
             abort,
@@ -62,9 +63,14 @@ impl PythonServable {
             Duration::ZERO
         });
         abort.disarm();
-        drop(protocol);
+        drop((protocol, others));
         let last = output.end();
+        let exhausted = process.was_exhausted();
         let mut detail = match death {
+            Some(death) if exhausted => {
+                let bytes = self.bounds.memory.unwrap_or_default();
+                format!("it has used its {bytes} bytes of memory ({death})")
+            }
             Some(death) if was_first && abort.is_fired() => format!("it was ended ({death})"),
             Some(death) if death.is_out_of_time() && self.bounds.cpu.is_some() => {
                 let seconds = self.bounds.cpu.unwrap_or_default();
@@ -76,8 +82,10 @@ impl PythonServable {
         if let Some(last) = last {
             detail = format!("{detail}; its last words: {last}");
         }
+        // Clients are told the first line.
+        detail = format!("{detail}\nprocess {}", process.id());
         let was_killed = was_first && !abort.is_fired() && death.is_some_and(Death::is_kill);
-        let reason = if was_killed {
+        let reason = if was_killed || exhausted {
             // Nobody else kills without being asked.
             Reason::OutOfMemory
         } else {
@@ -103,6 +111,7 @@ impl PythonServable {
             }
             sent => sent?,
         }
+        worker.others.send(&requests, self.bounds.time)?;
         let mut outcome = Outcome::new(inputs, &requests, self.most);
         // The first failure counts, but the worker says all that it has to say.
         let mut failed = None;
@@ -132,10 +141,10 @@ impl Servable for PythonServable {
         }
         let name = thread::current().name().unwrap_or_default().to_owned();
         let error = self.bury(&Broken::Died);
-        let detail = error.detail.unwrap_or_default();
+        let detail = error.detail.unwrap_or_default().replace('\n', "; ");
         warn!(
             worker = name,
-            "the worker died while it had nothing to do: {detail}"
+            "the worker died while it had nothing to do: {detail}; another takes its place"
         );
         false
     }
@@ -164,12 +173,13 @@ impl Drop for PythonServable {
         };
         let Worker {
             protocol,
+            others,
             mut process,
             output,
             abort,
         } = worker;
         // An idle worker ends when its connection does, and its handler may tidy up.
-        drop(protocol);
+        drop((protocol, others));
         process.end(GRACE);
         abort.disarm();
         drop(output);

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::bounds::Bounds;
 use crate::metric_line::{MetricSink, NoSink};
+use crate::parallel::Parallel;
 
 /// What holds for the workers of all models.
 #[derive(Clone)]
@@ -32,13 +33,21 @@ pub struct Settings {
     pub install_requirements: bool,
     /// Where metrics of handlers go.
     pub sink: Arc<dyn MetricSink>,
+    /// The number of the first worker whose model is spread over processes: they count on from it, one for each process.
+    pub first_distributed: u32,
+    /// The folder in which torchrun keeps what it writes down of its processes.
+    pub torchrun_logs: PathBuf,
+    /// The port on which the workers of one model, the first that loads, listen for a debugger; one at a time.
+    pub debugger: Option<u16>,
 }
 
 impl Settings {
     /// TorchServe's defaults, in those folders.
     pub fn new(folder: impl Into<PathBuf>, environments: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
         Settings {
-            folder: folder.into(),
+            torchrun_logs: folder.join("torchelastic_ts"),
+            folder,
             environments: environments.into(),
             interpreter: "python3".into(),
             metrics_config: None,
@@ -48,6 +57,8 @@ impl Settings {
             most_answer: 6_553_500,
             install_requirements: false,
             sink: Arc::new(NoSink),
+            first_distributed: 29500,
+            debugger: None,
         }
     }
 }
@@ -72,6 +83,10 @@ pub struct ModelFiles {
     pub use_venv: bool,
     /// How much a worker may take.
     pub bounds: Bounds,
+    /// How it is spread over devices, if it is.
+    pub parallel: Option<Parallel>,
+    /// Whether its worker is one for several messages at a time (`--async`).
+    pub asynchronous: bool,
 }
 
 /// Why there can be no engine with these settings.

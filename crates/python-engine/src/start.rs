@@ -1,9 +1,9 @@
 //! From a model to a worker that has loaded it: start the process, wait until it listens, connect, load.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,15 @@ use rustix::event::{PollFd, PollFlags};
 use servable::{Abort, Device, LoadError};
 use tracing::{debug, info};
 
+use crate::command;
 use crate::connection::{Broken, Connection, wait_until};
-use crate::engine::Shared;
+use crate::engine::{Shared, Sockets};
 use crate::loader::Model;
 use crate::message::Load;
 use crate::output::{Output, Speaker};
 use crate::process::{Death, Process, Start};
-use crate::protocol::{Protocol, agreement};
+use crate::protocol::Protocol;
+use crate::ranks::OtherRanks;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
@@ -25,9 +27,13 @@ const STARTING: Duration = Duration::from_secs(120);
 /// How long a worker that fails may take to say why, by ending.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
+/// What an interpreter says that is to run a debugger it does not have.
+const NO_DEBUGGER: &str = "No module named debugpy";
+
 /// One process that has loaded its model. Dropping it ends the process.
 pub(crate) struct Worker {
     pub(crate) protocol: Protocol,
+    pub(crate) others: OtherRanks,
     pub(crate) process: Process,
     pub(crate) output: Output,
     pub(crate) abort: Abort,
@@ -41,16 +47,28 @@ pub(crate) fn start(
     abort: &Abort,
 ) -> Result<Worker, LoadError> {
     let name = thread::current().name().unwrap_or(&model.name).to_owned();
-    let socket = shared.new_socket();
-    let _file = SocketFile(&socket);
+    let sockets = shared.new_sockets(model.processes(), model.is_distributed());
+    let _files = SocketFiles(&sockets);
     let invalid = |why: String| LoadError::Invalid(format!("model {}: {why}", model.name));
+    let debugger = shared.debugger_for(&model.name);
+    if let Some(port) = debugger {
+        // Asked for beforehand, because the debugger says it at length.
+        TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+            invalid(format!(
+                "port {port}, on which its debugger is to listen, cannot be had: {error}"
+            ))
+        })?;
+    }
+    let line = command::line(shared, model, &sockets, debugger).map_err(invalid)?;
     let starting = Start {
         interpreter: &model.interpreter,
         launcher: &shared.package.launcher,
-        arguments: arguments(shared, &socket),
+        program: line.program,
+        arguments: line.arguments,
         folder: &model.dir,
-        environment: environment(shared, model),
+        environment: command::environment(shared, model, device),
         bounds: &model.bounds,
+        groups: shared.groups(),
     };
     let began = Instant::now();
     let (process, stdout, stderr) = starting.run().map_err(|error| {
@@ -66,15 +84,23 @@ pub(crate) fn start(
         worker: name.clone(),
         sink: shared.settings.sink.clone(),
     };
-    let output = Output::read(stdout, stderr, speaker)
+    let output = Output::read(stdout, stderr, speaker, model.processes())
         .map_err(|error| invalid(format!("its worker's output cannot be read: {error}")))?;
     let starting = Starting {
         process,
         output,
         abort,
     };
-    let connection = match starting.connect(&socket) {
-        Ok(connection) => connection,
+    let most = shared.settings.most_answer;
+    let connected = starting.connect(&sockets.first).and_then(|first| {
+        let (killer, hear) = (starting.process.killer(), model.all_ranks_hear());
+        Ok((
+            first,
+            OtherRanks::connect(&sockets.others, killer, hear, most)?,
+        ))
+    });
+    let (connection, mut others) = match connected {
+        Ok(connected) => connected,
         Err(broken) => return Err(starting.failed(model, &broken)),
     };
     let load = Load {
@@ -82,16 +108,25 @@ pub(crate) fn start(
         folder: &model.dir.to_string_lossy(),
         batch_size: i32::try_from(model.batch_size.max(1)).unwrap_or(i32::MAX),
         handler: &model.handler,
-        gpu: match device {
-            Device::Cpu => None,
-            Device::Cuda(index) => i32::try_from(index).ok(),
+        gpu: match (device, &model.parallel) {
+            (Device::Cpu, _) => None,
+            // Of those that the process sees.
+            (Device::Cuda(_), Some(_)) => Some(0),
+            (Device::Cuda(index), None) => i32::try_from(index).ok(),
         },
         envelope: model.envelope.as_deref().unwrap_or_default(),
         limit_pixels: model.limit_max_image_pixels,
     };
-    let protocol = Protocol::new(connection, shared.settings.most_answer);
+    let protocol = Protocol::new(connection, most);
     // Bounded by whoever holds the other end of `abort`, which knows how long this model may take.
-    let (protocol, answer) = match protocol.load(&load) {
+    let loaded = others
+        .send_load(&load)
+        .and_then(|()| protocol.load(&load))
+        .and_then(|(protocol, answer)| {
+            let failed = others.receive_load()?;
+            Ok((protocol, failed.unwrap_or(answer)))
+        });
+    let (protocol, answer) = match loaded {
         Ok(loaded) => loaded,
         Err(broken) => return Err(starting.failed(model, &broken)),
     };
@@ -108,17 +143,24 @@ pub(crate) fn start(
             return Err(invalid(format!("handler {handler}: {}", answer.message)));
         }
     }
+    let bound = starting.process.memory_bound();
     info!(
         worker = name,
-        "loaded in {:.2} s, protocol {}",
+        "loaded in {:.2} s, process {}, protocol {}{}",
         began.elapsed().as_secs_f64(),
-        protocol.number()
+        starting.process.id(),
+        protocol.number(),
+        bound.map(|bound| format!("; {bound}")).unwrap_or_default()
     );
+    if let Some(port) = debugger {
+        info!(worker = name, "a debugger may attach at 127.0.0.1:{port}");
+    }
     let Starting {
         process, output, ..
     } = starting;
     Ok(Worker {
         protocol,
+        others,
         process,
         output,
         abort: abort.clone(),
@@ -133,6 +175,7 @@ struct Starting<'a> {
 }
 
 impl Starting<'_> {
+    /// Waits until all processes listen, and connects to the first.
     fn connect(&self, socket: &Path) -> Result<Connection, Broken> {
         let descriptor = &self.process.killer().descriptor;
         let mut watched = [
@@ -168,6 +211,13 @@ impl Starting<'_> {
             }
             _ => format!("its worker: {broken}"),
         };
+        if last.as_ref().is_some_and(|last| last.contains(NO_DEBUGGER)) {
+            let interpreter = model.interpreter.display();
+            return LoadError::Invalid(format!(
+                "model {}: {interpreter} has no debugpy ({interpreter} -m pip install debugpy)",
+                model.name
+            ));
+        }
         let text = match last {
             Some(last) => format!("model {}: {what}: {last}", model.name),
             None => format!("model {}: {what}", model.name),
@@ -179,79 +229,17 @@ impl Starting<'_> {
     }
 }
 
-/// Removes the file of a socket that nobody will connect to again.
-struct SocketFile<'p>(&'p Path);
+/// Removes the files of sockets that nobody will connect to again.
+struct SocketFiles<'p>(&'p Sockets);
 
-impl Drop for SocketFile<'_> {
+impl Drop for SocketFiles<'_> {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(self.0)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            debug!("{}: {error}", self.0.display());
+        for path in self.0.others.iter().chain([&self.0.first]) {
+            if let Err(error) = fs::remove_file(path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                debug!("{}: {error}", path.display());
+            }
         }
     }
-}
-
-fn arguments(shared: &Shared, socket: &Path) -> Vec<OsString> {
-    let metrics = shared.settings.metrics_config.as_ref();
-    let arguments: [&OsStr; 7] = [
-        shared.package.worker.as_os_str(),
-        "--sock-type".as_ref(),
-        "unix".as_ref(),
-        "--sock-name".as_ref(),
-        socket.as_os_str(),
-        "--metrics-config".as_ref(),
-        metrics.unwrap_or(&shared.package.metrics).as_os_str(),
-    ];
-    arguments.map(OsStr::to_owned).into()
-}
-
-/// The daemon's environment without what is withheld, and what workers are told.
-fn environment(shared: &Shared, model: &Model) -> Vec<(OsString, OsString)> {
-    let mut inherited = None;
-    let mut variables: Vec<(OsString, OsString)> = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        if name == "PYTHONPATH" {
-            inherited = Some(value);
-        } else if !shared.withholds(&name) {
-            variables.push((name, value));
-        }
-    }
-    let inherited = inherited.filter(|_| !shared.withholds(OsStr::new("PYTHONPATH")));
-    let mut told: Vec<(&str, OsString)> = vec![
-        ("PYTHONPATH", search_path(model, inherited)),
-        (
-            "TS_DECODE_INPUT_REQUEST",
-            shared.settings.decode_input.to_string().into(),
-        ),
-        ("TS_IPEX_ENABLE", "false".into()),
-        ("TS_IPEX_GPU_ENABLE", "false".into()),
-    ];
-    if shared.settings.protocol >= 2 {
-        told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
-    }
-    if let Some(environment) = &model.virtual_environment {
-        told.push(("VIRTUAL_ENV", environment.into()));
-    }
-    variables.retain(|(name, _)| {
-        name != agreement::OFFER.0 && !told.iter().any(|(known, _)| name == known)
-    });
-    variables.extend(told.into_iter().map(|(name, value)| (name.into(), value)));
-    variables
-}
-
-/// Where modules are looked for: the handler's folder, what the daemon was given, the model's folder, its packages.
-fn search_path(model: &Model, inherited: Option<OsString>) -> OsString {
-    let inherited: Vec<PathBuf> = inherited
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default();
-    let folders = model
-        .handler_folder
-        .iter()
-        .chain(&inherited)
-        .chain([&model.dir])
-        .chain(&model.packages)
-        .filter(|folder| !folder.as_os_str().is_empty());
-    // Fails for a folder with a colon in its name, which no such path can hold.
-    std::env::join_paths(folders).unwrap_or_else(|_| model.dir.clone().into())
 }

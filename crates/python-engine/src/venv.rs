@@ -216,10 +216,12 @@ impl Building<'_> {
         let starting = Start {
             interpreter,
             launcher: &self.shared.package.launcher,
+            program: None,
             arguments,
             folder: &self.files.dir,
             environment: variables.filter(|(name, _)| name != "PYTHONPATH").collect(),
             bounds: &Bounds::default(),
+            groups: None,
         };
         let (mut process, stdout, stderr) = starting
             .run()
@@ -229,7 +231,7 @@ impl Building<'_> {
             worker: format!("{}-install", self.files.name),
             sink: std::sync::Arc::new(NoSink),
         };
-        let mut output = Output::read(stdout, stderr, speaker)?;
+        let mut output = Output::read(stdout, stderr, speaker, 1)?;
         let in_time = is_dead(&process.killer().descriptor, STEP);
         let death = process.end(Duration::ZERO);
         let last = output.end().unwrap_or_default();

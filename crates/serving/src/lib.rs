@@ -93,6 +93,11 @@ pub trait Engine: Send + Sync {
     /// Where the workers of a model run, one entry per worker.
     fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device>;
 
+    /// What counts before everybody's wishes, the archive's own among them.
+    fn overrules(&self) -> Wishes {
+        Wishes::default()
+    }
+
     /// Where metrics go that handlers emit by themselves. Told once, before any loader is asked for.
     fn report_to(&self, _metrics: &metrics::Metrics) {}
 }

@@ -184,11 +184,17 @@ impl Serving {
         let loader = self
             .engine
             .loader(&name, &files, registration.handler.as_deref())?;
+        let spread = files.config().map(ModelConfig::accelerators_per_worker);
+        let defaults = Settings {
+            // As many as the machine has accelerators for.
+            workers: (self.defaults.workers / spread.unwrap_or(1) as usize).max(1),
+            ..self.defaults
+        };
         let settings = Settings::resolve(
             registration.wishes,
             files.config().map(archive_wishes),
             (self.configured)(&name, &version),
-            self.defaults,
+            defaults,
         );
         if settings.most_workers() > MOST_WORKERS && restored.is_none() {
             let wanted = settings.most_workers();
@@ -200,6 +206,7 @@ impl Serving {
             Some(_) => settings.overruled_by(registration.wishes),
             None => settings,
         };
+        let settings = settings.overruled_by(self.engine.overrules());
         let settings = match files.config() {
             Some(config) => Settings {
                 manner: Manner::read(config, settings.batch_size, settings.most_workers()),

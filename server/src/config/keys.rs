@@ -339,7 +339,7 @@ pub static KEYS: &[Key] = &[
     // Python workers.
     key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers."),
     key("initial_worker_port", COUNT, "9000", "The id of the first worker; the next ones count on from it."),
-    key("initial_distribution_port", COUNT, "29500", "The first port of distributed Python workers.").later(),
+    key("initial_distribution_port", COUNT, "29500", "The number of the first Python worker of several processes (`parallelType`); the next ones count on from it, one for each process."),
     key("ts_open_inference_protocol", Choice(OPEN_INFERENCE), "true",
         "Serve all of the Open Inference Protocol v2; `false` leaves `/v2/models/{model}/infer` alone. `oip` is `true`.")
         .env("TS_OPEN_INFERENCE_PROTOCOL"),

@@ -2,21 +2,27 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use archive::{ModelConfig, Unpacked};
+use archive::{ModelConfig, ParallelType, Unpacked};
 use handlers::{Candidate, Runner, runner};
 use python_engine::{
-    Bounds, Metric, MetricKind, MetricSink, ModelFiles, NoSink, PythonEngine, Settings,
+    Bounds, Metric, MetricKind, MetricSink, ModelFiles, NoSink, Parallel, PythonEngine, Ranks,
+    Settings,
 };
 use servable::{Device, LoadError, Loader};
-use serving::Engine;
 use serving::metrics::{Kind, Metrics, Sample};
+use serving::{Engine, Wishes};
+use tracing::error;
 
 use crate::config::Config;
 use crate::unpacked::{OwnFolder, Purpose};
 
 /// The longest path of a temporary folder beside which there is room for sockets.
 const MOST_PATH: usize = 48;
+
+/// How long whoever debugs a handler may take over a request.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The native engine for what it can run, and worker processes for handlers in Python.
 pub(super) struct Engines {
@@ -38,6 +44,10 @@ struct PythonConfig {
     most_answer: usize,
     limit_max_image_pixels: bool,
     default_handler: Option<String>,
+    first_distributed: u32,
+    /// The folder of log files.
+    logs: PathBuf,
+    debugger: Option<u16>,
 }
 
 /// The engine, and its folder, which goes after it.
@@ -62,6 +72,9 @@ impl Engines {
                 most_answer: config.max_response_size,
                 limit_max_image_pixels: config.limit_max_image_pixels,
                 default_handler: config.default_service_handler.clone(),
+                first_distributed: config.initial_distribution_port,
+                logs: config.logs.folder().to_owned(),
+                debugger: config.debugger,
             },
         }
     }
@@ -86,6 +99,9 @@ impl Engines {
                 Some(metrics) => Arc::new(Sink(metrics.clone())),
                 None => Arc::new(NoSink),
             },
+            first_distributed: config.first_distributed,
+            torchrun_logs: config.logs.join("torchelastic_ts"),
+            debugger: config.debugger,
             ..Settings::new(folder.path().join("run"), &config.environments)
         };
         let engine = PythonEngine::new(settings).map_err(|error| fails(error.to_string()))?;
@@ -119,6 +135,8 @@ impl Engines {
             requirements: requirements.map_err(|error| invalid(error.to_string()))?,
             use_venv: config.and_then(|config| config.use_venv).unwrap_or(false),
             bounds: bounds.map_err(invalid)?.unwrap_or_default(),
+            parallel: config.and_then(|config| parallel(config, self.native.gpus())),
+            asynchronous: config.and_then(|config| config.async_communication) == Some(true),
         })?;
         Ok(Arc::new(loader))
     }
@@ -138,6 +156,11 @@ impl Engine for Engines {
         if wants_python(chosen, files) {
             return self.python_loader(name, files, chosen);
         }
+        if self.config.debugger.is_some() {
+            error!(
+                "model {name} runs natively: there is nothing of it that a debugger could attach to"
+            );
+        }
         self.native.loader(name, files, handler)
     }
 
@@ -149,11 +172,51 @@ impl Engine for Engines {
         self.native.devices(config, workers)
     }
 
+    /// Under a debugger there is one worker, which may stand still for as long as somebody looks at it.
+    fn overrules(&self) -> Wishes {
+        match self.config.debugger {
+            None => self.native.overrules(),
+            Some(_) => Wishes {
+                workers: Some(1),
+                max_workers: Some(1),
+                response_timeout: Some(PATIENCE),
+                startup_timeout: Some(PATIENCE),
+                ..Wishes::default()
+            },
+        }
+    }
+
     fn report_to(&self, metrics: &Metrics) {
         self.native.report_to(metrics);
         // Only the first counts: there is one server for an engine.
         let _ = self.metrics.set(metrics.clone());
     }
+}
+
+/// How a model is spread over accelerators, if its configuration says so.
+fn parallel(config: &ModelConfig, gpus: usize) -> Option<Parallel> {
+    let all_hear = match config.parallel_type? {
+        ParallelType::Pipeline => Some(false),
+        ParallelType::Tensor | ParallelType::PipelineTensor => Some(true),
+        ParallelType::Custom => None,
+    };
+    let torchrun = config.torchrun.as_ref();
+    if torchrun.is_none() && config.parallel_level.is_none() {
+        return None;
+    }
+    Some(Parallel {
+        level: config.accelerators_per_worker(),
+        devices: super::accelerators(Some(config), gpus),
+        ranks: all_hear.map(|all_hear| Ranks {
+            all_hear,
+            nodes: torchrun.map_or(1, |torchrun| torchrun.nodes),
+            backend: torchrun
+                .map_or("c10d", |it| &it.rendezvous_backend)
+                .to_owned(),
+            endpoint: torchrun.and_then(|torchrun| torchrun.rendezvous_endpoint.clone()),
+            omp_threads: torchrun.map_or(1, |torchrun| torchrun.omp_threads),
+        }),
+    })
 }
 
 /// From what workers print to the server's metrics.

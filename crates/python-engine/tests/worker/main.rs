@@ -9,4 +9,5 @@ mod environments;
 mod harness;
 mod loading;
 mod output;
+mod parallel;
 mod pool;

@@ -52,6 +52,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         workflow_save_dir: None,
         models: Models::default(),
         initial_worker_port: 9000,
+        initial_distribution_port: 29500,
         default_workers_per_model: None,
         default_response_timeout: Duration::from_secs(120),
         default_startup_timeout: Duration::from_secs(120),
@@ -89,6 +90,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         prediction_content_type: false,
         number_of_gpu: None,
         cores: None,
+        debugger: None,
         logs: LogSettings::new(&logs, &logs),
         snapshots: Some(SnapshotSettings {
             folder: start.folder.path().join("logs/config"),

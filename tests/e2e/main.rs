@@ -28,6 +28,7 @@ mod parameters;
 mod pictures;
 mod plates;
 mod python;
+mod python_debugger;
 mod python_handlers;
 mod python_metrics;
 mod python_parallel;

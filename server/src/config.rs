@@ -103,6 +103,8 @@ pub struct Config {
     pub default_service_handler: Option<String>,
     /// The interpreter of handlers in Python: a name on the path, or a file.
     pub python_executable: PathBuf,
+    /// Whether TorchServe's own worker runs them rather than ours.
+    pub torchserve_worker: bool,
     pub install_py_dep_per_model: bool,
     pub decode_input_request: bool,
     /// `None`: workers get the whole environment.
@@ -245,6 +247,7 @@ impl Config {
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
             python_executable: reader.text("python_executable").unwrap_or_default().into(),
+            torchserve_worker: torchserve_worker(reader),
             install_py_dep_per_model: reader.bool("install_py_dep_per_model"),
             decode_input_request: reader.bool("decode_input_request"),
             blacklist_env_vars: reader.text("blacklist_env_vars"),
@@ -397,6 +400,10 @@ fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
         Some("legacy") => Mode::Legacy,
         _ => Mode::Log,
     }
+}
+
+fn torchserve_worker(reader: &mut Reader<'_>) -> bool {
+    reader.choice("python_worker", keys::PYTHON_WORKERS) == Some("torchserve")
 }
 
 fn service_envelope(reader: &mut Reader<'_>) -> Option<Envelope> {

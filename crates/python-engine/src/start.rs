@@ -18,6 +18,7 @@ use crate::message::Load;
 use crate::output::{Output, Speaker};
 use crate::process::{Death, Process, Start};
 use crate::protocol::{Protocol, agreement};
+use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
@@ -47,7 +48,7 @@ pub(crate) fn start(
     let starting = Start {
         interpreter: &model.interpreter,
         launcher: &shared.package.launcher,
-        arguments: arguments(shared, &socket),
+        arguments: arguments(shared, model, &socket),
         folder: &model.dir,
         environment: environment(shared, model),
         bounds: &model.bounds,
@@ -192,10 +193,10 @@ impl Drop for SocketFile<'_> {
     }
 }
 
-fn arguments(shared: &Shared, socket: &Path) -> Vec<OsString> {
+fn arguments(shared: &Shared, model: &Model, socket: &Path) -> Vec<OsString> {
     let metrics = shared.settings.metrics_config.as_ref();
     let arguments: [&OsStr; 7] = [
-        shared.package.worker.as_os_str(),
+        model.worker.file.as_os_str(),
         "--sock-type".as_ref(),
         "unix".as_ref(),
         "--sock-name".as_ref(),
@@ -227,7 +228,8 @@ fn environment(shared: &Shared, model: &Model) -> Vec<(OsString, OsString)> {
         ("TS_IPEX_ENABLE", "false".into()),
         ("TS_IPEX_GPU_ENABLE", "false".into()),
     ];
-    if shared.settings.protocol >= 2 {
+    let is_own = shared.settings.worker == WorkerProgram::Own;
+    if is_own && shared.settings.protocol >= 2 {
         told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
     }
     if let Some(environment) = &model.virtual_environment {

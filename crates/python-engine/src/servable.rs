@@ -7,12 +7,10 @@ use std::time::Duration;
 use servable::{BatchError, Input, JobError, Output, Reason, Servable};
 
 use tracing::warn;
+use worker_process::{Bounds, Broken, Death, is_dead};
 
-use crate::bounds::Bounds;
-use crate::connection::{Broken, is_dead};
 use crate::message::{is_raw, requests};
 use crate::outcome::Outcome;
-use crate::process::Death;
 use crate::start::Worker;
 
 /// What clients hear of a worker that died with their request.

@@ -10,13 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use servable::{Abort, Device, LoadError};
 use tracing::{debug, info};
+use worker_process::{Broken, Connection, Death, Output, Process, Speaker, Start, wait_until};
 
-use crate::connection::{Broken, Connection, wait_until};
 use crate::engine::Shared;
 use crate::loader::Model;
 use crate::message::Load;
-use crate::output::{Output, Speaker};
-use crate::process::{Death, Process, Start};
 use crate::protocol::{Protocol, agreement};
 
 /// How long a worker may take until it listens.

@@ -14,13 +14,9 @@ use rustix::fs::{FlockOperation, flock};
 use servable::LoadError;
 use sha2::{Digest, Sha256};
 use tracing::info;
+use worker_process::{Bounds, NoSink, Output, Speaker, Start, is_dead};
 
-use crate::bounds::Bounds;
-use crate::connection::is_dead;
 use crate::engine::Shared;
-use crate::metric_line::NoSink;
-use crate::output::{Output, Speaker};
-use crate::process::Start;
 use crate::settings::ModelFiles;
 
 /// The file that says that an environment is complete.

@@ -6,7 +6,8 @@ mod memory;
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use crate::connection::{Broken, Connection, MOST_DESCRIPTORS};
+use worker_process::{Broken, Connection, MOST_DESCRIPTORS};
+
 use crate::message::{Answer, Request};
 
 /// The bounds that both sides hold to.

@@ -4,10 +4,10 @@ use std::os::fd::OwnedFd;
 
 use bytes::Bytes;
 use servable::{Image, Tensor, Value};
+use worker_process::Broken;
 
 use super::memory::Arena;
 use super::{TYPES, kinds, limits};
-use crate::connection::Broken;
 use crate::message::Request;
 
 /// The body of a batch and its memory, if it needs one. What does not fit is the request's fault, and said before anything

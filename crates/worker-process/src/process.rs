@@ -27,18 +27,18 @@ use mark::Mark;
 const DYING: Duration = Duration::from_secs(5);
 
 /// What to start.
-pub(crate) struct Start<'s> {
-    pub(crate) interpreter: &'s Path,
-    pub(crate) launcher: &'s Path,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) folder: &'s Path,
+pub struct Start<'s> {
+    pub interpreter: &'s Path,
+    pub launcher: &'s Path,
+    pub arguments: Vec<OsString>,
+    pub folder: &'s Path,
     /// All of it; nothing is inherited.
-    pub(crate) environment: Vec<(OsString, OsString)>,
-    pub(crate) bounds: &'s Bounds,
+    pub environment: Vec<(OsString, OsString)>,
+    pub bounds: &'s Bounds,
 }
 
 /// A process that runs, or has not been buried yet. Dropping it kills it, all that it has started, and takes its exit status.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     killer: Killer,
     mark: Mark,
@@ -48,9 +48,9 @@ pub(crate) struct Process {
 
 /// Kills a process from any thread.
 #[derive(Clone)]
-pub(crate) struct Killer {
+pub struct Killer {
     /// Readable when it is dead.
-    pub(crate) descriptor: Arc<OwnedFd>,
+    pub descriptor: Arc<OwnedFd>,
     group: Pid,
     /// Whether its number may be another's by now.
     buried: Arc<Mutex<bool>>,
@@ -58,11 +58,11 @@ pub(crate) struct Killer {
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Death(ExitStatus);
+pub struct Death(ExitStatus);
 
 impl Start<'_> {
     /// Starts it and returns it with its standard output and error. Standard input is empty.
-    pub(crate) fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
+    pub fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
         let mut mark = Mark::new();
         let mut command = Command::new(self.interpreter);
         command
@@ -111,13 +111,13 @@ impl Start<'_> {
 }
 
 impl Process {
-    pub(crate) fn killer(&self) -> &Killer {
+    pub fn killer(&self) -> &Killer {
         &self.killer
     }
 
     /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because
     /// the system keeps it.
-    pub(crate) fn end(&mut self, grace: Duration) -> Option<Death> {
+    pub fn end(&mut self, grace: Duration) -> Option<Death> {
         if self.death.is_some() {
             return self.death;
         }
@@ -152,7 +152,7 @@ impl Drop for Process {
 
 impl Killer {
     /// Kills the process and its group. Does not wait for it.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         let buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
         if !*buried {
             // Fails where nothing of the group is left.
@@ -163,17 +163,17 @@ impl Killer {
 
 impl Death {
     /// Whether it ended by itself, and well.
-    pub(crate) fn is_success(self) -> bool {
+    pub fn is_success(self) -> bool {
         self.0.success()
     }
 
     /// Whether it looks as if the system took it for its memory: killed, and not by us.
-    pub(crate) fn is_kill(self) -> bool {
+    pub fn is_kill(self) -> bool {
         self.0.signal() == Some(Signal::KILL.as_raw()) || self.0.code() == Some(128 + 9)
     }
 
     /// Whether it has used up its processor time.
-    pub(crate) fn is_out_of_time(self) -> bool {
+    pub fn is_out_of_time(self) -> bool {
         self.0.signal() == Some(Signal::XCPU.as_raw())
     }
 }

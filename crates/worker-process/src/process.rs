@@ -1,12 +1,13 @@
-//! One process of an interpreter: started bound and limited, watched, ended with all that it has started.
+//! One process: started in a group of its own, watched, ended with all that it has started.
 //!
 //! It is in a group of its own, which is killed with it; what has left the group is found by a variable in its environment.
-//! It is started through `python/launch.py`, so it dies with the thread that started it: whoever owns a [`Process`] keeps
-//! it on that thread.
+//! What it runs binds itself before anything of an archive does (`python/launch.py`, or [`bind`](crate::bind) in our own
+//! program), so it dies with the thread that started it: whoever owns a [`Process`] keeps it on that thread.
 
 mod mark;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,12 +15,10 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, process};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tracing::{debug, warn};
 
-use crate::bounds::Bounds;
 use crate::connection::is_dead;
 use mark::Mark;
 
@@ -28,13 +27,13 @@ const DYING: Duration = Duration::from_secs(5);
 
 /// What to start.
 pub struct Start<'s> {
-    pub interpreter: &'s Path,
-    pub launcher: &'s Path,
+    pub program: &'s Path,
     pub arguments: Vec<OsString>,
     pub folder: &'s Path,
     /// All of it; nothing is inherited.
     pub environment: Vec<(OsString, OsString)>,
-    pub bounds: &'s Bounds,
+    /// Its standard input.
+    pub input: Stdio,
 }
 
 /// A process that runs, or has not been buried yet. Dropping it kills it, all that it has started, and takes its exit status.
@@ -61,22 +60,18 @@ pub struct Killer {
 pub struct Death(ExitStatus);
 
 impl Start<'_> {
-    /// Starts it and returns it with its standard output and error. Standard input is empty.
+    /// Starts it and returns it with its standard output and error.
     pub fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
         let mut mark = Mark::new();
-        let mut command = Command::new(self.interpreter);
+        let mut command = Command::new(self.program);
         command
-            .args(["-I", "-S"])
-            .arg(self.launcher)
-            .arg(process::id().to_string())
-            .arg(self.bounds.for_launcher())
             .args(&self.arguments)
             .current_dir(self.folder)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env(mark::VARIABLE, mark.value())
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(self.input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         debug!("{command:?}");
@@ -111,6 +106,11 @@ impl Start<'_> {
 }
 
 impl Process {
+    /// Its number, which is the system's until it is buried.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn killer(&self) -> &Killer {
         &self.killer
     }

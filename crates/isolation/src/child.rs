@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
 use rustix::stdio::stdin;
-use servable::{BatchError, LoadError, Loader, Reason, Servable};
+use servable::{BatchError, Device, LoadError, Loader, Reason, Servable};
 use thiserror::Error;
 use tracing::warn;
 use worker_process::wire::{self, Frame};
@@ -36,18 +36,18 @@ pub enum ChildError {
 }
 
 /// Serves one model on this thread, which must be the process's first: the daemon says what to load, over the connection that is
-/// this process's standard input, and `make` makes a loader of its description. Returns when the daemon hangs up.
+/// this process's standard input, and `make` makes a loader of its description, for that device. Returns when the daemon hangs up.
 ///
 /// # Errors
 ///
 /// Where there is no daemon, the process cannot be bound, or the model has come to its end.
 pub fn serve(
-    make: impl FnOnce(&str) -> Result<Arc<dyn Loader>, LoadError>,
+    make: impl FnOnce(&str, Device) -> Result<Arc<dyn Loader>, LoadError>,
 ) -> Result<(), ChildError> {
     let mut connection = connect().map_err(ChildError::NoDaemon)?;
     let load: Load = message::receive(&mut connection, LOAD)?;
     bind(load.daemon, &load.bounds())?;
-    let loaded = make(&load.description).and_then(|loader| {
+    let loaded = make(&load.description, load.device()).and_then(|loader| {
         let servable = loader.load(load.device())?;
         Ok((loader, servable))
     });

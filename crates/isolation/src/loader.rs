@@ -18,7 +18,7 @@ pub struct Isolation {
     /// The program whose arguments have it call [`serve`](crate::serve).
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
-    /// Where it works: the folder of the unpacked archive.
+    /// Where it works.
     pub folder: PathBuf,
     /// What the child's loader is made of.
     pub description: String,

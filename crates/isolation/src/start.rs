@@ -15,6 +15,9 @@ use crate::environment;
 use crate::loader::Isolation;
 use crate::message::{self, LOAD, LOADED, Load, Loaded, ports};
 
+/// What lists of processes call a child.
+const SHOWN: &str = "torchrelay";
+
 /// One process that has loaded its model.
 pub(crate) struct Worker {
     pub(crate) connection: Connection,
@@ -41,6 +44,7 @@ pub(crate) fn start(
     arguments.push(name.clone().into());
     let starting = Start {
         program: &isolation.program,
+        shown: Some(SHOWN),
         arguments,
         folder: &isolation.folder,
         environment: environment::of_child(std::env::vars_os()),

@@ -40,6 +40,7 @@ pub(crate) fn start(
     let invalid = |why: String| LoadError::Invalid(format!("model {}: {why}", model.name));
     let starting = Start {
         program: &model.interpreter,
+        shown: None,
         arguments: launched(shared, &model.bounds, arguments(shared, &socket)),
         folder: &model.dir,
         environment: environment(shared, model),

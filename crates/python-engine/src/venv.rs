@@ -213,6 +213,7 @@ impl Building<'_> {
         let variables = std::env::vars_os().filter(|(name, _)| !self.shared.withholds(name));
         let starting = Start {
             program: interpreter,
+            shown: None,
             arguments: launched(self.shared, &Bounds::default(), arguments),
             folder: &self.files.dir,
             environment: variables.filter(|(name, _)| name != "PYTHONPATH").collect(),

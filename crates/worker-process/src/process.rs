@@ -28,6 +28,8 @@ const DYING: Duration = Duration::from_secs(5);
 /// What to start.
 pub struct Start<'s> {
     pub program: &'s Path,
+    /// What lists of processes call it, if not by its path.
+    pub shown: Option<&'s str>,
     pub arguments: Vec<OsString>,
     pub folder: &'s Path,
     /// All of it; nothing is inherited.
@@ -64,6 +66,9 @@ impl Start<'_> {
     pub fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
         let mut mark = Mark::new();
         let mut command = Command::new(self.program);
+        if let Some(shown) = self.shown {
+            command.arg0(shown);
+        }
         command
             .args(&self.arguments)
             .current_dir(self.folder)

@@ -11,7 +11,7 @@ mod stub;
 #[test]
 #[ignore = "the other tests start it"]
 fn the_child() {
-    if let Err(error) = isolation::serve(stub::loader) {
+    if let Err(error) = isolation::serve(|description, _| stub::loader(description)) {
         panic!("{error}");
     }
 }

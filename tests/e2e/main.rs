@@ -7,6 +7,7 @@ mod archives;
 mod background;
 mod bad_input;
 mod bad_models;
+mod chaos;
 mod client;
 mod client_commands;
 mod contract;

@@ -272,6 +272,15 @@ fn workers_end_with_their_model_and_with_the_daemon() {
     daemon.wait_for_ok("/ready");
     let (double, mlp) = (workers(&daemon, "double"), workers(&daemon, "mlp"));
     assert_eq!((double.len(), mlp.len()), (1, 1));
+    let described = daemon.manage("GET", "/models/mlp").json();
+    let worker = &described[0]["workers"][0];
+    assert_eq!(worker["pid"], mlp[0]);
+    assert!(
+        worker["memoryUsage"]
+            .as_u64()
+            .is_some_and(|bytes| bytes > 1 << 20),
+        "{worker}"
+    );
     let answer = daemon.manage("DELETE", "/models/double");
     assert_eq!(answer.status, 200, "{}", answer.text());
     // No zombie either: those count.

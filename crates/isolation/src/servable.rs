@@ -120,6 +120,10 @@ impl Servable for IsolatedServable {
         false
     }
 
+    fn process(&self) -> Option<u32> {
+        Some(self.worker.as_ref()?.supervised.process().id())
+    }
+
     fn looked_at_every(&self) -> Option<Duration> {
         let own = self.worker.as_ref()?.looked_at_every;
         Some(own.map_or(LOOK, |own| own.min(LOOK)))

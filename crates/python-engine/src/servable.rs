@@ -101,6 +101,10 @@ impl Servable for PythonServable {
         false
     }
 
+    fn process(&self) -> Option<u32> {
+        Some(self.worker.as_ref()?.supervised.process().id())
+    }
+
     fn looked_at_every(&self) -> Option<Duration> {
         Some(LOOK)
     }

@@ -21,6 +21,7 @@ mod fixtures;
 mod fronts;
 mod grpc;
 mod harness;
+mod isolation;
 mod listeners;
 mod load;
 mod logs;

@@ -90,7 +90,8 @@ fn what_handlers_emit_is_scraped_and_gone_with_the_model() {
     if !has_python() {
         return;
     }
-    let daemon = daemon("metrics_mode=prometheus\nmodel_metrics_auto_detect=true\n");
+    let daemon =
+        daemon("metrics_mode=prometheus\nmodel_metrics_auto_detect=true\nenable_model_api=true\n");
     // Read from the worker's output beside its answers.
     let expected = [
         "Cats{ModelName=\"cats\",Level=\"Model\", 4.0",

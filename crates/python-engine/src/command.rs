@@ -2,16 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::process;
 
 use servable::Device;
+use worker_process::{Bounds, Group};
 
 use crate::engine::{Shared, Sockets};
 use crate::loader::Model;
 use crate::parallel::{TORCHRUN, find_torchrun};
 use crate::protocol::agreement;
+use crate::settings::WorkerProgram;
 
 /// What runs, after the launcher.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Line {
     /// The interpreter, if `None`.
     pub(crate) program: Option<PathBuf>,
@@ -59,11 +62,31 @@ pub(crate) fn line(
     })
 }
 
+/// The arguments of an interpreter that binds itself, and enters that group, before it becomes the program; or itself again, if
+/// there is none.
+pub(crate) fn launched(
+    shared: &Shared,
+    bounds: &Bounds,
+    group: Option<&Group>,
+    line: Line,
+) -> Vec<OsString> {
+    let before = [
+        "-I".into(),
+        "-S".into(),
+        shared.package.launcher.clone().into(),
+        process::id().to_string().into(),
+        bounds.for_launcher(group.is_some()).into(),
+        group.map(Group::entrance).unwrap_or_default().into(),
+        line.program.unwrap_or_default().into(),
+    ];
+    before.into_iter().chain(line.arguments).collect()
+}
+
 /// The worker's file and its own arguments.
 fn worker(shared: &Shared, model: &Model, socket: &Path) -> Vec<OsString> {
     let metrics = shared.settings.metrics_config.as_ref();
     let arguments: [&OsStr; 7] = [
-        shared.package.worker.as_os_str(),
+        model.worker.file.as_os_str(),
         "--sock-type".as_ref(),
         "unix".as_ref(),
         "--sock-name".as_ref(),
@@ -105,7 +128,8 @@ pub(crate) fn environment(
     ];
     // The ranks of a model hear the same messages, and only the first protocol is one for all of them.
     let is_spread = model.processes() > 1;
-    if shared.settings.protocol >= 2 && !is_spread {
+    let is_own = shared.settings.worker == WorkerProgram::Own;
+    if is_own && shared.settings.protocol >= 2 && !is_spread {
         told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
     }
     if let Some(environment) = &model.virtual_environment {

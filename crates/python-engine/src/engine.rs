@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use regex::bytes::Regex;
 use servable::LoadError;
 use tracing::{info, warn};
+use worker_process::Groups;
 
 use crate::loader::PythonLoader;
 use crate::package::Package;
-use crate::process::Groups;
 use crate::settings::{ModelFiles, Settings, SettingsError};
 
 /// The longest path of a socket, by the system's `sockaddr_un`.

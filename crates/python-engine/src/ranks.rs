@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::connection::{Broken, Connection};
+use worker_process::{Broken, Connection, Killer};
+
 use crate::message::{Answer, Load, Request};
-use crate::process::Killer;
 use crate::protocol::one::One;
 
 /// Connections to all but the first.

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
+use worker_process::{Bounds, MetricSink, NoSink};
 
-use crate::bounds::Bounds;
-use crate::metric_line::{MetricSink, NoSink};
 use crate::parallel::Parallel;
 
 /// What holds for the workers of all models.
@@ -19,6 +18,8 @@ pub struct Settings {
     pub environments: PathBuf,
     /// The interpreter: a name on the path, or a file.
     pub interpreter: PathBuf,
+    /// Whose program the workers run.
+    pub worker: WorkerProgram,
     /// The list of metrics that handlers know; without one, those that the shipped handlers emit.
     pub metrics_config: Option<PathBuf>,
     /// Variables of the daemon's environment that workers do not get: those whose whole name matches this pattern.
@@ -41,6 +42,16 @@ pub struct Settings {
     pub debugger: Option<u16>,
 }
 
+/// Whose worker runs handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkerProgram {
+    /// The one that the daemon carries.
+    #[default]
+    Own,
+    /// The one of the package `torchserve`, which the interpreter must have. It speaks protocol 1 and no other.
+    TorchServe,
+}
+
 impl Settings {
     /// TorchServe's defaults, in those folders.
     pub fn new(folder: impl Into<PathBuf>, environments: impl Into<PathBuf>) -> Self {
@@ -50,6 +61,7 @@ impl Settings {
             folder,
             environments: environments.into(),
             interpreter: "python3".into(),
+            worker: WorkerProgram::Own,
             metrics_config: None,
             denied_variables: None,
             protocol: 2,

@@ -4,28 +4,24 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use servable::{Abort, Device, LoadError};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
+use worker_process::{Broken, Connection, Speaker, Start, Supervised, wait_until};
 
-use crate::command;
-use crate::connection::{Broken, Connection, wait_until};
+use crate::command::{self, launched};
 use crate::engine::{Shared, Sockets};
 use crate::loader::Model;
 use crate::message::Load;
-use crate::output::{Output, Speaker};
-use crate::process::{Death, Process, Start};
 use crate::protocol::Protocol;
 use crate::ranks::OtherRanks;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
-
-/// How long a worker that fails may take to say why, by ending.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What an interpreter says that is to run a debugger it does not have.
 const NO_DEBUGGER: &str = "No module named debugpy";
@@ -34,9 +30,7 @@ const NO_DEBUGGER: &str = "No module named debugpy";
 pub(crate) struct Worker {
     pub(crate) protocol: Protocol,
     pub(crate) others: OtherRanks,
-    pub(crate) process: Process,
-    pub(crate) output: Output,
-    pub(crate) abort: Abort,
+    pub(crate) supervised: Supervised,
 }
 
 /// Starts a worker on this thread, which must outlive it, and has it load. Firing `abort` ends it at any time.
@@ -60,40 +54,45 @@ pub(crate) fn start(
         })?;
     }
     let line = command::line(shared, model, &sockets, debugger).map_err(invalid)?;
+    let memory = model.bounds.memory;
+    let group = memory.and_then(|bytes| {
+        let made = shared.groups()?.bounded(bytes);
+        let told = |error: &std::io::Error| {
+            warn!(
+                worker = name,
+                "its address space is bounded instead of its memory: {error}"
+            );
+        };
+        made.inspect_err(told).ok()
+    });
+    let means = group
+        .as_ref()
+        .map_or("address space", |_| "memory in its control group");
     let starting = Start {
-        interpreter: &model.interpreter,
-        launcher: &shared.package.launcher,
-        program: line.program,
-        arguments: line.arguments,
+        program: &model.interpreter,
+        shown: None,
+        arguments: launched(shared, &model.bounds, group.as_ref(), line),
         folder: &model.dir,
         environment: command::environment(shared, model, device),
-        bounds: &model.bounds,
-        groups: shared.groups(),
+        input: Stdio::null(),
+        group,
     };
     let began = Instant::now();
-    let (process, stdout, stderr) = starting.run().map_err(|error| {
+    let speaker = Speaker {
+        model: model.name.clone(),
+        worker: name.clone(),
+        sink: shared.settings.sink.clone(),
+        processes: model.processes(),
+    };
+    let supervised = Supervised::start(starting, speaker, abort).map_err(|error| {
         let interpreter = model.interpreter.display();
         invalid(format!(
             "its worker cannot be started by {interpreter}: {error}"
         ))
     })?;
-    let killer = process.killer().clone();
-    abort.arm(move || killer.kill());
-    let speaker = Speaker {
-        model: model.name.clone(),
-        worker: name.clone(),
-        sink: shared.settings.sink.clone(),
-    };
-    let output = Output::read(stdout, stderr, speaker, model.processes())
-        .map_err(|error| invalid(format!("its worker's output cannot be read: {error}")))?;
-    let starting = Starting {
-        process,
-        output,
-        abort,
-    };
     let most = shared.settings.most_answer;
-    let connected = starting.connect(&sockets.first).and_then(|first| {
-        let (killer, hear) = (starting.process.killer(), model.all_ranks_hear());
+    let connected = connect(&supervised, &sockets.first).and_then(|first| {
+        let (killer, hear) = (supervised.process().killer(), model.all_ranks_hear());
         Ok((
             first,
             OtherRanks::connect(&sockets.others, killer, hear, most)?,
@@ -101,7 +100,7 @@ pub(crate) fn start(
     });
     let (connection, mut others) = match connected {
         Ok(connected) => connected,
-        Err(broken) => return Err(starting.failed(model, &broken)),
+        Err(broken) => return Err(failed(supervised, model, &broken)),
     };
     let load = Load {
         model: &model.name,
@@ -128,7 +127,7 @@ pub(crate) fn start(
         });
     let (protocol, answer) = match loaded {
         Ok(loaded) => loaded,
-        Err(broken) => return Err(starting.failed(model, &broken)),
+        Err(broken) => return Err(failed(supervised, model, &broken)),
     };
     match answer.code {
         200 => {}
@@ -143,90 +142,53 @@ pub(crate) fn start(
             return Err(invalid(format!("handler {handler}: {}", answer.message)));
         }
     }
-    let bound = starting.process.memory_bound();
     info!(
         worker = name,
         "loaded in {:.2} s, process {}, protocol {}{}",
         began.elapsed().as_secs_f64(),
-        starting.process.id(),
+        supervised.process().id(),
         protocol.number(),
-        bound.map(|bound| format!("; {bound}")).unwrap_or_default()
+        memory
+            .map(|bytes| format!("; at most {bytes} bytes of {means}"))
+            .unwrap_or_default()
     );
     if let Some(port) = debugger {
         info!(worker = name, "a debugger may attach at 127.0.0.1:{port}");
     }
-    let Starting {
-        process, output, ..
-    } = starting;
     Ok(Worker {
         protocol,
         others,
-        process,
-        output,
-        abort: abort.clone(),
+        supervised,
     })
 }
 
-/// A process that has not loaded yet.
-struct Starting<'a> {
-    process: Process,
-    output: Output,
-    abort: &'a Abort,
+/// What to say of a worker that did not load.
+fn failed(supervised: Supervised, model: &Model, broken: &Broken) -> LoadError {
+    let error = supervised.failed_to_load(&model.name, broken);
+    if !error.to_string().contains(NO_DEBUGGER) {
+        return error;
+    }
+    let (name, interpreter) = (&model.name, model.interpreter.display());
+    LoadError::Invalid(format!(
+        "model {name}: {interpreter} has no debugpy ({interpreter} -m pip install debugpy)"
+    ))
 }
 
-impl Starting<'_> {
-    /// Waits until all processes listen, and connects to the first.
-    fn connect(&self, socket: &Path) -> Result<Connection, Broken> {
-        let descriptor = &self.process.killer().descriptor;
-        let mut watched = [
-            PollFd::new(&self.output.started, PollFlags::IN),
-            PollFd::new(&**descriptor, PollFlags::IN),
-        ];
-        if !wait_until(&mut watched, Instant::now().checked_add(STARTING))? {
-            return Err(Broken::TooSlow(STARTING));
-        }
-        if !watched[0].revents().contains(PollFlags::IN) {
-            return Err(Broken::Died);
-        }
-        let stream = UnixStream::connect(socket)?;
-        Ok(Connection::new(stream, descriptor.clone())?)
+/// Waits until all processes listen, and connects to the first.
+fn connect(supervised: &Supervised, socket: &Path) -> Result<Connection, Broken> {
+    let descriptor = &supervised.process().killer().descriptor;
+    let mut watched = [
+        PollFd::new(&supervised.output().started, PollFlags::IN),
+        PollFd::new(&**descriptor, PollFlags::IN),
+    ];
+    if !wait_until(&mut watched, Instant::now().checked_add(STARTING))? {
+        return Err(Broken::TooSlow(STARTING));
     }
-
-    /// What to say of a worker that did not load.
-    fn failed(mut self, model: &Model, broken: &Broken) -> LoadError {
-        let grace = match broken {
-            Broken::Died | Broken::Closed => LAST_WORDS,
-            Broken::TooSlow(_) | Broken::Io(_) | Broken::Unsendable(_) | Broken::Protocol(_) => {
-                Duration::ZERO
-            }
-        };
-        let death = self.process.end(grace);
-        let last = self.output.end();
-        if self.abort.is_fired() {
-            return LoadError::Invalid(format!("model {}: loading was given up", model.name));
-        }
-        let what = match (broken, death) {
-            (Broken::Died | Broken::Closed, Some(death)) => {
-                format!("its worker ended while it loaded ({death})")
-            }
-            _ => format!("its worker: {broken}"),
-        };
-        if last.as_ref().is_some_and(|last| last.contains(NO_DEBUGGER)) {
-            let interpreter = model.interpreter.display();
-            return LoadError::Invalid(format!(
-                "model {}: {interpreter} has no debugpy ({interpreter} -m pip install debugpy)",
-                model.name
-            ));
-        }
-        let text = match last {
-            Some(last) => format!("model {}: {what}: {last}", model.name),
-            None => format!("model {}: {what}", model.name),
-        };
-        if death.is_some_and(Death::is_kill) && matches!(broken, Broken::Died | Broken::Closed) {
-            return LoadError::OutOfMemory(text);
-        }
-        LoadError::Invalid(text)
+    if !watched[0].revents().contains(PollFlags::IN) {
+        return Err(Broken::Died);
     }
+    let stream = UnixStream::connect(socket)?;
+    Ok(Connection::new(stream, descriptor.clone())?)
 }
 
 /// Removes the files of sockets that nobody will connect to again.

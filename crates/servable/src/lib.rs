@@ -122,6 +122,11 @@ pub trait Servable {
         None
     }
 
+    /// The process that it runs in, if not this one.
+    fn process(&self) -> Option<u32> {
+        None
+    }
+
     /// What of the last call went before and after the network, where that can be told.
     fn around(&self) -> Option<Around> {
         None

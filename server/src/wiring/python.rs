@@ -8,7 +8,7 @@ use archive::{ModelConfig, ParallelType, Unpacked};
 use handlers::{Candidate, Runner, runner};
 use python_engine::{
     Bounds, Metric, MetricKind, MetricSink, ModelFiles, NoSink, Parallel, PythonEngine, Ranks,
-    Settings,
+    Settings, WorkerProgram,
 };
 use servable::{Device, LoadError, Loader};
 use serving::metrics::{Kind, Metrics, Sample};
@@ -36,6 +36,7 @@ pub(super) struct Engines {
 /// What the configuration says of Python.
 struct PythonConfig {
     interpreter: PathBuf,
+    worker: WorkerProgram,
     environments: PathBuf,
     metrics_config: Option<PathBuf>,
     denied_variables: Option<String>,
@@ -64,6 +65,11 @@ impl Engines {
             metrics: OnceLock::new(),
             config: PythonConfig {
                 interpreter: config.python_executable.clone(),
+                worker: if config.torchserve_worker {
+                    WorkerProgram::TorchServe
+                } else {
+                    WorkerProgram::Own
+                },
                 environments: environments(),
                 metrics_config: config.metrics_config.clone(),
                 denied_variables: config.blacklist_env_vars.clone(),
@@ -90,6 +96,7 @@ impl Engines {
         let config = &self.config;
         let settings = Settings {
             interpreter: config.interpreter.clone(),
+            worker: config.worker,
             metrics_config: config.metrics_config.clone(),
             denied_variables: config.denied_variables.clone(),
             decode_input: config.decode_input,

@@ -75,7 +75,7 @@ pub(super) async fn of(model: &Model) -> Value {
         json!(sequences.map_or(0, |sequences| sequences.queue_size)),
     );
     put("loadedAtStartup", json!(model.loaded_at_startup));
-    let memory = resident_memory();
+    let memory = resident_memory("self");
     let gpus = match on_gpu {
         true => gpu_usage().await,
         false => BTreeMap::new(),
@@ -99,7 +99,7 @@ pub(super) async fn of(model: &Model) -> Value {
     Value::Object(members)
 }
 
-/// Workers are threads of this process: the process id and the memory are the daemon's, the same for all of them.
+/// Workers that are threads of this process have its id and its memory; `memory` is that. Others have their own.
 fn worker(status: &WorkerStatus, memory: u64, gpus: &BTreeMap<usize, String>) -> Value {
     let usage = match status.device {
         Device::Cpu => None,
@@ -110,8 +110,8 @@ fn worker(status: &WorkerStatus, memory: u64, gpus: &BTreeMap<usize, String>) ->
         "id": status.id.to_string(),
         "startTime": format!("{second}.{:03}Z", nanos / 1_000_000),
         "status": if status.ready { "READY" } else { "UNLOADING" },
-        "memoryUsage": memory,
-        "pid": std::process::id(),
+        "memoryUsage": status.process.map_or(memory, |process| resident_memory(&process.to_string())),
+        "pid": status.process.unwrap_or_else(std::process::id),
         "gpu": status.device != Device::Cpu,
         "gpuUsage": usage.map_or("N/A", String::as_str),
     })
@@ -131,9 +131,9 @@ fn parallel_type(config: &ModelConfig) -> &'static str {
     }
 }
 
-/// Bytes of memory that this process holds; 0 where the kernel does not say.
-fn resident_memory() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
+/// Bytes of memory that a process holds; 0 where the kernel does not say.
+fn resident_memory(process: &str) -> u64 {
+    let pages = std::fs::read_to_string(format!("/proc/{process}/statm"))
         .ok()
         .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64

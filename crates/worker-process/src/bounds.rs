@@ -8,8 +8,8 @@ use serde_yaml::Value;
 /// daemon starts another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bounds {
-    /// Bytes of memory, of the worker and all that it starts together, where the system has control groups for us; else of
-    /// address space, which is more than the worker can ever use of memory, and with an accelerator much more.
+    /// Bytes of memory, of the worker and all that it starts together, where it is in a group that bounds them; else of address
+    /// space, which is more than the worker can ever use of memory, and with an accelerator much more.
     pub memory: Option<u64>,
     /// Seconds of processor time in the worker's whole life.
     pub cpu: Option<u64>,
@@ -60,7 +60,7 @@ impl Bounds {
     }
 
     /// As the launcher takes them; without memory, where a group bounds that.
-    pub(crate) fn for_launcher(&self, in_group: bool) -> String {
+    pub fn for_launcher(&self, in_group: bool) -> String {
         let bounds = [
             ("as", self.memory.filter(|_| !in_group)),
             ("cpu", self.cpu),

@@ -31,19 +31,23 @@ const PREFIX: &str = "torchrelay-worker-";
 const UNITS: [&str; 3] = ["service", "scope", "slice"];
 
 /// The place where groups are made.
-pub(crate) struct Groups {
+pub struct Groups {
     parent: PathBuf,
     made: AtomicU64,
 }
 
 /// One group. Dropping it ends what is in it, and removes it.
-pub(crate) struct Group {
+pub struct Group {
     path: PathBuf,
 }
 
 impl Groups {
-    /// The daemon's place in the tree; the error says why there is none.
-    pub(crate) fn find() -> Result<Self, String> {
+    /// The daemon's place in the tree.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, in one line.
+    pub fn find() -> Result<Self, String> {
         let own = own_group()?;
         let mut why = String::new();
         let is_unit = |name: &Path| {
@@ -84,7 +88,11 @@ impl Groups {
     }
 
     /// A group whose processes may take so many bytes together, and no swap.
-    pub(crate) fn bounded(&self, memory: u64) -> io::Result<Group> {
+    ///
+    /// # Errors
+    ///
+    /// Where the system does not make one, or does not bound it.
+    pub fn bounded(&self, memory: u64) -> io::Result<Group> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}-{number}", process::id());
         let path = self.parent.join(name);
@@ -120,12 +128,12 @@ impl Groups {
 
 impl Group {
     /// Where a process writes itself to be in it.
-    pub(crate) fn entrance(&self) -> PathBuf {
+    pub fn entrance(&self) -> PathBuf {
         self.path.join("cgroup.procs")
     }
 
     /// Whether something in it was ended because all of it took more than it may.
-    pub(crate) fn was_exhausted(&self) -> bool {
+    pub fn was_exhausted(&self) -> bool {
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         let mut counts = events.lines().filter_map(|line| line.split_once(' '));
         counts.any(|(name, count)| name == "oom_kill" && count.trim() != "0")

@@ -105,6 +105,8 @@ pub struct Config {
     pub isolation: Isolation,
     /// The interpreter of handlers in Python: a name on the path, or a file.
     pub python_executable: PathBuf,
+    /// Whether TorchServe's own worker runs them rather than ours.
+    pub torchserve_worker: bool,
     pub install_py_dep_per_model: bool,
     pub decode_input_request: bool,
     /// `None`: workers get the whole environment.
@@ -248,6 +250,7 @@ impl Config {
             default_service_handler: reader.text("default_service_handler"),
             isolation: isolation(reader),
             python_executable: reader.text("python_executable").unwrap_or_default().into(),
+            torchserve_worker: torchserve_worker(reader),
             install_py_dep_per_model: reader.bool("install_py_dep_per_model"),
             decode_input_request: reader.bool("decode_input_request"),
             blacklist_env_vars: reader.text("blacklist_env_vars"),
@@ -400,6 +403,10 @@ fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
         Some("legacy") => Mode::Legacy,
         _ => Mode::Log,
     }
+}
+
+fn torchserve_worker(reader: &mut Reader<'_>) -> bool {
+    reader.choice("python_worker", keys::PYTHON_WORKERS) == Some("torchserve")
 }
 
 fn isolation(reader: &mut Reader<'_>) -> Isolation {

@@ -31,7 +31,8 @@ cargo xtask <command>
   libtorch    prepare target/libtorch, which the build links to (fetches 530 MB, once per user)
                 --cuda         add the CUDA libraries even though no NVIDIA device is seen here
                 --keep-wheels  keep the downloaded wheels after unpacking
-  python      prepare target/python, in which the tests run clients in Python
+  python      prepare target/python, in which the tests run clients in Python, and target/torchserve, which has
+              TorchServe itself and torch (fetches 700 MB)
   test        set up libtorch and Python, then check formatting, lints, tests and documentation
                 --fast         leave out the build without the engine and the documentation
   demo        build everything, serve the shipped workflows, ask one about a picture, leave the daemon running

@@ -58,7 +58,7 @@ fn parts(fast: bool) -> Vec<Part> {
         },
         Part {
             title: "Python",
-            takes: "1 min, later nothing",
+            takes: "2 min, later nothing",
             job: Job::Python,
         },
         part("formatting", "1 s", "fmt --all --check"),

@@ -12,6 +12,7 @@
 
 mod engine;
 mod handler;
+mod installed;
 mod loader;
 mod message;
 mod outcome;
@@ -24,5 +25,5 @@ mod venv;
 
 pub use engine::PythonEngine;
 pub use loader::PythonLoader;
-pub use settings::{ModelFiles, Settings, SettingsError};
+pub use settings::{ModelFiles, Settings, SettingsError, WorkerProgram};
 pub use worker_process::{Bounds, Metric, MetricKind, MetricSink, NoSink};

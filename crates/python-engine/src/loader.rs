@@ -7,9 +7,11 @@ use servable::{Abort, Device, Input, LoadError, Loader, Servable};
 use worker_process::Bounds;
 
 use crate::engine::Shared;
+use crate::installed;
 use crate::message::is_raw;
+use crate::package::Program;
 use crate::servable::PythonServable;
-use crate::settings::ModelFiles;
+use crate::settings::{ModelFiles, WorkerProgram};
 use crate::{handler, start, venv};
 
 /// Loads one version of a model into as many processes as are asked for. Cheap to hold.
@@ -29,6 +31,7 @@ pub(crate) struct Model {
     pub(crate) batch_size: u32,
     pub(crate) limit_max_image_pixels: bool,
     pub(crate) interpreter: PathBuf,
+    pub(crate) worker: Program,
     pub(crate) virtual_environment: Option<PathBuf>,
     /// Where its requirements are installed, if not in an environment.
     pub(crate) packages: Option<PathBuf>,
@@ -44,7 +47,13 @@ impl PythonLoader {
                 files.dir.display()
             ))
         })?;
-        let found = handler::find(&files.handler, &dir, &shared.package)?;
+        // Before anything is installed: what is wrong with a handler is said at once.
+        let worker = match shared.settings.worker {
+            WorkerProgram::Own => shared.package.worker.clone(),
+            WorkerProgram::TorchServe => installed::find(&shared)
+                .map_err(|error| LoadError::Invalid(format!("model {}: {error}", files.name)))?,
+        };
+        let found = handler::find(&files.handler, &dir, &worker)?;
         let installed = venv::provide(&shared, &files)?;
         let interpreter = installed
             .interpreter
@@ -58,6 +67,7 @@ impl PythonLoader {
             batch_size: files.batch_size,
             limit_max_image_pixels: files.limit_max_image_pixels,
             interpreter,
+            worker,
             virtual_environment: installed.environment,
             packages: installed.packages,
             bounds: files.bounds,

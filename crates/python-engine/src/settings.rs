@@ -16,6 +16,8 @@ pub struct Settings {
     pub environments: PathBuf,
     /// The interpreter: a name on the path, or a file.
     pub interpreter: PathBuf,
+    /// Whose program the workers run.
+    pub worker: WorkerProgram,
     /// The list of metrics that handlers know; without one, those that the shipped handlers emit.
     pub metrics_config: Option<PathBuf>,
     /// Variables of the daemon's environment that workers do not get: those whose whole name matches this pattern.
@@ -32,6 +34,16 @@ pub struct Settings {
     pub sink: Arc<dyn MetricSink>,
 }
 
+/// Whose worker runs handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkerProgram {
+    /// The one that the daemon carries.
+    #[default]
+    Own,
+    /// The one of the package `torchserve`, which the interpreter must have. It speaks protocol 1 and no other.
+    TorchServe,
+}
+
 impl Settings {
     /// TorchServe's defaults, in those folders.
     pub fn new(folder: impl Into<PathBuf>, environments: impl Into<PathBuf>) -> Self {
@@ -39,6 +51,7 @@ impl Settings {
             folder: folder.into(),
             environments: environments.into(),
             interpreter: "python3".into(),
+            worker: WorkerProgram::Own,
             metrics_config: None,
             denied_variables: None,
             protocol: 2,

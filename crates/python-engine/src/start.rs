@@ -17,6 +17,7 @@ use crate::engine::Shared;
 use crate::loader::Model;
 use crate::message::Load;
 use crate::protocol::{Protocol, agreement};
+use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
@@ -41,7 +42,7 @@ pub(crate) fn start(
     let starting = Start {
         program: &model.interpreter,
         shown: None,
-        arguments: launched(shared, &model.bounds, arguments(shared, &socket)),
+        arguments: launched(shared, &model.bounds, arguments(shared, model, &socket)),
         folder: &model.dir,
         environment: environment(shared, model),
         input: Stdio::null(),
@@ -152,10 +153,10 @@ pub(crate) fn launched(
     before.into_iter().chain(arguments).collect()
 }
 
-fn arguments(shared: &Shared, socket: &Path) -> Vec<OsString> {
+fn arguments(shared: &Shared, model: &Model, socket: &Path) -> Vec<OsString> {
     let metrics = shared.settings.metrics_config.as_ref();
     let arguments: [&OsStr; 7] = [
-        shared.package.worker.as_os_str(),
+        model.worker.file.as_os_str(),
         "--sock-type".as_ref(),
         "unix".as_ref(),
         "--sock-name".as_ref(),
@@ -187,7 +188,8 @@ fn environment(shared: &Shared, model: &Model) -> Vec<(OsString, OsString)> {
         ("TS_IPEX_ENABLE", "false".into()),
         ("TS_IPEX_GPU_ENABLE", "false".into()),
     ];
-    if shared.settings.protocol >= 2 {
+    let is_own = shared.settings.worker == WorkerProgram::Own;
+    if is_own && shared.settings.protocol >= 2 {
         told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
     }
     if let Some(environment) = &model.virtual_environment {

@@ -179,6 +179,9 @@ pub(crate) const METRICS_MODES: &[&str] = &["log", "prometheus", "legacy"];
 /// Values of `log_format`.
 pub(crate) const LOG_FORMATS: &[&str] = &["text", "json"];
 
+/// Values of `python_worker`.
+pub(crate) const PYTHON_WORKERS: &[&str] = &["torchrelay", "torchserve"];
+
 /// Values of `service_envelope`.
 pub(crate) const SERVICE_ENVELOPES: &[&str] = &["body", "json", "kserve", "kservev2"];
 
@@ -282,6 +285,9 @@ pub static KEYS: &[Key] = &[
          (`process`). See [isolation.md](isolation.md).").ours(),
     key("python_executable", Text, "python3",
         "The interpreter that runs handlers in Python: a name on the path, or a file.").ours(),
+    key("python_worker", Choice(PYTHON_WORKERS), "torchrelay",
+        "Whose worker runs handlers in Python: this server's own, which needs no package, or that of the package `torchserve`, \
+         which the interpreter must have.").ours(),
     key("install_py_dep_per_model", Bool, "false",
         "Install an archive's Python requirements when it is registered."),
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use archive::{ModelConfig, Unpacked};
 use handlers::{Candidate, Runner, runner};
-use python_engine::{Bounds, ModelFiles, PythonEngine, Settings};
+use python_engine::{Bounds, ModelFiles, PythonEngine, Settings, WorkerProgram};
 use servable::{Device, LoadError, Loader};
 use serving::Engine;
 use tempfile::TempDir;
@@ -25,6 +25,7 @@ pub(super) struct Engines {
 /// What the configuration says of Python.
 struct PythonConfig {
     interpreter: PathBuf,
+    worker: WorkerProgram,
     environments: PathBuf,
     metrics_config: Option<PathBuf>,
     denied_variables: Option<String>,
@@ -48,6 +49,11 @@ impl Engines {
             python: Mutex::new(None),
             config: PythonConfig {
                 interpreter: config.python_executable.clone(),
+                worker: if config.torchserve_worker {
+                    WorkerProgram::TorchServe
+                } else {
+                    WorkerProgram::Own
+                },
                 environments: environments(),
                 metrics_config: config.metrics_config.clone(),
                 denied_variables: config.blacklist_env_vars.clone(),
@@ -71,6 +77,7 @@ impl Engines {
         let config = &self.config;
         let settings = Settings {
             interpreter: config.interpreter.clone(),
+            worker: config.worker,
             metrics_config: config.metrics_config.clone(),
             denied_variables: config.denied_variables.clone(),
             decode_input: config.decode_input,

@@ -7,6 +7,7 @@ mod answers;
 mod deaths;
 mod environments;
 mod harness;
+mod installed;
 mod loading;
 mod output;
 mod pool;

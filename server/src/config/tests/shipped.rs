@@ -61,6 +61,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         default_service_handler: None,
         isolation: Isolation::None,
         python_executable: "python3".into(),
+        torchserve_worker: false,
         install_py_dep_per_model: false,
         decode_input_request: true,
         blacklist_env_vars: None,

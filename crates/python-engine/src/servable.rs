@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::bounds::Bounds;
 use crate::connection::{Broken, is_dead};
-use crate::message::{is_raw, requests};
+use crate::message::{Request, is_raw, requests};
 use crate::outcome::Outcome;
 use crate::process::Death;
 use crate::start::Worker;
@@ -54,6 +54,7 @@ impl PythonServable {
             mut process,
             mut output,
             abort,
+            spelt: _,
         } = worker;
         let was_first = matches!(broken, Broken::Died | Broken::Closed);
         let death = process.end(if was_first {
@@ -93,7 +94,10 @@ impl PythonServable {
         let Some(worker) = &mut self.worker else {
             return Err(Broken::Died);
         };
-        let requests = requests(inputs);
+        let mut requests = requests(inputs);
+        if worker.spelt {
+            requests.iter_mut().for_each(Request::spell_headers);
+        }
         let is_typed = |input: &Input| input.parts.iter().any(|part| !is_raw(&part.value));
         let typed = inputs.iter().any(is_typed);
         worker.protocol.connection().within(self.bounds.time);
@@ -167,6 +171,7 @@ impl Drop for PythonServable {
             mut process,
             output,
             abort,
+            spelt: _,
         } = worker;
         // An idle worker ends when its connection does, and its handler may tidy up.
         drop(protocol);

@@ -32,6 +32,8 @@ pub(crate) struct Worker {
     pub(crate) process: Process,
     pub(crate) output: Output,
     pub(crate) abort: Abort,
+    /// Whether it wants headers as clients spell them.
+    pub(crate) spelt: bool,
 }
 
 /// Starts a worker on this thread, which must outlive it, and has it load. Firing `abort` ends it at any time.
@@ -123,6 +125,7 @@ pub(crate) fn start(
         process,
         output,
         abort: abort.clone(),
+        spelt: shared.settings.worker == WorkerProgram::TorchServe,
     })
 }
 

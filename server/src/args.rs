@@ -130,6 +130,12 @@ pub enum Command {
     /// Nothing is started and no network is loaded; archives are unpacked into a temporary folder, one at a time. The exit code
     /// is 0 if everything runs and, with --compare, nothing differs; otherwise 1.
     Doctor(Box<Doctor>),
+    /// One process of a model with `isolation: process`, which the daemon starts
+    #[command(hide = true)]
+    Worker {
+        /// Its name in the log
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]

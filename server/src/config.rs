@@ -44,7 +44,7 @@ use crate::front::Front;
 use crate::log_location::log_location;
 use crate::snapshot::{self, SnapshotModels, SnapshotSettings, SnapshotWorkflows};
 use crate::telemetry::LogSettings;
-use archive::Envelope;
+use archive::{Envelope, Isolation};
 use keys::METRICS_MODES;
 use raw::RawConfig;
 use reader::Reader;
@@ -101,6 +101,8 @@ pub struct Config {
     /// `ts_header_key_sequence_id`, `_start` and `_end`.
     pub sequence_headers: SequenceHeaders,
     pub default_service_handler: Option<String>,
+    /// The least; archives may ask for more.
+    pub isolation: Isolation,
     /// The interpreter of handlers in Python: a name on the path, or a file.
     pub python_executable: PathBuf,
     /// Whether TorchServe's own worker runs them rather than ours.
@@ -246,6 +248,7 @@ impl Config {
             job_queue_bytes: positive(reader.nonzero("job_queue_bytes")),
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
+            isolation: isolation(reader),
             python_executable: reader.text("python_executable").unwrap_or_default().into(),
             torchserve_worker: torchserve_worker(reader),
             install_py_dep_per_model: reader.bool("install_py_dep_per_model"),
@@ -404,6 +407,13 @@ fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
 
 fn torchserve_worker(reader: &mut Reader<'_>) -> bool {
     reader.choice("python_worker", keys::PYTHON_WORKERS) == Some("torchserve")
+}
+
+fn isolation(reader: &mut Reader<'_>) -> Isolation {
+    match reader.choice("isolation", keys::ISOLATIONS) {
+        Some("process") => Isolation::Process,
+        _ => Isolation::None,
+    }
 }
 
 fn service_envelope(reader: &mut Reader<'_>) -> Option<Envelope> {

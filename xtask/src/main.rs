@@ -43,6 +43,8 @@ cargo xtask <command>
                 --only MODEL   one of classifier, echo, mlp, resnet18; may be given again; writes into target/bench
                 --workflows    workflows alone, in 2 minutes; writes their section of docs/benchmarks.md
                 --grpc         gRPC beside REST alone, in 7 minutes; writes its section of docs/benchmarks.md
+                --python       handlers in Python beside TorchServe's alone, in 3 minutes; writes its section of docs/benchmarks.md
+                --torchserve F the environment that has TorchServe, rather than target/torchserve
                 --profile      say where the time of the model that does nothing goes, and write nothing
                 --against P    set this build beside another build's program P, and write nothing
   soak        keep the daemon under full load while models come and go; fails if anything is lost, crossed or grows

@@ -4,15 +4,15 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use thiserror::Error;
+use worker_process::{Bounds, Start, is_dead};
 
-use crate::bounds::Bounds;
-use crate::connection::is_dead;
 use crate::engine::Shared;
 use crate::package::Program;
-use crate::process::Start;
+use crate::start::launched;
 
 /// How long an interpreter may take to say where a package is.
 const ASKING: Duration = Duration::from_secs(60);
@@ -72,15 +72,16 @@ fn ask(shared: &Shared, interpreter: &Path) -> Result<String, NotInstalled> {
         interpreter: interpreter.to_owned(),
         source,
     };
+    let question = vec!["-c".into(), QUESTION.into()];
     let variables = std::env::vars_os().filter(|(name, _)| !shared.withholds(name));
     let starting = Start {
-        interpreter,
-        launcher: &shared.package.launcher,
-        arguments: vec!["-c".into(), QUESTION.into()],
+        program: interpreter,
+        shown: None,
+        arguments: launched(shared, &Bounds::default(), question),
         // Where there is nothing to import.
         folder: &shared.settings.folder,
         environment: variables.collect(),
-        bounds: &Bounds::default(),
+        input: Stdio::null(),
     };
     let (mut process, stdout, stderr) = starting.run().map_err(fails)?;
     let in_time = is_dead(&process.killer().descriptor, ASKING);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use servable::{Abort, Device, Input, LoadError, Loader, Servable};
+use worker_process::Bounds;
 
-use crate::bounds::Bounds;
 use crate::engine::Shared;
 use crate::installed;
 use crate::message::is_raw;
@@ -105,6 +105,10 @@ impl Loader for PythonLoader {
     }
 
     fn answers_in_parts(&self) -> bool {
+        true
+    }
+
+    fn describes_itself(&self) -> bool {
         true
     }
 }

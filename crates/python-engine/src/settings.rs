@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
-
-use crate::bounds::Bounds;
-use crate::metric_line::{MetricSink, NoSink};
+use worker_process::{Bounds, MetricSink, NoSink};
 
 /// What holds for the workers of all models.
 #[derive(Clone)]

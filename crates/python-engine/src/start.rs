@@ -4,34 +4,28 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::process::{self, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use servable::{Abort, Device, LoadError};
 use tracing::{debug, info};
+use worker_process::{Bounds, Broken, Connection, Speaker, Start, Supervised, wait_until};
 
-use crate::connection::{Broken, Connection, wait_until};
 use crate::engine::Shared;
 use crate::loader::Model;
 use crate::message::Load;
-use crate::output::{Output, Speaker};
-use crate::process::{Death, Process, Start};
 use crate::protocol::{Protocol, agreement};
 use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
 
-/// How long a worker that fails may take to say why, by ending.
-const LAST_WORDS: Duration = Duration::from_secs(2);
-
 /// One process that has loaded its model. Dropping it ends the process.
 pub(crate) struct Worker {
     pub(crate) protocol: Protocol,
-    pub(crate) process: Process,
-    pub(crate) output: Output,
-    pub(crate) abort: Abort,
+    pub(crate) supervised: Supervised,
     /// Whether it wants headers as clients spell them.
     pub(crate) spelt: bool,
 }
@@ -48,37 +42,28 @@ pub(crate) fn start(
     let _file = SocketFile(&socket);
     let invalid = |why: String| LoadError::Invalid(format!("model {}: {why}", model.name));
     let starting = Start {
-        interpreter: &model.interpreter,
-        launcher: &shared.package.launcher,
-        arguments: arguments(shared, model, &socket),
+        program: &model.interpreter,
+        shown: None,
+        arguments: launched(shared, &model.bounds, arguments(shared, model, &socket)),
         folder: &model.dir,
         environment: environment(shared, model),
-        bounds: &model.bounds,
+        input: Stdio::null(),
     };
     let began = Instant::now();
-    let (process, stdout, stderr) = starting.run().map_err(|error| {
-        let interpreter = model.interpreter.display();
-        invalid(format!(
-            "its worker cannot be started by {interpreter}: {error}"
-        ))
-    })?;
-    let killer = process.killer().clone();
-    abort.arm(move || killer.kill());
     let speaker = Speaker {
         model: model.name.clone(),
         worker: name.clone(),
         sink: shared.settings.sink.clone(),
     };
-    let output = Output::read(stdout, stderr, speaker)
-        .map_err(|error| invalid(format!("its worker's output cannot be read: {error}")))?;
-    let starting = Starting {
-        process,
-        output,
-        abort,
-    };
-    let connection = match starting.connect(&socket) {
+    let supervised = Supervised::start(starting, speaker, abort).map_err(|error| {
+        let interpreter = model.interpreter.display();
+        invalid(format!(
+            "its worker cannot be started by {interpreter}: {error}"
+        ))
+    })?;
+    let connection = match connect(&supervised, &socket) {
         Ok(connection) => connection,
-        Err(broken) => return Err(starting.failed(model, &broken)),
+        Err(broken) => return Err(supervised.failed_to_load(&model.name, &broken)),
     };
     let load = Load {
         model: &model.name,
@@ -96,7 +81,7 @@ pub(crate) fn start(
     // Bounded by whoever holds the other end of `abort`, which knows how long this model may take.
     let (protocol, answer) = match protocol.load(&load) {
         Ok(loaded) => loaded,
-        Err(broken) => return Err(starting.failed(model, &broken)),
+        Err(broken) => return Err(supervised.failed_to_load(&model.name, &broken)),
     };
     match answer.code {
         200 => {}
@@ -117,70 +102,27 @@ pub(crate) fn start(
         began.elapsed().as_secs_f64(),
         protocol.number()
     );
-    let Starting {
-        process, output, ..
-    } = starting;
     Ok(Worker {
         protocol,
-        process,
-        output,
-        abort: abort.clone(),
+        supervised,
         spelt: shared.settings.worker == WorkerProgram::TorchServe,
     })
 }
 
-/// A process that has not loaded yet.
-struct Starting<'a> {
-    process: Process,
-    output: Output,
-    abort: &'a Abort,
-}
-
-impl Starting<'_> {
-    fn connect(&self, socket: &Path) -> Result<Connection, Broken> {
-        let descriptor = &self.process.killer().descriptor;
-        let mut watched = [
-            PollFd::new(&self.output.started, PollFlags::IN),
-            PollFd::new(&**descriptor, PollFlags::IN),
-        ];
-        if !wait_until(&mut watched, Instant::now().checked_add(STARTING))? {
-            return Err(Broken::TooSlow(STARTING));
-        }
-        if !watched[0].revents().contains(PollFlags::IN) {
-            return Err(Broken::Died);
-        }
-        let stream = UnixStream::connect(socket)?;
-        Ok(Connection::new(stream, descriptor.clone())?)
+fn connect(supervised: &Supervised, socket: &Path) -> Result<Connection, Broken> {
+    let descriptor = &supervised.process().killer().descriptor;
+    let mut watched = [
+        PollFd::new(&supervised.output().started, PollFlags::IN),
+        PollFd::new(&**descriptor, PollFlags::IN),
+    ];
+    if !wait_until(&mut watched, Instant::now().checked_add(STARTING))? {
+        return Err(Broken::TooSlow(STARTING));
     }
-
-    /// What to say of a worker that did not load.
-    fn failed(mut self, model: &Model, broken: &Broken) -> LoadError {
-        let grace = match broken {
-            Broken::Died | Broken::Closed => LAST_WORDS,
-            Broken::TooSlow(_) | Broken::Io(_) | Broken::Unsendable(_) | Broken::Protocol(_) => {
-                Duration::ZERO
-            }
-        };
-        let death = self.process.end(grace);
-        let last = self.output.end();
-        if self.abort.is_fired() {
-            return LoadError::Invalid(format!("model {}: loading was given up", model.name));
-        }
-        let what = match (broken, death) {
-            (Broken::Died | Broken::Closed, Some(death)) => {
-                format!("its worker ended while it loaded ({death})")
-            }
-            _ => format!("its worker: {broken}"),
-        };
-        let text = match last {
-            Some(last) => format!("model {}: {what}: {last}", model.name),
-            None => format!("model {}: {what}", model.name),
-        };
-        if death.is_some_and(Death::is_kill) && matches!(broken, Broken::Died | Broken::Closed) {
-            return LoadError::OutOfMemory(text);
-        }
-        LoadError::Invalid(text)
+    if !watched[0].revents().contains(PollFlags::IN) {
+        return Err(Broken::Died);
     }
+    let stream = UnixStream::connect(socket)?;
+    Ok(Connection::new(stream, descriptor.clone())?)
 }
 
 /// Removes the file of a socket that nobody will connect to again.
@@ -194,6 +136,24 @@ impl Drop for SocketFile<'_> {
             debug!("{}: {error}", self.0.display());
         }
     }
+}
+
+/// The arguments of an interpreter that binds itself before it runs these.
+pub(crate) fn launched(
+    shared: &Shared,
+    bounds: &Bounds,
+    arguments: Vec<OsString>,
+) -> Vec<OsString> {
+    let launcher = shared.package.launcher.clone().into();
+    let (daemon, bounds) = (process::id().to_string(), bounds.for_launcher());
+    let before = [
+        "-I".into(),
+        "-S".into(),
+        launcher,
+        daemon.into(),
+        bounds.into(),
+    ];
+    before.into_iter().chain(arguments).collect()
 }
 
 fn arguments(shared: &Shared, model: &Model, socket: &Path) -> Vec<OsString> {

@@ -8,20 +8,18 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use servable::LoadError;
 use sha2::{Digest, Sha256};
 use tracing::info;
+use worker_process::{Bounds, NoSink, Output, Speaker, Start, is_dead};
 
-use crate::bounds::Bounds;
-use crate::connection::is_dead;
 use crate::engine::Shared;
-use crate::metric_line::NoSink;
-use crate::output::{Output, Speaker};
-use crate::process::Start;
 use crate::settings::ModelFiles;
+use crate::start::launched;
 
 /// The file that says that an environment is complete.
 const COMPLETE: &str = ".complete";
@@ -214,12 +212,12 @@ impl Building<'_> {
         let failed = |why: String| io::Error::other(format!("{what}: {why}"));
         let variables = std::env::vars_os().filter(|(name, _)| !self.shared.withholds(name));
         let starting = Start {
-            interpreter,
-            launcher: &self.shared.package.launcher,
-            arguments,
+            program: interpreter,
+            shown: None,
+            arguments: launched(self.shared, &Bounds::default(), arguments),
             folder: &self.files.dir,
             environment: variables.filter(|(name, _)| name != "PYTHONPATH").collect(),
-            bounds: &Bounds::default(),
+            input: Stdio::null(),
         };
         let (mut process, stdout, stderr) = starting
             .run()

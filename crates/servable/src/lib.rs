@@ -86,6 +86,12 @@ pub trait Loader: Send + Sync {
         false
     }
 
+    /// Whether a worker can be asked to describe the model, by an input with the header `describe`. Asked once, before anything
+    /// is loaded.
+    fn describes_itself(&self) -> bool {
+        false
+    }
+
     /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the
     /// contrary changes nothing; where they may, an archive may still forbid it. Asked once, before anything is loaded.
     fn merges(&self) -> bool {
@@ -114,6 +120,11 @@ pub trait Servable {
 
     /// How often to ask that while it has nothing to do, if it can die then.
     fn looked_at_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The process that it runs in, if not this one.
+    fn process(&self) -> Option<u32> {
         None
     }
 

@@ -415,7 +415,7 @@ impl PoolTask {
             statistics: Arc::clone(&self.statistics),
             poison: Arc::clone(&self.poison),
             abort,
-            _token: token,
+            token,
         };
         match worker::start(start) {
             Ok(batches) => {

@@ -185,6 +185,9 @@ pub(crate) const PYTHON_WORKERS: &[&str] = &["torchrelay", "torchserve"];
 /// Values of `service_envelope`.
 pub(crate) const SERVICE_ENVELOPES: &[&str] = &["body", "json", "kserve", "kservev2"];
 
+/// Values of `isolation`.
+pub(crate) const ISOLATIONS: &[&str] = &["none", "process"];
+
 /// Values of `ts_open_inference_protocol`.
 pub(crate) const OPEN_INFERENCE: &[&str] = &["true", "false", OIP];
 
@@ -277,6 +280,9 @@ pub static KEYS: &[Key] = &[
     key("download_timeout", TIMEOUT, "3600", "How long bringing an archive may take in all.").ours(),
     key("download_stall_timeout", TIMEOUT, "60",
         "How long a download may stand still before it is taken up anew, which happens four times.").ours(),
+    key("isolation", Choice(ISOLATIONS), "none",
+        "Which models without Python run in processes of their own: those whose archives ask for it (`none`), or all \
+         (`process`). See [isolation.md](isolation.md).").ours(),
     key("python_executable", Text, "python3",
         "The interpreter that runs handlers in Python: a name on the path, or a file.").ours(),
     key("python_worker", Choice(PYTHON_WORKERS), "torchrelay",

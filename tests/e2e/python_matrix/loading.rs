@@ -3,6 +3,7 @@
 use archive::{PackOptions, Plan};
 
 use super::check_all;
+use crate::fixtures::zip;
 use crate::harness::Bench;
 use crate::torchserve::{Serving, Who, interpreter, settings};
 
@@ -132,11 +133,9 @@ fn pack(bench: &Bench, failure: &Failure) {
             r#"{{"modelName": "{}", "modelVersion": "1.0", "handler": "{handler}.py"}}"#,
             failure.name
         );
-        let manifest = format!(
-            r#"{{"runtime": "python", "archiverVersion": "0.12.0", "createdOn": "-", "model": {model}}}"#
-        );
-        let path = format!("store/{}/MAR-INF/MANIFEST.json", failure.name);
-        return bench.write(&path, manifest.as_bytes());
+        let manifest = format!(r#"{{"runtime": "python", "model": {model}}}"#);
+        let archive = zip(&[("MAR-INF/MANIFEST.json", manifest.as_bytes())]);
+        return bench.write(&format!("store/{}.mar", failure.name), &archive);
     }
     let plan = Plan::check(PackOptions {
         model_name: failure.name.to_owned(),
@@ -168,11 +167,10 @@ fn check(who: Who) {
     let Some(serving) = serving else { return };
     let mut mistakes = Vec::new();
     for failure in &FAILURES {
-        let url = match failure.code {
-            "" => failure.name.to_owned(),
-            _ => format!("{}.mar", failure.name),
-        };
-        let path = format!("/models?url={url}&initial_workers=1&synchronous=true");
+        let path = format!(
+            "/models?url={}.mar&initial_workers=1&synchronous=true",
+            failure.name
+        );
         let answer = serving.manage("POST", &path);
         let message = answer.json()["message"].to_string();
         let says = match who {

@@ -59,6 +59,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         job_queue_bytes: NonZeroUsize::new(1 << 30).unwrap(),
         sequence_headers: SequenceHeaders::default(),
         default_service_handler: None,
+        isolation: Isolation::None,
         python_executable: "python3".into(),
         torchserve_worker: false,
         install_py_dep_per_model: false,

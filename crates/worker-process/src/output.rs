@@ -36,26 +36,26 @@ const CHUNK: usize = 64 << 10;
 const LAST_WORDS: usize = 1 << 20;
 
 /// Whose output it is.
-pub(crate) struct Speaker {
-    pub(crate) model: String,
+pub struct Speaker {
+    pub model: String,
     /// As in the log: `W-9000-<model>_<version>`.
-    pub(crate) worker: String,
-    pub(crate) sink: Arc<dyn MetricSink>,
+    pub worker: String,
+    pub sink: Arc<dyn MetricSink>,
 }
 
 /// The thread that reads. Dropping it ends the thread, which says what has come so far.
-pub(crate) struct Output {
+pub struct Output {
     thread: Option<JoinHandle<()>>,
     /// Closed to end the thread.
     stop: Option<PipeWriter>,
     tail: Arc<Mutex<Tail>>,
     /// Readable once the worker can be connected to.
-    pub(crate) started: PipeReader,
+    pub started: PipeReader,
 }
 
 impl Output {
     /// Reads both streams of a process until they end, or this is dropped.
-    pub(crate) fn read(stdout: OwnedFd, stderr: OwnedFd, speaker: Speaker) -> io::Result<Self> {
+    pub fn read(stdout: OwnedFd, stderr: OwnedFd, speaker: Speaker) -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let (started, starts) = io::pipe()?;
         let tail = Arc::new(Mutex::new(Tail::default()));
@@ -86,7 +86,7 @@ impl Output {
     }
 
     /// Ends the thread, and returns the last line that says something, errors first.
-    pub(crate) fn end(&mut self) -> Option<String> {
+    pub fn end(&mut self) -> Option<String> {
         self.stop = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()

@@ -59,7 +59,7 @@ impl Bounds {
     }
 
     /// As the launcher takes them.
-    pub(crate) fn for_launcher(&self) -> String {
+    pub fn for_launcher(&self) -> String {
         let bounds = [
             ("as", self.memory),
             ("cpu", self.cpu),

@@ -4,6 +4,7 @@
 //! the same, because whoever received it may hand it on.
 
 use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 
@@ -75,9 +76,20 @@ pub(super) fn read(memory: OwnedFd, announced: usize) -> Result<Bytes, String> {
             "a memory has {found} bytes, announced were {announced}"
         ));
     }
-    let mut bytes = vec![0; announced];
-    File::from(memory)
-        .read_exact_at(&mut bytes, 0)
-        .map_err(|error| format!("a memory of {announced} bytes cannot be read: {error}"))?;
+    let unread = |why: String| format!("a memory of {announced} bytes cannot be read: {why}");
+    let mut bytes = Vec::new();
+    // What is announced may be more than there is room for; it is no reason to die.
+    bytes
+        .try_reserve_exact(announced)
+        .map_err(|error| unread(error.to_string()))?;
+    let file = File::from(memory);
+    let mut start = &file;
+    start
+        .seek(SeekFrom::Start(0))
+        .and_then(|_| start.take(announced as u64).read_to_end(&mut bytes))
+        .map_err(|error| unread(error.to_string()))?;
+    if bytes.len() != announced {
+        return Err(unread(format!("it ends after {}", bytes.len())));
+    }
     Ok(bytes.into())
 }

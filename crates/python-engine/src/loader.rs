@@ -146,4 +146,8 @@ impl Loader for PythonLoader {
     fn tells_times(&self) -> bool {
         true
     }
+
+    fn describes_itself(&self) -> bool {
+        true
+    }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Worker {
     pub(crate) protocol: Protocol,
     pub(crate) others: OtherRanks,
     pub(crate) supervised: Supervised,
+    /// Whether it wants headers as clients spell them.
+    pub(crate) spelt: bool,
 }
 
 /// Starts a worker on this thread, which must outlive it, and has it load. Firing `abort` ends it at any time.
@@ -159,6 +161,7 @@ pub(crate) fn start(
         protocol,
         others,
         supervised,
+        spelt: shared.settings.worker == WorkerProgram::TorchServe,
     })
 }
 

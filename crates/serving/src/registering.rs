@@ -295,6 +295,7 @@ impl Serving {
         let signature = loader.signature();
         let (labels, takes) = (loader.labels(), loader.takes());
         let in_parts = loader.answers_in_parts();
+        let describes_itself = loader.describes_itself();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         Arc::new(Model {
@@ -312,6 +313,7 @@ impl Serving {
             takes,
             labels,
             in_parts,
+            describes_itself,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),

@@ -41,6 +41,8 @@ pub struct Model {
     pub signature: Signature,
     /// Whether its answers may come in parts although nobody asks for that.
     pub in_parts: bool,
+    /// Whether it can be asked to describe itself.
+    pub describes_itself: bool,
     /// Its inputs, where its archive says all of them.
     pub takes: Option<Takes>,
     /// The names of the classes that it tells apart, by their numbers; empty where it has none.

@@ -28,6 +28,7 @@ mod parameters;
 mod pictures;
 mod plates;
 mod python;
+mod python_functions;
 mod python_handlers;
 mod queueing;
 mod restarts;

@@ -26,7 +26,7 @@ def handle(data, context):
 ";
 
 #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
-fn has_python() -> bool {
+pub(crate) fn has_python() -> bool {
     let found = Command::new("python3").arg("--version").output().is_ok();
     if !found {
         eprintln!("skipped: there is no python3");

@@ -3,6 +3,7 @@
 //!
 //! The server's workflow store opens them, the archiver looks into them.
 
+mod handler;
 mod list;
 mod manifest;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+pub use handler::HandlerFile;
 pub use list::{WorkflowListing, inspect_workflow, is_workflow};
 pub use manifest::{WORKFLOW_MANIFEST, WorkflowManifest};
 
@@ -31,8 +33,8 @@ pub struct WorkflowFiles {
     pub spec_file: String,
     /// Its text.
     pub spec: String,
-    /// The Python file with the functions of a classic graph, if there is one.
-    pub handler: Option<PathBuf>,
+    /// The Python file with functions that nodes call, if there is one.
+    pub handler: Option<HandlerFile>,
     /// The folder of the unpacked files; a spec alone has none.
     pub dir: Option<PathBuf>,
     /// Lower-case hexadecimal SHA-256 of the archive or spec; a folder has none.
@@ -131,6 +133,7 @@ fn read(path: &Path, dir: PathBuf, name: Option<&str>) -> Result<WorkflowFiles, 
     let file = spec_path.strip_prefix(&dir).unwrap_or(&spec_path);
     let named_handler = manifest.as_ref().and_then(|it| it.handler.as_deref());
     let handler = named_handler.and_then(|name| confined(path, &dir, name).ok());
+    let handler = handler.map(|path| HandlerFile::read(path, &dir));
     let version = manifest.as_ref().and_then(|it| it.workflow_version.clone());
     Ok(WorkflowFiles {
         name: name

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use crate::bounds::Bounds;
 use crate::connection::{Broken, is_dead};
-use crate::message::{is_raw, requests};
+use crate::message::{requests, takes_values};
 use crate::outcome::Outcome;
 use crate::process::Death;
 use crate::start::Worker;
@@ -94,8 +94,7 @@ impl PythonServable {
             return Err(Broken::Died);
         };
         let requests = requests(inputs);
-        let is_typed = |input: &Input| input.parts.iter().any(|part| !is_raw(&part.value));
-        let typed = inputs.iter().any(is_typed);
+        let typed = inputs.iter().any(takes_values);
         worker.protocol.connection().within(self.bounds.time);
         match worker.protocol.send(&requests, typed) {
             Err(Broken::Unsendable(why)) => {

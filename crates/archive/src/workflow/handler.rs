@@ -15,8 +15,9 @@ pub struct HandlerFile {
 }
 
 impl HandlerFile {
-    /// One that cannot be read defines nothing, and who calls its functions is told so.
-    pub(super) fn read(path: PathBuf, dir: &Path) -> Self {
+    /// The file at `path` in an archive whose folder is `dir`. One that cannot be read defines nothing, and who calls its
+    /// functions is told so.
+    pub fn read(path: PathBuf, dir: &Path) -> Self {
         let text = read_text(&path).unwrap_or_default();
         let name = path.strip_prefix(dir).unwrap_or(&path);
         HandlerFile {

@@ -22,6 +22,9 @@ use crate::reader::check_regular;
 use crate::unpack::{confined, read_text, settle, stage, stem};
 use crate::{ArchiveError, Limits, digest, tree};
 
+/// The handler file of a folder without a manifest, if it has one.
+const HANDLER: &str = "handler.py";
+
 /// A workflow's files. Dropping it removes what was unpacked; a folder or a spec that is served in place stays.
 #[derive(Debug)]
 pub struct WorkflowFiles {
@@ -46,7 +49,7 @@ pub struct WorkflowFiles {
 
 /// Opens the workflow at `path`: an archive, which is unpacked into a new folder below `into` (made if absent) as
 /// [`open`](crate::open) does with models; a folder, which is served where it is; or a spec, whose name ends in `.yaml` or
-/// `.yml`. A folder without a manifest is one if exactly one such file lies in it.
+/// `.yml`. A folder without a manifest is one if exactly one such file lies in it; its handler file is `handler.py`.
 ///
 /// `name` stands in place of the manifest's.
 ///
@@ -131,7 +134,10 @@ fn read(path: &Path, dir: PathBuf, name: Option<&str>) -> Result<WorkflowFiles, 
     let (manifest, spec_path) = check(path, &dir, &mut name)?;
     let spec = read_spec(path, &spec_path)?;
     let file = spec_path.strip_prefix(&dir).unwrap_or(&spec_path);
-    let named_handler = manifest.as_ref().and_then(|it| it.handler.as_deref());
+    let named_handler = match &manifest {
+        Some(manifest) => manifest.handler.as_deref(),
+        None => Some(HANDLER),
+    };
     let handler = named_handler.and_then(|name| confined(path, &dir, name).ok());
     let handler = handler.map(|path| HandlerFile::read(path, &dir));
     let version = manifest.as_ref().and_then(|it| it.workflow_version.clone());

@@ -91,6 +91,8 @@ fn a_folder_and_a_spec_are_served_where_they_are() {
     let bench = Bench::new();
     bench.write("plain/graph.yml", format!("version: 2\n{SPEC}"));
     bench.write("plain/README.md", "");
+    bench.write("plain/handler.py", "def f(data, context): return data\n");
+    bench.write("full/handler.py", "");
     bench.write("full/s.yaml", SPEC);
     bench.write("full/other.yaml", "");
     let text = manifest(r#"{"workflowName": "f", "workflowVersion": 3, "specFile": "s.yaml"}"#);
@@ -106,6 +108,12 @@ fn a_folder_and_a_spec_are_served_where_they_are() {
         let files = bench.open(name, None).expect(name);
         let found = (&*files.name, files.version.as_deref(), &*files.spec_file);
         assert_eq!(found, (called, version, file));
+        let functions = files
+            .handler
+            .as_ref()
+            .map(|handler| handler.functions.clone());
+        let expected = (name == "plain").then(|| vec!["f".to_owned()]);
+        assert_eq!(functions, expected, "{name}");
         assert!(!files.is_unpacked());
         drop(files);
         assert!(bench.path(name).exists());

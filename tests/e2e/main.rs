@@ -31,6 +31,7 @@ mod pictures;
 mod plates;
 mod python;
 mod python_debugger;
+mod python_functions;
 mod python_handlers;
 mod python_matrix;
 mod python_metrics;

@@ -52,6 +52,9 @@ pub(crate) struct Prediction {
 /// The header that says whether more of an answer will come.
 pub(crate) const STREAM: &str = "ts_stream_next";
 
+/// The header that says which of several functions is asked. The worker takes it away before a function sees it.
+const FUNCTION: &str = "torchrelay-function";
+
 /// The header by which a handler is asked for an explanation.
 const EXPLAIN: &str = "explain";
 
@@ -91,6 +94,11 @@ pub(crate) fn requests(inputs: &[Input]) -> Vec<Request<'_>> {
         if input.task == Task::Explain && !headers.iter().any(|(name, _)| name == EXPLAIN) {
             headers.push((EXPLAIN.into(), "True"));
         }
+        if let Some(function) = &input.function {
+            // A client's own would say otherwise.
+            headers.retain(|(name, _)| name != FUNCTION);
+            headers.push((FUNCTION.into(), function));
+        }
         requests.push(Request {
             id,
             headers,
@@ -116,9 +124,11 @@ fn spell(name: &str) -> Option<String> {
     Some(letters.collect())
 }
 
-/// Whether a value is bytes as they came off a wire, for the worker to decode; anything else is what it says.
-pub(crate) fn is_raw(value: &Value) -> bool {
-    matches!(value, Value::Bytes(_))
+/// Whether the answer to an input may be a value rather than the body of an answer over HTTP: whoever brings values, rather
+/// than bytes as they came off a wire, can take them.
+pub(crate) fn takes_values(input: &Input) -> bool {
+    let is_raw = |part: &Part| matches!(part.value, Value::Bytes(_));
+    input.typed || !input.parts.iter().all(is_raw)
 }
 
 #[cfg(test)]
@@ -190,5 +200,19 @@ mod tests {
                 ("X-Foo".into(), "1")
             ]
         );
+    }
+
+    #[test]
+    fn the_function_is_named_by_who_asks_and_by_no_client() {
+        let header = |value: &str| (FUNCTION.to_owned(), value.to_owned());
+        let input = |function: Option<&str>| Input {
+            headers: vec![header("forged")],
+            function: function.map(Into::into),
+            ..Input::default()
+        };
+        let inputs = [input(Some("post")), input(None)];
+        let requests = requests(&inputs);
+        assert_eq!(requests[0].headers, [(FUNCTION.into(), "post")]);
+        assert_eq!(requests[1].headers, [(FUNCTION.into(), "forged")]);
     }
 }

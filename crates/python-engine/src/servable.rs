@@ -9,7 +9,7 @@ use servable::{BatchError, Input, JobError, Output, Reason, Servable};
 use tracing::warn;
 use worker_process::{Bounds, Broken, died};
 
-use crate::message::{Request, is_raw, requests};
+use crate::message::{Request, requests, takes_values};
 use crate::outcome::Outcome;
 use crate::start::Worker;
 
@@ -60,8 +60,7 @@ impl PythonServable {
         if worker.spelt {
             requests.iter_mut().for_each(Request::spell_headers);
         }
-        let is_typed = |input: &Input| input.parts.iter().any(|part| !is_raw(&part.value));
-        let typed = inputs.iter().any(is_typed);
+        let typed = inputs.iter().any(takes_values);
         worker.protocol.connection().within(self.bounds.time);
         match worker.protocol.send(&requests, typed) {
             Err(Broken::Unsendable(why)) => {

@@ -19,6 +19,7 @@ use crate::loader::Model;
 use crate::message::Load;
 use crate::protocol::Protocol;
 use crate::ranks::OtherRanks;
+use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);

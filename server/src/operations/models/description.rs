@@ -29,7 +29,9 @@ pub(super) async fn of(model: &Model) -> Value {
     };
     put("modelName", json!(model.name));
     put("modelVersion", json!(model.version));
-    put("modelUrl", json!(model.url));
+    if !model.hidden {
+        put("modelUrl", json!(model.url));
+    }
     put("runtime", json!(model.runtime));
     put("minWorkers", json!(scale.min));
     put("maxWorkers", json!(scale.max));

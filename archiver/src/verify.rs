@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use archive::{ArchiveError, Limits, Unpacked};
 use handlers::{Candidate, Cause, ModelContext, Runner, runner, weights};
 use servable::LoadError;
+
+use crate::specs;
 
 /// Says whether the daemon would load an archive.
 ///
 /// The archive is unpacked under the daemon's limits into a temporary folder; manifest, configuration and handler are
 /// checked. Behind a native handler the weights must be there and be a TorchScript module, but are not loaded. What takes a
-/// Python worker is said to, and its code is not run. Of a workflow, the manifest and the files that it names are checked.
+/// Python worker is said to, and its code is not run. Of a workflow, the manifest, the files that it names and the spec are
+/// checked; of functions in Python, whether the handler file defines them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// An archive file, or a packed folder
@@ -54,7 +57,14 @@ fn verify_workflow(file: &Path, folder: &Path) -> anyhow::Result<String> {
     let shown = file.display();
     let (name, spec) = (&files.name, &files.spec_file);
     let version = files.version.as_deref().unwrap_or("1.0");
+    let problems = specs::problems(&files.spec, files.handler.as_ref());
+    if let Some(error) = problems.iter().find(|problem| problem.is_error()) {
+        bail!("{shown}: {spec}:{error}");
+    }
     let mut report = format!("OK: {shown}: workflow {name} {version}, {spec}\n");
+    for warning in &problems {
+        report.push_str(&format!("warning: {spec}:{warning}\n"));
+    }
     let handler = files.manifest.as_ref().and_then(|it| it.handler.as_ref());
     if let (Some(handler), None) = (handler, &files.handler) {
         report.push_str(&format!(

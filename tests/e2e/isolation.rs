@@ -7,8 +7,8 @@ use serde_json::json;
 
 use crate::client::{Answer, Request};
 use crate::cue::{ask, poll};
-use crate::fixtures::{Model, own, pictures, script};
-use crate::harness::{Bench, Daemon, Stream};
+use crate::fixtures::{Model, own, pictures, script, zip};
+use crate::harness::{Bench, Daemon};
 
 /// A child of a daemon, as the system lists it.
 #[derive(Debug)]
@@ -104,7 +104,6 @@ fn requests() -> Vec<Request> {
         Request::post("/predictions/mlp", "[1, 2, 3]"),
         Request::post("/predictions/cue", "[0, 7]"),
         Request::post("/predictions/cue", "[-1, 7]"),
-        Request::post("/predictions/hungry", "[1e13]"),
         Request::post("/predictions/hungry", "[3]"),
         Request::post("/predictions/substrate", "no picture"),
         Request::post("/predictions/nothing", "[1]"),
@@ -185,10 +184,10 @@ fn a_worker_that_dies_costs_its_request_and_is_replaced() {
     };
     let before = used(ticks());
     poll("it computes", || used(ticks()) > before + 5);
-    kill(first, Signal::SEGV);
+    kill(first, Signal::ABORT);
     let answer = asking.answer();
     assert_eq!(answer.status, 500);
-    assert_eq!(answer.message(), "Worker died. (signal 11, SIGSEGV)");
+    assert_eq!(answer.message(), "Worker died. (signal 6, SIGABRT)");
     // Whatever it died of, it is not given to the next.
     let again = daemon.send(&ask("[0, 1]"));
     assert_eq!(again.prediction(), json!([0.0, 2.0]));
@@ -223,9 +222,9 @@ fn an_archive_whose_code_crashes_libtorch_does_not_serve_and_hurts_nobody() {
     bench.write("stage/deep.pt", &script("Deep", &code));
     let deep = Model::new("deep", bench.path("stage/deep.pt"), "base_handler");
     let daemon = bench.with(&apart(deep)).with(&Model::double()).start();
-    daemon
-        .log()
-        .wait_for("its worker ended while it loaded (signal 11, SIGSEGV)");
+    daemon.log().wait_for(
+        "its worker ended while it loaded (signal 6, SIGABRT): fatal runtime error: stack overflow",
+    );
     daemon.check_serves();
     let answer = daemon.post("/predictions/deep", b"[1]");
     assert_eq!(answer.status, 503, "{}", answer.text());
@@ -322,27 +321,28 @@ fn a_worker_has_no_key_and_no_socket_of_the_daemon() {
 
 #[test]
 fn an_isolation_that_is_none_keeps_the_archive_out() {
-    let odd = Model::double()
-        .named("odd")
-        .configured("isolation: proces\n");
-    let bench = Bench::new()
-        .config("enable_model_api=true")
-        .with(&Model::double());
-    let daemon = bench.start();
-    daemon.wait_for_ok("/ready");
-    let packed = Bench::new().with(&odd);
-    fs::copy(
-        packed.path("store/odd.mar"),
-        daemon.bench.path("store/odd.mar"),
-    )
-    .expect("copied");
+    let bench = Bench::new().config("enable_model_api=true");
+    let manifest = json!({"model": {
+        "modelName": "odd", "modelVersion": "1.0", "handler": "base_handler",
+        "serializedFile": "double.pt", "configFile": "model-config.yaml",
+    }});
+    let weights = fs::read(own("double.pt")).expect("readable");
+    let odd = zip(&[
+        ("MAR-INF/MANIFEST.json", manifest.to_string().as_bytes()),
+        ("model-config.yaml", b"isolation: proces\n"),
+        ("double.pt", &weights),
+    ]);
+    bench.write("store/odd.mar", &odd);
+    let daemon = bench.with(&Model::double()).start_with(&[
+        "--model-store",
+        "store",
+        "--models",
+        "double.mar",
+    ]);
     let answer = daemon.manage("POST", "/models?url=odd.mar");
     let message = answer.message();
     let expected = "model configuration \"model-config.yaml\": key isolation: expected none or process, found \"proces\"";
     assert!(message.ends_with(expected), "{} {message}", answer.status);
-    let lines = daemon.log().of(Stream::Err);
-    assert!(
-        !lines.iter().any(|line| line.contains("panicked")),
-        "{lines:?}"
-    );
+    daemon.wait_for_ok("/ready");
+    daemon.check_serves();
 }

@@ -1,5 +1,6 @@
 //! One version of a model: what its workers are started with.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use worker_process::Bounds;
 
 use crate::engine::Shared;
 use crate::installed;
-use crate::message::is_raw;
+use crate::message::takes_values;
 use crate::package::Program;
 use crate::parallel::{Parallel, Ranks};
 use crate::servable::PythonServable;
@@ -129,13 +130,14 @@ impl Loader for PythonLoader {
         )))
     }
 
-    /// Who brings bodies gets bodies, who brings values gets values: they do not share a batch. Neither does who asks a
-    /// handler to describe itself, which answers once for all.
+    /// Who brings bodies gets bodies, who brings values gets values: they do not share a batch. Neither do those who ask for
+    /// different functions, nor who asks a handler to describe itself, which answers once for all.
     fn bucket(&self, input: &Input) -> u64 {
-        if input.header("describe").is_some() {
-            return 2;
-        }
-        input.parts.iter().all(|part| is_raw(&part.value)).into()
+        let mut hasher = DefaultHasher::new();
+        takes_values(input).hash(&mut hasher);
+        input.function.hash(&mut hasher);
+        input.header("describe").is_some().hash(&mut hasher);
+        hasher.finish()
     }
 
     fn answers_in_parts(&self) -> bool {
@@ -144,6 +146,14 @@ impl Loader for PythonLoader {
 
     /// `PredictionTime` comes from the worker's loop, `HandlerTime` from handlers that derive from the base handler.
     fn tells_times(&self) -> bool {
+        true
+    }
+
+    fn describes_itself(&self) -> bool {
+        true
+    }
+
+    fn takes_bytes_between_nodes(&self) -> bool {
         true
     }
 }

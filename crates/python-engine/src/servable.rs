@@ -9,7 +9,7 @@ use servable::{BatchError, Input, JobError, Output, Reason, Servable};
 use tracing::warn;
 use worker_process::{Bounds, Broken, died};
 
-use crate::message::{is_raw, requests};
+use crate::message::{Request, requests, takes_values};
 use crate::outcome::Outcome;
 use crate::start::Worker;
 
@@ -42,6 +42,7 @@ impl PythonServable {
             protocol,
             others,
             supervised,
+            spelt: _,
         } = worker;
         let error = supervised.bury(broken, &self.bounds);
         drop((protocol, others));
@@ -55,9 +56,11 @@ impl PythonServable {
         let Some(worker) = &mut self.worker else {
             return Err(Broken::Died);
         };
-        let requests = requests(inputs);
-        let is_typed = |input: &Input| input.parts.iter().any(|part| !is_raw(&part.value));
-        let typed = inputs.iter().any(is_typed);
+        let mut requests = requests(inputs);
+        if worker.spelt {
+            requests.iter_mut().for_each(Request::spell_headers);
+        }
+        let typed = inputs.iter().any(takes_values);
         worker.protocol.connection().within(self.bounds.time);
         match worker.protocol.send(&requests, typed) {
             Err(Broken::Unsendable(why)) => {
@@ -133,6 +136,7 @@ impl Drop for PythonServable {
             protocol,
             others,
             supervised,
+            spelt: _,
         } = worker;
         // An idle worker ends when its connection does, and its handler may tidy up.
         drop((protocol, others));

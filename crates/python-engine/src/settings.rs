@@ -82,7 +82,8 @@ pub struct ModelFiles {
     pub name: String,
     /// The folder of the unpacked archive.
     pub dir: PathBuf,
-    /// `file.py`, `file.py:function` or the name of a default handler.
+    /// `file.py`, `file.py:function` or the name of a default handler; or `file.py:one,another`, several functions of which each
+    /// input names one ([`Input::function`](servable::Input::function)).
     pub handler: String,
     /// The name of a request envelope, if there is one.
     pub envelope: Option<String>,

@@ -19,6 +19,7 @@ use crate::loader::Model;
 use crate::message::Load;
 use crate::protocol::Protocol;
 use crate::ranks::OtherRanks;
+use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
@@ -31,6 +32,8 @@ pub(crate) struct Worker {
     pub(crate) protocol: Protocol,
     pub(crate) others: OtherRanks,
     pub(crate) supervised: Supervised,
+    /// Whether it wants headers as clients spell them.
+    pub(crate) spelt: bool,
 }
 
 /// Starts a worker on this thread, which must outlive it, and has it load. Firing `abort` ends it at any time.
@@ -159,6 +162,7 @@ pub(crate) fn start(
         protocol,
         others,
         supervised,
+        spelt: shared.settings.worker == WorkerProgram::TorchServe,
     })
 }
 

@@ -385,7 +385,9 @@ impl Serving {
                 grace.as_secs()
             );
         }
-        for workflow in self.workflows.take_all() {
+        // Their folders are where functions in Python and models of their own run until they are drained.
+        let workflows = self.workflows.take_all();
+        for workflow in &workflows {
             workflow.keep_brought();
         }
         let mut draining = tokio::task::JoinSet::new();
@@ -405,5 +407,6 @@ impl Serving {
             });
         }
         draining.join_all().await;
+        drop(workflows);
     }
 }

@@ -36,6 +36,8 @@ pub struct Registration {
     pub s3_sse_kms: bool,
     /// Whether it is a model of a workflow: the workflow is kept, and brings it back.
     pub part: bool,
+    /// Whether it is the functions of a workflow's handler file: no model to anybody who lists models.
+    pub hidden: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
     /// Where the archive lies, in place of what the store has under the url.
@@ -228,6 +230,7 @@ impl Serving {
             files,
             brought,
             part: registration.part,
+            hidden: registration.hidden,
             at_startup: registration.at_startup,
         })
     }
@@ -259,6 +262,7 @@ impl Serving {
             files,
             brought,
             part,
+            hidden,
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
@@ -295,11 +299,14 @@ impl Serving {
         let signature = loader.signature();
         let (labels, takes) = (loader.labels(), loader.takes());
         let in_parts = loader.answers_in_parts();
+        let describes_itself = loader.describes_itself();
+        let takes_bytes = loader.takes_bytes_between_nodes();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         Arc::new(Model {
             runtime,
             part,
+            hidden,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -312,6 +319,8 @@ impl Serving {
             takes,
             labels,
             in_parts,
+            describes_itself,
+            takes_bytes,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),
@@ -359,6 +368,7 @@ struct Prepared {
     files: Unpacked,
     brought: Option<Brought>,
     part: bool,
+    hidden: bool,
     at_startup: bool,
 }
 

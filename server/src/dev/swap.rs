@@ -39,7 +39,9 @@ pub(super) struct Spec {
 impl Spec {
     /// Where in the folder its models would lie, of those that its own folder does not have.
     pub(super) fn needs(&self) -> Vec<PathBuf> {
-        let urls = self.graph.models.iter().map(|model| Path::new(&model.url));
+        let models = self.graph.models.iter();
+        let models = models.filter(|model| model.functions.is_empty());
+        let urls = models.map(|model| Path::new(&model.url));
         let goes_down = |part: Component<'_>| matches!(part, Component::Normal(_));
         urls.filter(|url| url.components().all(goes_down))
             .map(|url| self.folder.join(url))
@@ -162,7 +164,7 @@ pub(super) async fn read(house: &House, item: &Item) -> Result<Spec, Failure> {
         opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
     let files = opened.map_err(|error| refused(house, &error))?;
     let file = house.shown_spec(item, &files.spec_file);
-    let checked = dag::check(&files.spec, &Functions::default(), dag::Options::default());
+    let checked = serving::workflow::check(&files, &Functions::default());
     let failure = tell(house, &file, &files.spec, &checked.problems);
     Ok(Spec {
         graph: checked.graph.ok_or(failure)?,

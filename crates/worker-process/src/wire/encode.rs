@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use servable::{Image, Tensor, Value};
 
-use super::memory::Arena;
+use super::memory::{Arena, Piece};
 use super::{Encoded, TYPES, kinds, limits};
 use crate::connection::Broken;
 
@@ -108,13 +108,13 @@ impl Encoder {
         self.body
             .push(u8::from(file.is_some()) | u8::from(pixels.is_some()) << 1);
         if let Some(file) = file {
-            self.blob(file);
+            self.blob(Piece::Bytes(file));
         }
         if let Some(pixels) = pixels {
             for &side in &pixels.shape()[..2] {
                 self.number(side, "a side of a picture")?;
             }
-            self.blob(pixels.shared_bytes());
+            self.blob(Piece::Tensor(pixels));
         }
         Ok(())
     }
@@ -133,13 +133,13 @@ impl Encoder {
         for &side in tensor.shape() {
             self.body.extend_from_slice(&(side as u64).to_be_bytes());
         }
-        self.blob(tensor.shared_bytes());
+        self.blob(Piece::Tensor(tensor.clone()));
         Ok(())
     }
 
     fn leaf(&mut self, kind: u8, bytes: Bytes) -> Fits {
         self.begin(kind)?;
-        self.blob(bytes);
+        self.blob(Piece::Bytes(bytes));
         Ok(())
     }
 
@@ -153,23 +153,20 @@ impl Encoder {
         Ok(())
     }
 
-    fn blob(&mut self, bytes: Bytes) {
-        let fits =
-            bytes.len() <= limits::INLINE && self.inline + bytes.len() <= limits::INLINE_TOTAL;
-        if fits || bytes.is_empty() {
-            self.inline += bytes.len();
+    fn blob(&mut self, piece: Piece) {
+        let bytes = piece.len();
+        let fits = bytes <= limits::INLINE && self.inline + bytes <= limits::INLINE_TOTAL;
+        if fits || bytes == 0 {
+            self.inline += bytes;
             self.body.push(kinds::INLINE);
-            self.body
-                .extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-            self.body.extend_from_slice(&bytes);
-            return;
+            self.body.extend_from_slice(&(bytes as u32).to_be_bytes());
+            return piece.append_to(&mut self.body);
         }
-        let length = bytes.len() as u64;
-        let offset = self.arena.add(bytes);
+        let offset = self.arena.add(piece);
         self.body.push(kinds::MEMORY);
         self.body.extend_from_slice(&0u16.to_be_bytes());
         self.body.extend_from_slice(&offset.to_be_bytes());
-        self.body.extend_from_slice(&length.to_be_bytes());
+        self.body.extend_from_slice(&(bytes as u64).to_be_bytes());
     }
 
     /// # Errors

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use rustix::fs::{
     FileType, MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create,
 };
+use servable::Tensor;
 
 use super::limits::ALIGNMENT;
 
@@ -23,16 +24,63 @@ const SEALS: SealFlags = SealFlags::WRITE
 /// What one frame sends in memory: pieces one after the other, each at an aligned offset.
 #[derive(Default)]
 pub(super) struct Arena {
-    pieces: Vec<(u64, Bytes)>,
+    pieces: Vec<(u64, Piece)>,
     size: u64,
+}
+
+/// What lies in one place.
+pub(super) enum Piece {
+    Bytes(Bytes),
+    /// Its elements, which may have come off a wire in chunks.
+    Tensor(Tensor),
+}
+
+/// How much of a tensor in chunks is joined at a time: what stays in a core's cache.
+const WINDOW: usize = 128 << 10;
+
+impl Piece {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Piece::Bytes(bytes) => bytes.len(),
+            Piece::Tensor(tensor) => tensor.byte_len(),
+        }
+    }
+
+    pub(super) fn append_to(&self, out: &mut Vec<u8>) {
+        match self {
+            Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            Piece::Tensor(tensor) => {
+                let start = out.len();
+                out.resize(start + tensor.byte_len(), 0);
+                tensor.copy_to(&mut out[start..]);
+            }
+        }
+    }
+
+    fn write(&self, file: &File, offset: u64) -> std::io::Result<()> {
+        let tensor = match self {
+            Piece::Bytes(bytes) => return file.write_all_at(bytes, offset),
+            Piece::Tensor(tensor) if tensor.is_ready() => {
+                return file.write_all_at(tensor.bytes(), offset);
+            }
+            Piece::Tensor(tensor) => tensor,
+        };
+        let mut window = vec![0; WINDOW.min(tensor.byte_len())];
+        for first in (0..tensor.byte_len()).step_by(WINDOW) {
+            let part = &mut window[..WINDOW.min(tensor.byte_len() - first)];
+            tensor.copy_part_to(first, part);
+            file.write_all_at(part, offset + first as u64)?;
+        }
+        Ok(())
+    }
 }
 
 impl Arena {
     /// Puts it at the end, and says where that is.
-    pub(super) fn add(&mut self, bytes: Bytes) -> u64 {
+    pub(super) fn add(&mut self, piece: Piece) -> u64 {
         let offset = self.size.next_multiple_of(ALIGNMENT);
-        self.size = offset + bytes.len() as u64;
-        self.pieces.push((offset, bytes));
+        self.size = offset + piece.len() as u64;
+        self.pieces.push((offset, piece));
         offset
     }
 
@@ -49,8 +97,8 @@ impl Arena {
         )?;
         let file = File::from(memory);
         file.set_len(self.size)?;
-        for (offset, bytes) in &self.pieces {
-            file.write_all_at(bytes, *offset)?;
+        for (offset, piece) in &self.pieces {
+            piece.write(&file, *offset)?;
         }
         fcntl_add_seals(&file, SEALS)?;
         Ok(file.into())

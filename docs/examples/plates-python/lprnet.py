@@ -20,7 +20,10 @@ class Lprnet(BaseHandler):
 
     def inference(self, requests):
         with torch.inference_mode():
-            return [(plates, self.model(torch.tensor(plates, device=self.device)).cpu()) if plates else ((), ()) for plates in requests]
+            return [(plates, self.scores(plates)) if plates else ((), ()) for plates in requests]
+
+    def scores(self, plates):
+        return self.model(torch.tensor(plates, device=self.device)).cpu()
 
     def postprocess(self, read):
         return [{"data": [text(*one) for one in zip(plates, scores)]} for plates, scores in read]

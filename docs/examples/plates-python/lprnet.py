@@ -1,4 +1,5 @@
-"""Plates to their texts: `{"data": n x 3 x 24 x 94}` to `{"data": [n texts]}`. A text that cannot be a plate's is empty.
+"""Plates to their texts: `{"data": n x 3 x 24 x 94}` to `{"data": [n texts]}`. A text that is
+no plate's is empty.
 
 The network divides by means over its batch, so the plates of one request are one batch, and those of two never are.
 """

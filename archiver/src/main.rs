@@ -9,6 +9,7 @@ mod import_paddle_seg;
 mod inspect;
 mod model;
 mod packing;
+mod specs;
 mod text;
 mod verify;
 mod workflow;

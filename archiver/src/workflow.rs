@@ -1,10 +1,11 @@
 //! `workflow`: packs a workflow. The flags are those of TorchServe's `torch-workflow-archiver`, and `--version`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use archive::{Plan, WorkflowPackOptions};
+use archive::{HandlerFile, Plan, WorkflowPackOptions};
 
-use crate::packing;
+use crate::{packing, specs};
 
 /// Packs a workflow, a spec and what belongs to it, into NAME.war.
 ///
@@ -40,6 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<String> {
+    let warnings = mistakes(&args);
     let options = WorkflowPackOptions {
         workflow_name: args.workflow_name,
         spec_file: args.spec_file,
@@ -50,5 +52,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<String> {
         force: args.force,
         created_at: packing::created_at()?,
     };
-    packing::run(&Plan::check_workflow(options)?, None)
+    packing::run(&Plan::check_workflow(options)?, warnings)
+}
+
+/// What the daemon would refuse the spec for. It is packed all the same: what cannot be read is told by who packs it.
+fn mistakes(args: &Args) -> Vec<String> {
+    let Ok(spec) = fs::read_to_string(&args.spec_file) else {
+        return Vec::new();
+    };
+    let handler = args.handler.as_ref().map(|path| {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        HandlerFile::read(path.clone(), folder)
+    });
+    let problems = specs::problems(&spec, handler.as_ref());
+    let file = args.spec_file.display();
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    errors.map(|problem| format!("{file}:{problem}")).collect()
 }

@@ -3,7 +3,7 @@
 import unittest
 from typing import NamedTuple, Optional
 
-from .harness import GENUINE, Daemon, Response
+from .harness import GENUINE, Daemon, Request, Response
 
 ECHO = "def {name}(data, context):\n    return None if data is None else ['{name}' for _ in data]\n"
 CLASS = "class Handler:\n    def initialize(self, context):\n        {initialize}\n    def handle(self, data, context):\n        return ['class' for _ in data]\n"
@@ -107,6 +107,34 @@ class Loading(unittest.TestCase):
         for case in FAILED:
             with self.subTest(case.name):
                 self.check_failed(case)
+
+    @unittest.skipIf(GENUINE, "functions that share a worker")
+    def test_each_batch_asks_one_of_several_functions(self):
+        names = "def {name}(data, context):\n    return data and [str(['{name}', context.get_all_request_header(0)])]\n"
+        source = names.format(name="one") + names.format(name="two")
+        with Daemon({"h.py": source}) as daemon:
+            daemon.connect()
+            self.assertEqual(daemon.load("h.py:one,two").code, 200)
+            for asked in ["two", "one", "two"]:
+                request = Request(headers=[("torchrelay-function", asked), ("x", "1")])
+                answer = daemon.predict(request).predictions[0].body.decode()
+                self.assertEqual(answer, str([asked, {"body": {"content-type": ""}, "x": "1"}]))
+            for headers in [[], [("torchrelay-function", "three")]]:
+                self.assertEqual(daemon.predict(Request(headers=headers)).code, 503)
+            asked = [Request(id=name, headers=[("torchrelay-function", name)]) for name in ["one", "two"]]
+            self.assertEqual(daemon.predict(*asked).code, 503)
+            self.assertEqual(daemon.end().code, 0)
+
+    @unittest.skipIf(GENUINE, "an answer that only our daemon asks for")
+    def test_a_function_that_is_not_there_is_named(self):
+        both = "def one(data, context):\n    return data\n"
+        for handler, function in [("h.py:one,two", "two"), ("h.py:two", "two, and 0 classes for an entry point")]:
+            environment = {"TORCHRELAY_PROTOCOL": "2"}
+            with self.subTest(handler), Daemon({"h.py": both}, environment=environment) as daemon:
+                daemon.connect()
+                message = daemon.load(handler).message
+                self.assertTrue(message.startswith("ValueError: module h has no function %s" % function), message)
+                self.assertEqual(daemon.wait().code, 1)
 
     @unittest.skipIf(GENUINE, "an answer that only our daemon asks for")
     def test_a_daemon_that_speaks_protocol_two_hears_every_failure_in_one_line(self):

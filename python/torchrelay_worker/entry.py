@@ -5,6 +5,8 @@ import inspect
 from types import ModuleType
 from typing import Any, Callable, NamedTuple, Optional
 
+from .several import Several
+
 ENVELOPES = "ts.torch_handler.request_envelope."
 DEFAULTS = "ts.torch_handler."
 
@@ -22,11 +24,17 @@ class Entry(NamedTuple):
 def find(handler: str, envelope: str) -> Entry:
     """The entry points of `file.py`, `file.py:function` or a default handler, within an envelope if one is named.
 
+    `file.py:one,another` stands for several functions, of which each batch asks one.
+
     Raises what the import raises; ValueError where the module has no entry point.
     """
     name, _, function = handler.partition(":")
     module = _module(name)
-    entry = _function(module, function or "handle") or _class(module)
+    if "," in function:
+        several = Several(module, function.split(","))
+        return Entry(several.initialize, lambda: several.handle)
+    wanted = function or "handle"
+    entry = _function(module, wanted) or _class(module, wanted)
     if not envelope:
         return entry
     wrapper = _envelope(envelope)
@@ -59,14 +67,14 @@ def _function(module: ModuleType, name: str) -> Optional[Entry]:
     return Entry(lambda context: function(None, context), lambda: function)
 
 
-def _class(module: ModuleType) -> Entry:
+def _class(module: ModuleType, wanted: str) -> Entry:
     classes = [
         member for member in vars(module).values() if inspect.isclass(member) and member.__module__ == module.__name__
     ]
     if len(classes) != 1:
         raise ValueError(
-            "module %s has %d classes and no function for an entry point, expected one class: %s"
-            % (module.__name__, len(classes), [found.__name__ for found in classes])
+            "module %s has no function %s, and %d classes for an entry point, expected one: %s"
+            % (module.__name__, wanted, len(classes), [found.__name__ for found in classes])
         )
     found = classes[0]
     for method in ("handle", "initialize"):

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 
 class Load(NamedTuple):
-    """Load this model. `handler` is `file.py`, `file.py:function` or the name of a default handler."""
+    """Load this model. `handler` is `file.py`, `file.py:function`, `file.py:one,another` or the name of a default handler."""
 
     model_name: str
     model_dir: str

@@ -178,6 +178,7 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
     if dev.log_config.is_none() {
         config.logs.levels = server::dev::LEVELS.to_owned();
     }
+    config.debugger = dev.debugpy;
     let folder = folder
         .canonicalize()
         .with_context(|| folder.display().to_string())?;
@@ -188,6 +189,7 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
             folder,
             shown: dev.folder.clone(),
             address: started.address,
+            debugger: dev.debugpy,
             colour,
             say: Box::new(say),
         };

@@ -52,7 +52,7 @@ pub(crate) async fn answer(app: &App, asked: Asked<'_>, body: &[u8]) -> Result<V
             task: asked.task,
             parts,
             headers: headers.clone(),
-            parts_to: None,
+            ..Input::default()
         };
         let (name, version) = (asked.model, asked.version);
         let answer = app.serving.predict(name, version, input, asked.patience);

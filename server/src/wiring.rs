@@ -108,26 +108,37 @@ fn configured_wishes(models: &Models, name: &str, version: &str) -> Wishes {
     }
 }
 
-/// One device per worker: accelerators in turn if there are any and the model does not ask for the CPU.
+/// Where each worker begins: accelerators in turn, so many apart as a worker takes, if there are any and the model does not ask
+/// for the CPU.
 #[cfg_attr(not(feature = "torch-engine"), allow(dead_code))]
 fn spread(config: Option<&ModelConfig>, workers: usize, gpus: usize) -> Vec<Device> {
+    let accelerators = accelerators(config, gpus);
+    if accelerators.is_empty() {
+        return vec![Device::Cpu; workers];
+    }
+    let each = config.map_or(1, ModelConfig::accelerators_per_worker);
+    accelerators
+        .into_iter()
+        .cycle()
+        .step_by(each as usize)
+        .take(workers)
+        .map(Device::Cuda)
+        .collect()
+}
+
+/// The accelerators that a model's workers share out; none where the CPU serves.
+fn accelerators(config: Option<&ModelConfig>, gpus: usize) -> Vec<usize> {
     let on_cpu =
         gpus == 0 || config.is_some_and(|config| config.device_type == Some(DeviceType::Cpu));
     if on_cpu {
-        return vec![Device::Cpu; workers];
+        return Vec::new();
     }
-    let chosen: Vec<usize> = config
+    config
         .and_then(|config| config.device_ids.as_ref())
         .map(|ids| ids.iter().map(|&id| id as usize).collect())
         // One bad index voids the list, as TorchServe has it.
         .filter(|ids: &Vec<usize>| !ids.is_empty() && ids.iter().all(|&id| id < gpus))
-        .unwrap_or_else(|| (0..gpus).collect());
-    chosen
-        .into_iter()
-        .cycle()
-        .take(workers)
-        .map(Device::Cuda)
-        .collect()
+        .unwrap_or_else(|| (0..gpus).collect())
 }
 
 #[cfg(feature = "torch-engine")]

@@ -68,6 +68,26 @@ fn a_spec_alone_is_a_workflow() {
 }
 
 #[test]
+fn functions_in_python_are_looked_for_in_the_handler_file() {
+    let bench = bench();
+    bench.write(
+        "spec.yaml",
+        b"models: {m: {url: m.mar}}\ndag: {m: [post]}\n",
+    );
+    bench.write("mine.py", b"def pots(data, context):\n    return data\n");
+    let why = "spec.yaml:2:11: error: `post`: it is no model of `models`, no entry of `functions` and no native function; \
+               nearest is `pots`; mine.py defines no function of that name";
+    bench.warn(FLAGS, why);
+    bench.fail("verify wf.war", &format!("wf.war: {why}"));
+    bench.write("mine.py", b"def post(data, context):\n    return data\n");
+    bench.succeed(&format!("{FLAGS} -f"));
+    assert_eq!(
+        bench.succeed("verify wf.war"),
+        "OK: wf.war: workflow wf 1.0, spec.yaml\n"
+    );
+}
+
+#[test]
 fn mistakes_are_one_line() {
     let bench = bench();
     bench.fail(

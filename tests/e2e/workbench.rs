@@ -150,6 +150,34 @@ fn lint_looks_into_folders_and_archives() {
 }
 
 #[test]
+fn functions_in_python_are_those_that_the_handler_file_defines() {
+    let bench = bench();
+    let manifest = json!({"createdOn": "today", "archiverVersion": "0", "workflow":
+        {"workflowName": "w", "specFile": "flow.yaml", "handler": "h.py"}});
+    bench.write("w/WAR-INF/MANIFEST.json", manifest.to_string().as_bytes());
+    bench.write("w/flow.yaml", b"models: {}\ndag: {first: [post]}\n");
+    bench.write(
+        "w/h.py",
+        b"def first(data, context): ...\ndef pots(data, context): ...\n",
+    );
+    let found = prints(&bench, "lint w", 1);
+    let start = "w/flow.yaml:2:15: error: `post`: it is no model of `models`";
+    assert!(found[0].starts_with(start), "{found:#?}");
+    let end = "h.py defines no function of that name";
+    assert!(found[0].ends_with(end), "{found:#?}");
+    bench.write("w/h.py", b"def first(data, context): ...\npost = first\n");
+    assert_eq!(
+        prints(&bench, "lint w", 0),
+        ["1 workflow: nothing is wrong"]
+    );
+    let graph = prints(&bench, "graph --format json w", 0).join("");
+    let graph: Value = serde_json::from_str(&graph).expect("JSON");
+    let node = &graph["nodes"][1];
+    let shown = json!([node["kind"], node["function"], node["model"]]);
+    assert_eq!(shown, json!(["function", "post", "h.py"]));
+}
+
+#[test]
 fn lint_speaks_json_and_knows_wrong_usage_from_wrong_specs() {
     let bench = bench();
     let text = prints(&bench, "lint --json sound.yaml broken.yaml", 1).join("\n");

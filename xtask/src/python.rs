@@ -1,5 +1,5 @@
-//! The virtual environments of the tests: `target/python` for clients in Python, and `target/torchserve` with TorchServe itself
-//! and torch, from the requirements in `tests/python`.
+//! Python for the tests: the virtual environments `target/python` for clients in Python, and `target/torchserve` with TorchServe
+//! itself and torch, from the requirements in `tests/python`; and the worker's own tests, which take a bare interpreter.
 //!
 //! Tests that want one which is not there are skipped and say so. So is making it, where there is no Python or no way to its
 //! packages: nobody needs Python to work on the server.
@@ -50,6 +50,32 @@ const ENVIRONMENTS: [Environment; 2] = [
 /// Makes the environments, unless they are what the requirements ask for already.
 pub fn prepare() -> Result<()> {
     ENVIRONMENTS.iter().try_for_each(Environment::prepare)
+}
+
+/// The interpreter that the worker's tests take at least.
+const LEAST: &str = "3.8";
+
+/// Runs the worker's own tests, where there is an interpreter for them.
+pub fn test_worker() -> Result<()> {
+    let ask = "import sys; print(sys.version.split()[0]); sys.exit(sys.version_info < (3, 8))";
+    let asked = Command::new("python3").args(["-c", ask]).output();
+    let skipped = match asked {
+        Err(error) => Some(format!("python3 cannot be started: {error}")),
+        Ok(output) if !output.status.success() => {
+            let found = String::from_utf8_lossy(&output.stdout);
+            Some(format!("python3 is {}, which is too old", found.trim()))
+        }
+        Ok(_) => None,
+    };
+    if let Some(why) = skipped {
+        println!("the worker in Python is not tested, which takes Python {LEAST}: {why}");
+        return Ok(());
+    }
+    let mut tests = Command::new("python3");
+    tests
+        .args(["-m", "unittest", "discover", "-s", "tests", "-t", "."])
+        .current_dir(workspace::root().join("python"));
+    run(&mut tests)
 }
 
 impl Environment {

@@ -214,6 +214,18 @@ impl ModelConfig {
         self.document.get(key)
     }
 
+    /// How many accelerators a worker takes: `parallelLevel`, or as many as torchrun starts processes; at least 1. Only a
+    /// `parallelType` makes it more.
+    pub fn accelerators_per_worker(&self) -> u32 {
+        let torchrun = self.torchrun.as_ref();
+        let processes = torchrun.map(|torchrun| torchrun.processes_per_node);
+        let level = processes.or(self.parallel_level);
+        match self.parallel_type {
+            Some(_) => level.unwrap_or(1).max(1),
+            None => 1,
+        }
+    }
+
     /// The `handler` section, which is the handler's own.
     pub fn handler(&self) -> Option<&Value> {
         self.get("handler")

@@ -47,8 +47,8 @@ pub use plan::{ArchiveFormat, PackError, PackOptions, Plan, WorkflowPackOptions,
 pub use reader::Format;
 pub use unpack::{Unpacked, open};
 pub use workflow::{
-    WORKFLOW_MANIFEST, WorkflowFiles, WorkflowListing, WorkflowManifest, inspect_workflow,
-    is_workflow, open_workflow, spec_name,
+    HandlerFile, WORKFLOW_MANIFEST, WorkflowFiles, WorkflowListing, WorkflowManifest,
+    inspect_workflow, is_workflow, open_workflow, spec_name,
 };
 
 /// A YAML value, as [`ModelConfig`] keeps them for handlers.

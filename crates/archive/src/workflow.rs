@@ -3,6 +3,7 @@
 //!
 //! The server's workflow store opens them, the archiver looks into them.
 
+mod handler;
 mod list;
 mod manifest;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
+pub use handler::HandlerFile;
 pub use list::{WorkflowListing, inspect_workflow, is_workflow};
 pub use manifest::{WORKFLOW_MANIFEST, WorkflowManifest};
 
@@ -19,6 +21,9 @@ use crate::error::one_line;
 use crate::reader::check_regular;
 use crate::unpack::{confined, read_text, settle, stage, stem};
 use crate::{ArchiveError, Limits, digest, tree};
+
+/// The handler file of a folder without a manifest, if it has one.
+const HANDLER: &str = "handler.py";
 
 /// A workflow's files. Dropping it removes what was unpacked; a folder or a spec that is served in place stays.
 #[derive(Debug)]
@@ -31,8 +36,8 @@ pub struct WorkflowFiles {
     pub spec_file: String,
     /// Its text.
     pub spec: String,
-    /// The Python file with the functions of a classic graph, if there is one.
-    pub handler: Option<PathBuf>,
+    /// The Python file with functions that nodes call, if there is one.
+    pub handler: Option<HandlerFile>,
     /// The folder of the unpacked files; a spec alone has none.
     pub dir: Option<PathBuf>,
     /// Lower-case hexadecimal SHA-256 of the archive or spec; a folder has none.
@@ -44,7 +49,7 @@ pub struct WorkflowFiles {
 
 /// Opens the workflow at `path`: an archive, which is unpacked into a new folder below `into` (made if absent) as
 /// [`open`](crate::open) does with models; a folder, which is served where it is; or a spec, whose name ends in `.yaml` or
-/// `.yml`. A folder without a manifest is one if exactly one such file lies in it.
+/// `.yml`. A folder without a manifest is one if exactly one such file lies in it; its handler file is `handler.py`.
 ///
 /// `name` stands in place of the manifest's.
 ///
@@ -129,8 +134,12 @@ fn read(path: &Path, dir: PathBuf, name: Option<&str>) -> Result<WorkflowFiles, 
     let (manifest, spec_path) = check(path, &dir, &mut name)?;
     let spec = read_spec(path, &spec_path)?;
     let file = spec_path.strip_prefix(&dir).unwrap_or(&spec_path);
-    let named_handler = manifest.as_ref().and_then(|it| it.handler.as_deref());
+    let named_handler = match &manifest {
+        Some(manifest) => manifest.handler.as_deref(),
+        None => Some(HANDLER),
+    };
     let handler = named_handler.and_then(|name| confined(path, &dir, name).ok());
+    let handler = handler.map(|path| HandlerFile::read(path, &dir));
     let version = manifest.as_ref().and_then(|it| it.workflow_version.clone());
     Ok(WorkflowFiles {
         name: name

@@ -10,6 +10,7 @@ mod functions;
 mod names;
 mod nodes;
 mod order;
+mod python;
 mod scopes;
 mod typed;
 mod unused;
@@ -30,7 +31,7 @@ use names::Names;
 /// What a spec may lean on beyond the native functions.
 #[derive(Default, Clone, Copy)]
 pub struct Options<'a> {
-    /// What serves a function of the archive's handler file: the url of the model that runs it, if there is such a function.
+    /// The archive's handler file, if it has one.
     pub python: Option<Python<'a>>,
     /// The keys that lead to the spec inside its document; none where it is all of that.
     pub inside: &'a [&'a str],
@@ -38,8 +39,14 @@ pub struct Options<'a> {
     pub network: Option<&'a str>,
 }
 
-/// The url of the model that runs a function in Python, by the function's name; `None` where there is no such function.
-pub type Python<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// The handler file of a workflow's archive.
+#[derive(Clone, Copy, Debug)]
+pub struct Python<'a> {
+    /// Its place in the archive.
+    pub file: &'a str,
+    /// The functions that it defines, as far as its text says.
+    pub functions: &'a [String],
+}
 
 /// What came of checking a spec.
 #[derive(Debug)]
@@ -109,7 +116,8 @@ fn graph(
         .map(|entry| entry.value.clone())
         .collect();
     let mut models: Vec<Model> = spec.models.iter().map(model).collect();
-    let mut functions = Functions::new(catalogue, &spec.functions);
+    let python = options.python;
+    let mut functions = Functions::new(catalogue, &spec.functions, python);
     let (form, nodes) = match &spec.body {
         Body::Classic(dag) => {
             let mut maker = classic::Maker {
@@ -117,7 +125,7 @@ fn graph(
                 inputs: &inputs,
                 models: &mut models,
                 functions: &mut functions,
-                options,
+                python,
             };
             (Form::Classic, maker.nodes(dag, report)?)
         }
@@ -126,7 +134,9 @@ fn graph(
             let mut maker = typed::Maker {
                 spec,
                 names: &names,
+                models: &mut models,
                 functions: &mut functions,
+                python,
             };
             (Form::Typed, maker.nodes(list, report)?)
         }
@@ -164,6 +174,7 @@ fn model(spec: &ModelSpec) -> Model {
         max_workers: settings.max_workers as usize,
         batch_size: settings.batch_size as usize,
         max_batch_delay: Duration::from_millis(settings.max_batch_delay.into()),
+        functions: Vec::new(),
     }
 }
 

@@ -107,6 +107,9 @@ pub struct Model {
     pub max_workers: usize,
     pub batch_size: usize,
     pub max_batch_delay: Duration,
+    /// The functions of the archive's handler file that nodes call, where it is these and `url` their file; empty where it is a
+    /// model with an archive.
+    pub functions: Vec<String>,
 }
 
 /// What is called, opened or closed.
@@ -134,10 +137,11 @@ pub struct Node {
 /// What a node is.
 pub enum Kind {
     /// Index into [`Graph::models`]. `together`: the model never merges requests, so all items of one request go to it at
-    /// once, as one batch.
+    /// once, as one batch. `function`: which of its functions is called, where it is functions of the handler file.
     Model {
         model: usize,
         together: bool,
+        function: Option<Arc<str>>,
     },
     Function {
         name: String,
@@ -171,10 +175,15 @@ pub enum Overflow {
 impl fmt::Debug for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Kind::Model { model, together } => f
+            Kind::Model {
+                model,
+                together,
+                function,
+            } => f
                 .debug_struct("Model")
                 .field("model", model)
                 .field("together", together)
+                .field("function", function)
                 .finish(),
             Kind::Function { name, .. } => f.debug_tuple("Function").field(name).finish(),
             Kind::Foreach { opens, limit } => f

@@ -63,7 +63,13 @@ impl Graph {
             let Some(node) = from.map(|id| self.node(id)) else {
                 continue;
             };
-            let Kind::Model { model, .. } = node.kind else {
+            // A function in Python has no entry in which its output could stand.
+            let Kind::Model {
+                model,
+                function: None,
+                ..
+            } = node.kind
+            else {
                 continue;
             };
             if node.output == Type::Any && !std::mem::replace(&mut told[model], true) {

@@ -49,6 +49,9 @@ fn put_batch(to: &mut Encoder, inputs: &[Input], threads: NonZeroUsize) -> Fits 
             Task::Explain => 1,
         });
         to.byte(input.parts_to.is_some().into());
+        to.byte(input.typed.into());
+        // No function has no name.
+        to.text(input.function.as_deref().unwrap_or_default())?;
         put_headers(to, &input.headers)?;
         to.count(input.parts.len(), limits::PARTS, "parts")?;
         for part in &input.parts {
@@ -76,6 +79,8 @@ pub(crate) fn read_batch(
             other => return Err(format!("{other} is no task")),
         };
         let takes_parts = from.byte()? != 0;
+        let typed = from.byte()? != 0;
+        let function = Some(from.text()?).filter(|name| !name.is_empty());
         let headers = get_headers(&mut from)?;
         let mut parts = Vec::new();
         for _ in 0..from.count(limits::PARTS, "parts")? {
@@ -91,6 +96,8 @@ pub(crate) fn read_batch(
             parts,
             headers,
             parts_to: takes_parts.then(|| Parts::new(sink(index))),
+            function: function.map(Into::into),
+            typed,
         });
     }
     from.finish()?;

@@ -49,11 +49,13 @@ pub(crate) fn start(
         folder: &isolation.folder,
         environment: environment::of_child(std::env::vars_os()),
         input: OwnedFd::from(theirs).into(),
+        group: None,
     };
     let speaker = Speaker {
         model: model.clone(),
         worker: name.clone(),
         sink: Arc::new(NoSink),
+        processes: 1,
     };
     let supervised = Supervised::start(starting, speaker, abort).map_err(|error| {
         let program = isolation.program.display();

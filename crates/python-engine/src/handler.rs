@@ -15,7 +15,7 @@ pub(crate) struct Handler {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Checks `file.py`, `file.py:function`, `module:function` or the name of a default handler of the worker's.
+/// Checks `file.py`, `file.py:function`, `module:function`, `file.py:one,another` or the name of a default handler of the worker's.
 pub(crate) fn find(handler: &str, dir: &Path, worker: &Program) -> Result<Handler, LoadError> {
     let (file, function) = handler.split_once(':').unwrap_or((handler, ""));
     if file.is_empty() {
@@ -28,7 +28,7 @@ pub(crate) fn find(handler: &str, dir: &Path, worker: &Program) -> Result<Handle
             .is_some_and(|c| c.is_alphabetic() || c == '_')
             && letters.all(|c| c.is_alphanumeric() || c == '_')
     };
-    if handler.contains(':') && !is_identifier(function) {
+    if handler.contains(':') && !function.split(',').all(is_identifier) {
         return Err(invalid(
             handler,
             "expected a function's name after the colon",
@@ -117,12 +117,17 @@ mod tests {
         check("h", Ok(None));
         check("h.py:entry", Ok(None));
         check("h:entry", Ok(None));
+        check("h.py:one,another", Ok(None));
         check("code/deep.py:entry", Ok(Some("code")));
         check("image_classifier", Ok(None));
         check("", Err("the archive names no handler"));
         check(
             "h.py:",
             Err("handler h.py:: expected a function's name after the colon"),
+        );
+        check(
+            "h.py:one,",
+            Err("handler h.py:one,: expected a function's name after the colon"),
         );
         check(
             "h.py:1",

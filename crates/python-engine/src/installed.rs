@@ -10,9 +10,9 @@ use std::time::Duration;
 use thiserror::Error;
 use worker_process::{Bounds, Start, is_dead};
 
+use crate::command::{Line, launched};
 use crate::engine::Shared;
 use crate::package::Program;
-use crate::start::launched;
 
 /// How long an interpreter may take to say where a package is.
 const ASKING: Duration = Duration::from_secs(60);
@@ -74,14 +74,19 @@ fn ask(shared: &Shared, interpreter: &Path) -> Result<String, NotInstalled> {
     };
     let question = vec!["-c".into(), QUESTION.into()];
     let variables = std::env::vars_os().filter(|(name, _)| !shared.withholds(name));
+    let line = Line {
+        arguments: question,
+        ..Line::default()
+    };
     let starting = Start {
         program: interpreter,
         shown: None,
-        arguments: launched(shared, &Bounds::default(), question),
+        arguments: launched(shared, &Bounds::default(), None, line),
         // Where there is nothing to import.
         folder: &shared.settings.folder,
         environment: variables.collect(),
         input: Stdio::null(),
+        group: None,
     };
     let (mut process, stdout, stderr) = starting.run().map_err(fails)?;
     let in_time = is_dead(&process.killer().descriptor, ASKING);

@@ -7,9 +7,11 @@
 //! the interpreter's affair.
 //!
 //! A request, through the files: `servable.rs` makes a message of a batch (`message.rs`), `protocol.rs` writes it to the
-//! connection, which notices at once when the process at its other end dies; `outcome.rs` makes results of the answer. The
-//! process itself, its bounds, its connection and what it prints are `worker-process`.
+//! connection, which notices at once when the process at its other end dies; `outcome.rs` makes results of the answer. A
+//! worker is started by `start.rs` with the words of `command.rs`; where its model is spread over several processes
+//! (`parallel.rs`), the others are spoken with in `ranks.rs`. The process itself, its bounds, its connection and what it prints are `worker-process`.
 
+mod command;
 mod engine;
 mod handler;
 mod installed;
@@ -17,7 +19,9 @@ mod loader;
 mod message;
 mod outcome;
 mod package;
+mod parallel;
 mod protocol;
+mod ranks;
 mod servable;
 mod settings;
 mod start;
@@ -25,5 +29,6 @@ mod venv;
 
 pub use engine::PythonEngine;
 pub use loader::PythonLoader;
+pub use parallel::{Parallel, Ranks};
 pub use settings::{ModelFiles, Settings, SettingsError, WorkerProgram};
 pub use worker_process::{Bounds, Metric, MetricKind, MetricSink, NoSink};

@@ -1,5 +1,6 @@
 //! One version of a model: what its workers are started with.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,8 +9,9 @@ use worker_process::Bounds;
 
 use crate::engine::Shared;
 use crate::installed;
-use crate::message::is_raw;
+use crate::message::takes_values;
 use crate::package::Program;
+use crate::parallel::{Parallel, Ranks};
 use crate::servable::PythonServable;
 use crate::settings::{ModelFiles, WorkerProgram};
 use crate::{handler, start, venv};
@@ -36,6 +38,29 @@ pub(crate) struct Model {
     /// Where its requirements are installed, if not in an environment.
     pub(crate) packages: Option<PathBuf>,
     pub(crate) bounds: Bounds,
+    pub(crate) parallel: Option<Parallel>,
+    pub(crate) asynchronous: bool,
+}
+
+impl Model {
+    /// How many processes a worker has.
+    pub(crate) fn processes(&self) -> u32 {
+        self.parallel.as_ref().map_or(1, Parallel::processes)
+    }
+
+    /// Whether torchrun starts them.
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.ranks().is_some()
+    }
+
+    /// Whether not only the first of them hears of batches.
+    pub(crate) fn all_ranks_hear(&self) -> bool {
+        self.ranks().is_some_and(|ranks| ranks.all_hear)
+    }
+
+    fn ranks(&self) -> Option<&Ranks> {
+        self.parallel.as_ref()?.ranks.as_ref()
+    }
 }
 
 impl PythonLoader {
@@ -70,7 +95,17 @@ impl PythonLoader {
             worker,
             virtual_environment: installed.environment,
             packages: installed.packages,
-            bounds: files.bounds,
+            bounds: match shared.settings.debugger {
+                None => files.bounds,
+                // Whoever sits at a breakpoint takes the time that it takes.
+                Some(_) => Bounds {
+                    time: None,
+                    cpu: None,
+                    ..files.bounds
+                },
+            },
+            parallel: files.parallel,
+            asynchronous: files.asynchronous,
         };
         Ok(PythonLoader { shared, model })
     }
@@ -95,16 +130,30 @@ impl Loader for PythonLoader {
         )))
     }
 
-    /// Who brings bodies gets bodies, who brings values gets values: they do not share a batch. Neither does who asks a
-    /// handler to describe itself, which answers once for all.
+    /// Who brings bodies gets bodies, who brings values gets values: they do not share a batch. Neither do those who ask for
+    /// different functions, nor who asks a handler to describe itself, which answers once for all.
     fn bucket(&self, input: &Input) -> u64 {
-        if input.header("describe").is_some() {
-            return 2;
-        }
-        input.parts.iter().all(|part| is_raw(&part.value)).into()
+        let mut hasher = DefaultHasher::new();
+        takes_values(input).hash(&mut hasher);
+        input.function.hash(&mut hasher);
+        input.header("describe").is_some().hash(&mut hasher);
+        hasher.finish()
     }
 
     fn answers_in_parts(&self) -> bool {
+        true
+    }
+
+    /// `PredictionTime` comes from the worker's loop, `HandlerTime` from handlers that derive from the base handler.
+    fn tells_times(&self) -> bool {
+        true
+    }
+
+    fn describes_itself(&self) -> bool {
+        true
+    }
+
+    fn takes_bytes_between_nodes(&self) -> bool {
         true
     }
 }

@@ -9,7 +9,7 @@ use servable::{BatchError, Input, JobError, Output, Reason, Servable};
 use tracing::warn;
 use worker_process::{Bounds, Broken, died};
 
-use crate::message::{is_raw, requests};
+use crate::message::{Request, requests, takes_values};
 use crate::outcome::Outcome;
 use crate::start::Worker;
 
@@ -40,10 +40,12 @@ impl PythonServable {
         };
         let Worker {
             protocol,
+            others,
             supervised,
+            spelt: _,
         } = worker;
         let error = supervised.bury(broken, &self.bounds);
-        drop(protocol);
+        drop((protocol, others));
         error
     }
 
@@ -54,9 +56,11 @@ impl PythonServable {
         let Some(worker) = &mut self.worker else {
             return Err(Broken::Died);
         };
-        let requests = requests(inputs);
-        let is_typed = |input: &Input| input.parts.iter().any(|part| !is_raw(&part.value));
-        let typed = inputs.iter().any(is_typed);
+        let mut requests = requests(inputs);
+        if worker.spelt {
+            requests.iter_mut().for_each(Request::spell_headers);
+        }
+        let typed = inputs.iter().any(takes_values);
         worker.protocol.connection().within(self.bounds.time);
         match worker.protocol.send(&requests, typed) {
             Err(Broken::Unsendable(why)) => {
@@ -64,6 +68,7 @@ impl PythonServable {
             }
             sent => sent?,
         }
+        worker.others.send(&requests, self.bounds.time)?;
         let mut outcome = Outcome::new(inputs, &requests, self.most);
         // The first failure counts, but the worker says all that it has to say.
         let mut failed = None;
@@ -93,10 +98,10 @@ impl Servable for PythonServable {
         }
         let name = thread::current().name().unwrap_or_default().to_owned();
         let error = self.bury(&Broken::Died);
-        let detail = error.detail.unwrap_or_default();
+        let detail = error.detail.unwrap_or_default().replace('\n', "; ");
         warn!(
             worker = name,
-            "the worker died while it had nothing to do: {detail}"
+            "the worker died while it had nothing to do: {detail}; another takes its place"
         );
         false
     }
@@ -129,10 +134,12 @@ impl Drop for PythonServable {
         };
         let Worker {
             protocol,
+            others,
             supervised,
+            spelt: _,
         } = worker;
         // An idle worker ends when its connection does, and its handler may tidy up.
-        drop(protocol);
+        drop((protocol, others));
         supervised.end();
     }
 }

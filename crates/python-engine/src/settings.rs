@@ -6,6 +6,8 @@ use std::sync::Arc;
 use thiserror::Error;
 use worker_process::{Bounds, MetricSink, NoSink};
 
+use crate::parallel::Parallel;
+
 /// What holds for the workers of all models.
 #[derive(Clone)]
 pub struct Settings {
@@ -32,6 +34,12 @@ pub struct Settings {
     pub install_requirements: bool,
     /// Where metrics of handlers go.
     pub sink: Arc<dyn MetricSink>,
+    /// The number of the first worker whose model is spread over processes: they count on from it, one for each process.
+    pub first_distributed: u32,
+    /// The folder in which torchrun keeps what it writes down of its processes.
+    pub torchrun_logs: PathBuf,
+    /// The port on which the workers of one model, the first that loads, listen for a debugger; one at a time.
+    pub debugger: Option<u16>,
 }
 
 /// Whose worker runs handlers.
@@ -47,8 +55,10 @@ pub enum WorkerProgram {
 impl Settings {
     /// TorchServe's defaults, in those folders.
     pub fn new(folder: impl Into<PathBuf>, environments: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
         Settings {
-            folder: folder.into(),
+            torchrun_logs: folder.join("torchelastic_ts"),
+            folder,
             environments: environments.into(),
             interpreter: "python3".into(),
             worker: WorkerProgram::Own,
@@ -59,6 +69,8 @@ impl Settings {
             most_answer: 6_553_500,
             install_requirements: false,
             sink: Arc::new(NoSink),
+            first_distributed: 29500,
+            debugger: None,
         }
     }
 }
@@ -70,7 +82,8 @@ pub struct ModelFiles {
     pub name: String,
     /// The folder of the unpacked archive.
     pub dir: PathBuf,
-    /// `file.py`, `file.py:function` or the name of a default handler.
+    /// `file.py`, `file.py:function` or the name of a default handler; or `file.py:one,another`, several functions of which each
+    /// input names one ([`Input::function`](servable::Input::function)).
     pub handler: String,
     /// The name of a request envelope, if there is one.
     pub envelope: Option<String>,
@@ -83,6 +96,10 @@ pub struct ModelFiles {
     pub use_venv: bool,
     /// How much a worker may take.
     pub bounds: Bounds,
+    /// How it is spread over devices, if it is.
+    pub parallel: Option<Parallel>,
+    /// Whether its worker is one for several messages at a time (`--async`).
+    pub asynchronous: bool,
 }
 
 /// Why there can be no engine with these settings.

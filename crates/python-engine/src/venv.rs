@@ -17,9 +17,9 @@ use sha2::{Digest, Sha256};
 use tracing::info;
 use worker_process::{Bounds, NoSink, Output, Speaker, Start, is_dead};
 
+use crate::command::{Line, launched};
 use crate::engine::Shared;
 use crate::settings::ModelFiles;
-use crate::start::launched;
 
 /// The file that says that an environment is complete.
 const COMPLETE: &str = ".complete";
@@ -211,13 +211,18 @@ impl Building<'_> {
         let shown = interpreter.display();
         let failed = |why: String| io::Error::other(format!("{what}: {why}"));
         let variables = std::env::vars_os().filter(|(name, _)| !self.shared.withholds(name));
+        let line = Line {
+            arguments,
+            ..Line::default()
+        };
         let starting = Start {
             program: interpreter,
             shown: None,
-            arguments: launched(self.shared, &Bounds::default(), arguments),
+            arguments: launched(self.shared, &Bounds::default(), None, line),
             folder: &self.files.dir,
             environment: variables.filter(|(name, _)| name != "PYTHONPATH").collect(),
             input: Stdio::null(),
+            group: None,
         };
         let (mut process, stdout, stderr) = starting
             .run()
@@ -226,6 +231,7 @@ impl Building<'_> {
             model: self.files.name.clone(),
             worker: format!("{}-install", self.files.name),
             sink: std::sync::Arc::new(NoSink),
+            processes: 1,
         };
         let mut output = Output::read(stdout, stderr, speaker)?;
         let in_time = is_dead(&process.killer().descriptor, STEP);

@@ -1,5 +1,7 @@
 mod found;
 
+use std::sync::Arc;
+
 use crate::{Parts, Value};
 
 /// What is asked of a model.
@@ -22,6 +24,10 @@ pub struct Input {
     pub headers: Vec<(String, String)>,
     /// Where parts of the answer go, if somebody takes them.
     pub parts_to: Option<Parts>,
+    /// Which of a model's functions is asked, of a model that is several.
+    pub function: Option<Arc<str>>,
+    /// Whether whoever asks takes a value of any type, where an engine could also make a body for a client of it.
+    pub typed: bool,
 }
 
 /// One named piece of a request: the whole body (`body`), or a form field.

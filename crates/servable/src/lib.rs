@@ -86,6 +86,23 @@ pub trait Loader: Send + Sync {
         false
     }
 
+    /// Whether its handlers emit how long they took, as metrics of their own. Asked once, before anything is loaded.
+    fn tells_times(&self) -> bool {
+        false
+    }
+
+    /// Whether a worker can be asked to describe the model, by an input with the header `describe`. Asked once, before anything
+    /// is loaded.
+    fn describes_itself(&self) -> bool {
+        false
+    }
+
+    /// Whether its handlers rely on what TorchServe hands from node to node of a classic workflow: bytes, whatever the value
+    /// was. Asked once.
+    fn takes_bytes_between_nodes(&self) -> bool {
+        false
+    }
+
     /// Whether inputs of different requests may share a batch at all. Where they may not, what an archive says to the
     /// contrary changes nothing; where they may, an archive may still forbid it. Asked once, before anything is loaded.
     fn merges(&self) -> bool {

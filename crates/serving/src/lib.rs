@@ -92,6 +92,14 @@ pub trait Engine: Send + Sync {
 
     /// Where the workers of a model run, one entry per worker.
     fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device>;
+
+    /// What counts before everybody's wishes, the archive's own among them.
+    fn overrules(&self) -> Wishes {
+        Wishes::default()
+    }
+
+    /// Where metrics go that handlers emit by themselves. Told once, before any loader is asked for.
+    fn report_to(&self, _metrics: &metrics::Metrics) {}
 }
 
 /// The longest that anything is waited for: more than anybody means, and less than a clock can hold.
@@ -208,6 +216,7 @@ pub struct Parts {
 
 impl Serving {
     pub fn new(parts: Parts) -> Self {
+        parts.engine.report_to(&parts.metrics);
         Serving {
             registry: Registry::default(),
             admission: Admission::new(parts.admission_limit),
@@ -376,7 +385,9 @@ impl Serving {
                 grace.as_secs()
             );
         }
-        for workflow in self.workflows.take_all() {
+        // Their folders are where functions in Python and models of their own run until they are drained.
+        let workflows = self.workflows.take_all();
+        for workflow in &workflows {
             workflow.keep_brought();
         }
         let mut draining = tokio::task::JoinSet::new();
@@ -396,5 +407,6 @@ impl Serving {
             });
         }
         draining.join_all().await;
+        drop(workflows);
     }
 }

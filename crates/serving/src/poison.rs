@@ -41,10 +41,11 @@ impl Poison {
         self.known.is_empty()
     }
 
-    /// Of the task and all parts; headers change with each attempt.
+    /// Of the task, the function and all parts; headers change with each attempt.
     pub(crate) fn digest(&self, input: &Input) -> Digest {
         let mut hasher = self.key.build_hasher();
         input.task.hash(&mut hasher);
+        input.function.hash(&mut hasher);
         input.parts.len().hash(&mut hasher);
         for part in &input.parts {
             part.name.hash(&mut hasher);

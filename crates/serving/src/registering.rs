@@ -36,6 +36,8 @@ pub struct Registration {
     pub s3_sse_kms: bool,
     /// Whether it is a model of a workflow: the workflow is kept, and brings it back.
     pub part: bool,
+    /// Whether it is the functions of a workflow's handler file: no model to anybody who lists models.
+    pub hidden: bool,
     /// Whether it comes from the configuration.
     pub at_startup: bool,
     /// Where the archive lies, in place of what the store has under the url.
@@ -184,11 +186,17 @@ impl Serving {
         let loader = self
             .engine
             .loader(&name, &files, registration.handler.as_deref())?;
+        let spread = files.config().map(ModelConfig::accelerators_per_worker);
+        let defaults = Settings {
+            // As many as the machine has accelerators for.
+            workers: (self.defaults.workers / spread.unwrap_or(1) as usize).max(1),
+            ..self.defaults
+        };
         let settings = Settings::resolve(
             registration.wishes,
             files.config().map(archive_wishes),
             (self.configured)(&name, &version),
-            self.defaults,
+            defaults,
         );
         if settings.most_workers() > MOST_WORKERS && restored.is_none() {
             let wanted = settings.most_workers();
@@ -200,6 +208,7 @@ impl Serving {
             Some(_) => settings.overruled_by(registration.wishes),
             None => settings,
         };
+        let settings = settings.overruled_by(self.engine.overrules());
         let settings = match files.config() {
             Some(config) => Settings {
                 manner: Manner::read(config, settings.batch_size, settings.most_workers()),
@@ -221,6 +230,7 @@ impl Serving {
             files,
             brought,
             part: registration.part,
+            hidden: registration.hidden,
             at_startup: registration.at_startup,
         })
     }
@@ -252,10 +262,14 @@ impl Serving {
             files,
             brought,
             part,
+            hidden,
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
-        let metrics = self.metrics.for_model(&name, &version);
+        let metrics = self
+            .metrics
+            .for_model(&name, &version)
+            .told_times(loader.tells_times());
         let config = PoolConfig {
             metrics: metrics.clone(),
             model: name.clone(),
@@ -285,11 +299,14 @@ impl Serving {
         let signature = loader.signature();
         let (labels, takes) = (loader.labels(), loader.takes());
         let in_parts = loader.answers_in_parts();
+        let describes_itself = loader.describes_itself();
+        let takes_bytes = loader.takes_bytes_between_nodes();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
         Arc::new(Model {
             runtime,
             part,
+            hidden,
             loaded_at_startup: at_startup,
             name,
             version,
@@ -302,6 +319,8 @@ impl Serving {
             takes,
             labels,
             in_parts,
+            describes_itself,
+            takes_bytes,
             default_metrics,
             metrics,
             brought: Mutex::new(brought),
@@ -349,6 +368,7 @@ struct Prepared {
     files: Unpacked,
     brought: Option<Brought>,
     part: bool,
+    hidden: bool,
     at_startup: bool,
 }
 

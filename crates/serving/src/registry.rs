@@ -32,6 +32,8 @@ pub struct Model {
     pub runtime: String,
     /// Whether it is a model of a workflow, with which it comes and goes.
     pub part: bool,
+    /// Whether lists of models leave it out: it is the functions of a workflow's handler file.
+    pub hidden: bool,
     /// Whether the configuration named it, rather than somebody through the management API.
     pub loaded_at_startup: bool,
     /// The bounds that were last asked for.
@@ -41,6 +43,10 @@ pub struct Model {
     pub signature: Signature,
     /// Whether its answers may come in parts although nobody asks for that.
     pub in_parts: bool,
+    /// Whether it can be asked to describe itself.
+    pub describes_itself: bool,
+    /// Whether it gets bytes from the nodes before it in a classic workflow, whatever their values are.
+    pub takes_bytes: bool,
     /// Its inputs, where its archive says all of them.
     pub takes: Option<Takes>,
     /// The names of the classes that it tells apart, by their numbers; empty where it has none.
@@ -171,6 +177,13 @@ impl Registry {
         self.models
             .get(name)
             .ok_or_else(|| Error::ModelNotFound(name.into()))
+    }
+
+    /// The default version of every model that lists show, by name.
+    pub fn listed(&self) -> Vec<Arc<Model>> {
+        let mut models = self.defaults();
+        models.retain(|model| !model.hidden);
+        models
     }
 
     /// The default version of every model, by name.

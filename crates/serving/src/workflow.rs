@@ -13,6 +13,7 @@ mod live;
 mod own;
 mod present;
 mod provenance;
+mod python;
 mod registered;
 mod registering;
 mod request;
@@ -26,7 +27,8 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dag::{Catalogue, Graph, Plan, Problem, Summary};
+use archive::WorkflowFiles;
+use dag::{Catalogue, Checked, Graph, Options, Plan, Problem, Python, Summary};
 use servable::{Output, Value};
 use tokio::sync::Semaphore;
 
@@ -164,6 +166,19 @@ impl Workflow {
     pub fn model_name(&self, node: &str) -> String {
         model_name(&self.name, node)
     }
+}
+
+/// Checks the spec of a workflow with all that its archive has: as registering it does.
+pub fn check(files: &WorkflowFiles, catalogue: &dyn Catalogue) -> Checked {
+    let python = files.handler.as_ref().map(|handler| Python {
+        file: &handler.name,
+        functions: &handler.functions,
+    });
+    let options = Options {
+        python,
+        ..Options::default()
+    };
+    dag::check(&files.spec, catalogue, options)
 }
 
 /// TorchServe's name for the model of a workflow's node.

@@ -4,8 +4,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
-use dag::{Checked, Form, Graph as Workflow, Kind, Node, Notes, Options, Pick, Problem, Source};
-use functions::Functions;
+use dag::{Checked, Form, Graph as Workflow, Kind, Node, Notes, Pick, Problem, Source};
 use serde_json::{Map, Value, json};
 
 use crate::args::{Format, Graph};
@@ -18,7 +17,7 @@ pub(crate) fn run(args: &Graph, output: &mut Output) -> Result<(), Error> {
     let source = sources::one(&args.file)?;
     let Checked {
         graph, problems, ..
-    } = dag::check(&source.text, &Functions::default(), Options::default());
+    } = source.check();
     let Some(graph) = graph else {
         for problem in problems.iter().filter(|problem| problem.is_error()) {
             let text = excerpt(&source.file, &source.text, problem, false);
@@ -85,11 +84,21 @@ fn document(graph: &Workflow, problems: &[Problem]) -> Value {
 
 fn node_json(graph: &Workflow, node: &Node) -> Value {
     let mut members = Map::new();
-    let mut put = |name: &str, value: &str| members.insert(name.to_owned(), json!(value));
+    let mut put = |name: &str, value: &str| {
+        members.insert(name.to_owned(), json!(value));
+    };
     put("name", &node.name);
     match &node.kind {
-        Kind::Model { model, .. } => {
-            put("kind", "model");
+        Kind::Model {
+            model, function, ..
+        } => {
+            match function {
+                Some(function) => {
+                    put("kind", "function");
+                    put("function", function);
+                }
+                None => put("kind", "model"),
+            }
             put("model", &graph.models[*model].name);
         }
         Kind::Function { name, .. } => {
@@ -143,6 +152,9 @@ fn reference(graph: &Workflow, source: &Source) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use dag::Options;
+    use functions::Functions;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,6 @@
 //! `lint`: everything that is wrong with specs.
 
-use dag::{Options, Problem};
-use functions::Functions;
+use dag::Problem;
 use serde_json::{Value, json};
 
 use crate::args::Lint;
@@ -21,7 +20,7 @@ pub(crate) fn run(args: &Lint, output: &mut Output) -> Result<(), Error> {
     let mut documents = Vec::new();
     for path in &paths {
         let checked = sources::one(path).map(|source| {
-            let checked = dag::check(&source.text, &Functions::default(), Options::default());
+            let checked = source.check();
             let mut problems = checked.problems;
             let stored = Stored::of(path, &source, args.model_store.as_deref());
             if let (Some(graph), Some(stored)) = (&checked.graph, stored) {

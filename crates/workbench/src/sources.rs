@@ -4,6 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use archive::{ArchiveError, Limits, MANIFEST, WORKFLOW_MANIFEST, WorkflowFiles};
+use dag::{Checked, Options, Python};
+use functions::Functions;
 use tempfile::TempDir;
 
 use crate::error::Error;
@@ -23,6 +25,19 @@ impl Source {
     /// The folder of the workflow's own files; a spec alone has none.
     pub(crate) fn dir(&self) -> Option<&Path> {
         self.files.dir.as_deref()
+    }
+
+    /// What the spec comes to, with the functions of the handler file beside it.
+    pub(crate) fn check(&self) -> Checked {
+        let handler = self.files.handler.as_ref();
+        let options = Options {
+            python: handler.map(|handler| Python {
+                file: &handler.name,
+                functions: &handler.functions,
+            }),
+            ..Options::default()
+        };
+        dag::check(&self.text, &Functions::default(), options)
     }
 }
 

@@ -41,7 +41,10 @@ impl<'a> Stored<'a> {
             let folders = self.own.into_iter().chain([self.store.as_path()]);
             folders.into_iter().any(|folder| folder.join(url).exists())
         };
-        let models = graph.used_models();
+        // Functions of the handler file are where that is.
+        let models = graph
+            .used_models()
+            .filter(|model| model.functions.is_empty());
         let absent = models.filter(|model| !model.url.contains("://") && !is_there(&model.url));
         let problem = |model: &dag::Model| Problem {
             severity: Severity::Warning,

@@ -41,6 +41,8 @@ pub struct Speaker {
     /// As in the log: `W-9000-<model>_<version>`.
     pub worker: String,
     pub sink: Arc<dyn MetricSink>,
+    /// How many processes it is, each of which says when it listens.
+    pub processes: u32,
 }
 
 /// The thread that reads. Dropping it ends the thread, which says what has come so far.
@@ -69,6 +71,7 @@ impl Output {
             });
         }
         let reader = Reader {
+            starting: speaker.processes,
             speaker,
             tail: Arc::clone(&tail),
             starts: Some(starts),
@@ -121,7 +124,9 @@ struct Stream {
 struct Reader {
     speaker: Speaker,
     tail: Arc<Mutex<Tail>>,
-    /// Dropped once the worker has said that it is there.
+    /// How many processes have not said that they are there.
+    starting: u32,
+    /// Dropped once all have.
     starts: Option<PipeWriter>,
 }
 
@@ -179,6 +184,7 @@ impl Reader {
             model,
             worker,
             sink,
+            processes: _,
         } = &self.speaker;
         if kind == Kind::Err {
             lock(&self.tail).note(line, true);
@@ -188,11 +194,14 @@ impl Reader {
         if let Some(metric) = metric_line::parse(line) {
             return sink.take(model, worker, metric);
         }
-        if line.ends_with(STARTED)
-            && let Some(mut starts) = self.starts.take()
-        {
-            // Fails where nobody waits for it.
-            let _ = starts.write_all(b"!");
+        if line.ends_with(STARTED) && self.starting > 0 {
+            self.starting -= 1;
+            if self.starting == 0
+                && let Some(mut starts) = self.starts.take()
+            {
+                // Fails where nobody waits for it.
+                let _ = starts.write_all(b"!");
+            }
             return debug!(target: "model_log", thread, "{line}");
         }
         if !ANNOUNCEMENTS.iter().any(|own| line.starts_with(own)) {

@@ -4,6 +4,7 @@
 //! What it runs binds itself before anything of an archive does (`python/launch.py`, or [`bind`](crate::bind) in our own
 //! program), so it dies with the thread that started it: whoever owns a [`Process`] keeps it on that thread.
 
+mod group;
 mod mark;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tracing::{debug, warn};
 
 use crate::connection::is_dead;
+pub use group::{Group, Groups};
 use mark::Mark;
 
 /// How long a process may take to end once it is killed.
@@ -36,6 +38,8 @@ pub struct Start<'s> {
     pub environment: Vec<(OsString, OsString)>,
     /// Its standard input.
     pub input: Stdio,
+    /// The control group that it is going to enter by itself, if there is one.
+    pub group: Option<Group>,
 }
 
 /// A process that runs, or has not been buried yet. Dropping it kills it, all that it has started, and takes its exit status.
@@ -43,6 +47,8 @@ pub struct Process {
     child: Child,
     killer: Killer,
     mark: Mark,
+    /// Goes after the process.
+    group: Option<Group>,
     /// How it ended, once that is known.
     death: Option<Death>,
 }
@@ -101,6 +107,7 @@ impl Start<'_> {
                 buried: Arc::default(),
             },
             mark,
+            group: self.group,
             death: None,
         };
         let lost = || io::Error::other("a pipe of the process is missing");
@@ -118,6 +125,11 @@ impl Process {
 
     pub fn killer(&self) -> &Killer {
         &self.killer
+    }
+
+    /// Whether it, or something that it had started, was ended because its group took more memory than it may.
+    pub fn was_exhausted(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::was_exhausted)
     }
 
     /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because

@@ -89,7 +89,12 @@ impl Supervised {
         let death = self.process.end(grace(was_first));
         self.abort.disarm();
         let last = self.output.end();
+        let is_exhausted = self.process.was_exhausted();
         let mut detail = match death {
+            Some(death) if is_exhausted => {
+                let bytes = bounds.memory.unwrap_or_default();
+                format!("it has used its {bytes} bytes of memory ({death})")
+            }
             Some(death) if was_first && self.abort.is_fired() => {
                 format!("it was ended ({death})")
             }
@@ -103,8 +108,10 @@ impl Supervised {
         if let Some(last) = last {
             detail = format!("{detail}; its last words: {last}");
         }
+        // Clients are told the first line.
+        detail = format!("{detail}\nprocess {}", self.process.id());
         let was_killed = was_first && !self.abort.is_fired() && death.is_some_and(Death::is_kill);
-        let reason = if was_killed {
+        let reason = if was_killed || is_exhausted {
             // Nobody else kills without being asked.
             Reason::OutOfMemory
         } else {

@@ -330,7 +330,7 @@ pub static KEYS: &[Key] = &[
          counters of inference at the listener."),
     key("metrics_config", Path, "",
         "The file that lists the metrics, in YAML; without it, the shipped list. One that cannot be used costs the metrics."),
-    key("model_metrics_auto_detect", Bool, "false", "Take up metrics of models that the file does not list.").later(),
+    key("model_metrics_auto_detect", Bool, "false", "Take up metrics of Python handlers that the file does not list."),
     key("disable_system_metrics", Bool, "false", "Leave out metrics of the machine."),
     key("metric_time_interval", TIMEOUT, "60", "How often metrics of the machine are taken.").file_only(),
     key("system_metrics_cmd", Text, "",
@@ -351,7 +351,7 @@ pub static KEYS: &[Key] = &[
     // Python workers.
     key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers."),
     key("initial_worker_port", COUNT, "9000", "The id of the first worker; the next ones count on from it."),
-    key("initial_distribution_port", COUNT, "29500", "The first port of distributed Python workers.").later(),
+    key("initial_distribution_port", COUNT, "29500", "The number of the first Python worker of several processes (`parallelType`); the next ones count on from it, one for each process."),
     key("ts_open_inference_protocol", Choice(OPEN_INFERENCE), "true",
         "Serve all of the Open Inference Protocol v2; `false` leaves `/v2/models/{model}/infer` alone. `oip` is `true`.")
         .env("TS_OPEN_INFERENCE_PROTOCOL"),

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use workbench::{Tone, excerpt};
 
 use super::House;
-use super::find::{ITSELF, Item};
+use super::find::{ITSELF, Item, Kind};
 
 /// What serves, under which name and version.
 #[derive(Debug, Clone)]
@@ -39,7 +39,9 @@ pub(super) struct Spec {
 impl Spec {
     /// Where in the folder its models would lie, of those that its own folder does not have.
     pub(super) fn needs(&self) -> Vec<PathBuf> {
-        let urls = self.graph.models.iter().map(|model| Path::new(&model.url));
+        let models = self.graph.models.iter();
+        let models = models.filter(|model| model.functions.is_empty());
+        let urls = models.map(|model| Path::new(&model.url));
         let goes_down = |part: Component<'_>| matches!(part, Component::Normal(_));
         urls.filter(|url| url.components().all(goes_down))
             .map(|url| self.folder.join(url))
@@ -66,6 +68,21 @@ impl fmt::Display for Failure {
 
 /// How long requests inside what is replaced are waited for; its files are needed no longer, so nothing is lost after that.
 const UNLOAD: Duration = Duration::from_secs(120);
+
+/// The same where a debugger sits at one of them, which may be for hours.
+const DEBUGGED: Duration = Duration::from_secs(2);
+
+/// Ends what serves, before anything takes its place.
+pub(super) async fn take_out(house: &House, kind: Kind, live: &Live) {
+    let (serving, version) = (&house.serving, Some(live.version.as_str()));
+    let gone = match kind {
+        Kind::Model => serving.unregister(&live.name, version, DEBUGGED).await,
+        Kind::Workflow => serving.unregister_workflow(&live.name, version).await,
+    };
+    if let Err(error) = gone {
+        house.say(Tone::Warn, &error.to_string());
+    }
+}
 
 /// A model keeps the version of its manifest, however often it is replaced.
 pub(super) async fn model(
@@ -147,7 +164,7 @@ pub(super) async fn read(house: &House, item: &Item) -> Result<Spec, Failure> {
         opened.unwrap_or_else(|_| Err(Error::InvalidWorkflow("opening it panicked".into())));
     let files = opened.map_err(|error| refused(house, &error))?;
     let file = house.shown_spec(item, &files.spec_file);
-    let checked = dag::check(&files.spec, &Functions::default(), dag::Options::default());
+    let checked = serving::workflow::check(&files, &Functions::default());
     let failure = tell(house, &file, &files.spec, &checked.problems);
     Ok(Spec {
         graph: checked.graph.ok_or(failure)?,

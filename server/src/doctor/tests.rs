@@ -224,7 +224,7 @@ fn scripts_get_everything_as_a_document() {
     assert_eq!(
         verdicts,
         [
-            r#""cut" "python""#,
+            r#""digits_handler.py" "python""#,
             r#""judge" "missing""#,
             r#""read" "native""#
         ]
@@ -316,11 +316,17 @@ fn what_a_workflow_calls_decides_about_it() {
     made.write("workflows/e/own.mar", &native);
     let manifest = br#"{"createdOn": "x", "archiverVersion": "x", "workflow": {"workflowName": "e", "specFile": "flow.yaml"}}"#;
     made.write("workflows/e/WAR-INF/MANIFEST.json", manifest);
+    made.write("workflows/f/flow.yaml", b"models: {}\ndag: {a: [b]}\n");
+    made.write(
+        "workflows/f/handler.py",
+        b"def a(d, c): ...\ndef b(d, c): ...\n",
+    );
     let expected = [
         "python python.mar",
         "native native.mar",
         "missing c.yaml",
         "python b.yaml",
+        "python f",
         "native a.yaml",
         "native d.yaml",
         "native e",
@@ -328,7 +334,11 @@ fn what_a_workflow_calls_decides_about_it() {
     check(&made, ". --python ./python3", &expected);
     let (_, document) = made.doctor(". --python ./python3");
     assert_eq!(
-        document["workflows"][3]["notes"],
+        document["workflows"][2]["says"],
+        json!("handler.py (the functions a, b in Python)")
+    );
+    assert_eq!(
+        document["workflows"][4]["notes"],
         json!(["m: not looked at, because it is brought from https://box/far.mar"])
     );
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use archive::{ArchiveError, Limits, WorkflowFiles};
-use dag::{Checked, Options, Problem};
+use dag::{Checked, Problem};
 use serde_json::json;
 use serving::workflow::own_model;
 use serving::{ModelStore, WorkflowStore, has_scheme};
@@ -12,9 +12,6 @@ use super::finding::{Finding, Subject, Verdict};
 use super::installation::Installation;
 use super::models::{Health, Models};
 use crate::wiring;
-
-/// How a model that is a function in Python is told from one with a url.
-const PYTHON: &str = "python function ";
 
 /// Of a model that registration brings from elsewhere.
 const UNSEEN: &str = "not looked at, because it is brought from";
@@ -69,21 +66,10 @@ impl<'a> Workflows<'a> {
         if alone && shared && !is_spec(&files.spec) {
             return None;
         }
-        let functions = python_functions(&files);
-        let handler = files.handler.as_deref().and_then(Path::file_name);
-        let handler = handler.unwrap_or_default().to_string_lossy().into_owned();
-        let python = |function: &str| {
-            let known = functions.iter().any(|known| known == function);
-            known.then(|| format!("{PYTHON}{function}"))
-        };
-        let options = Options {
-            python: Some(&python),
-            ..Options::default()
-        };
         let natives = wiring::functions(&self.installation.review.config);
         let Checked {
             graph, problems, ..
-        } = dag::check(&files.spec, &natives, options);
+        } = serving::workflow::check(&files, &natives);
         let Some(graph) = graph else {
             let errors = problems.iter().filter(|problem| problem.is_error());
             return Some(wrong(name, &files, &errors.collect::<Vec<_>>()));
@@ -91,9 +77,9 @@ impl<'a> Workflows<'a> {
         let called: Vec<Called> = graph
             .used_models()
             .map(|model| {
-                let health = match model.url.strip_prefix(PYTHON) {
-                    Some(function) => self.function(function, &handler),
-                    None => self.model(&model.url, &files, models),
+                let health = match model.functions.is_empty() {
+                    true => self.model(&model.url, &files, models),
+                    false => self.functions(model),
                 };
                 Called {
                     name: model.name.clone(),
@@ -180,8 +166,11 @@ impl<'a> Workflows<'a> {
         store.contains(url).then(|| folder.join(url))
     }
 
-    fn function(&self, function: &str, handler: &str) -> Health {
-        let says = format!("the function {function} of {handler}");
+    fn functions(&self, model: &dag::Model) -> Health {
+        let says = match model.functions.as_slice() {
+            [only] => format!("the function {only} in Python"),
+            several => format!("the functions {} in Python", several.join(", ")),
+        };
         match &self.installation.python {
             Some(_) => Health::new(Verdict::Python, says),
             None => {
@@ -216,19 +205,6 @@ fn broken(name: &str, path: &Path, error: &ArchiveError) -> Finding {
     let says = text.strip_prefix(&shown).unwrap_or(&text);
     Finding::new(Verdict::Missing, Subject::Workflow, name, says)
         .todo("mend it and pack it anew (torchrelay-archiver workflow)")
-}
-
-/// The functions that the workflow's handler file defines at its top, by their names.
-fn python_functions(files: &WorkflowFiles) -> Vec<String> {
-    let text = files.handler.as_ref().map(std::fs::read_to_string);
-    // One that cannot be read defines nothing, and who calls it is told so.
-    let text = text.and_then(Result::ok).unwrap_or_default();
-    let named = text.lines().filter_map(|line| {
-        let line = line.strip_prefix("async ").unwrap_or(line);
-        let (name, _) = line.strip_prefix("def ")?.split_once('(')?;
-        Some(name.trim().to_owned())
-    });
-    named.collect()
 }
 
 /// Whether YAML that lies in a model store is about a workflow at all.

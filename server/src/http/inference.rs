@@ -288,7 +288,7 @@ pub(super) async fn read_fields(
         task: Task::Predict,
         parts,
         headers: header_list(&head.headers),
-        parts_to: None,
+        ..Input::default()
     };
     Ok(Received {
         input,

@@ -27,7 +27,7 @@ async fn models(State(app): State<App>, method: Method) -> Answer {
     if method != Method::GET && method != Method::HEAD {
         return Err(Failure::method_not_allowed());
     }
-    let models = app.serving.registry.defaults();
+    let models = app.serving.registry.listed();
     let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
     Ok(json_response(StatusCode::OK, &json!({ "models": names })))
 }

@@ -4,17 +4,18 @@
 mod description;
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use serving::{Error, Registration, Scale, Wishes};
+use serving::{Error, Model, Registration, Scale, Wishes};
 
 use super::{Done, Outcome, Page, Parameters};
 use crate::app::App;
 use crate::error::Failure;
 
 pub(crate) fn list(app: &App, page: Page) -> Done {
-    let models = app.serving.registry.defaults();
+    let models = app.serving.registry.listed();
     let models = models.iter();
     let models = models.map(|model| json!({ "modelName": model.name, "modelUrl": model.url }));
     page.of("models", models)
@@ -120,6 +121,7 @@ pub(crate) fn registration(app: &App, asked: RegisterModel) -> Result<Registrati
         },
         s3_sse_kms: asked.s3_sse_kms,
         part: false,
+        hidden: false,
         at_startup: false,
     })
 }
@@ -179,7 +181,12 @@ pub(crate) async fn scale(
     let min = asked.min_worker.unwrap_or(1);
     let max = asked.max_worker.unwrap_or(min);
     // First, as there: an unknown model is the first thing that is wrong with a request.
-    app.serving.registry.resolve(name, version)?;
+    let model = find(app, name, version)?;
+    // All functions of a handler file have the same workers.
+    let (name, version) = match model.hidden {
+        true => (&*model.name, Some(&*model.version)),
+        false => (name, version),
+    };
     if max < min {
         return Err(Failure::bad_request(
             "max_worker cannot be less than min_worker.",
@@ -220,14 +227,19 @@ pub(crate) async fn describe(
 ) -> Outcome {
     let registry = &app.serving.registry;
     let all = version == Some("all");
-    let models = if all {
-        registry.versions(name)?
-    } else {
-        vec![registry.resolve(name, version)?]
+    let models = match registry.versions(name) {
+        Ok(models) if all => models,
+        Ok(_) => vec![registry.resolve(name, version)?],
+        Err(_) => vec![find(app, name, version.filter(|_| !all))?],
     };
     let mut descriptions = Vec::with_capacity(models.len());
     for model in &models {
-        descriptions.push(description::of(model).await);
+        let mut description = description::of(model).await;
+        if model.hidden {
+            // As it was asked for: a function has no model of its own.
+            description["modelName"] = json!(name);
+        }
+        descriptions.push(description);
     }
     if customized
         && !all
@@ -240,10 +252,19 @@ pub(crate) async fn describe(
                 model.name
             )));
         }
-        // Native handlers have nothing to add, as TorchServe's own have not.
-        description.insert("customizedMetadata".into(), json!({}));
+        let said = description::by_itself(app, model).await?;
+        description.insert("customizedMetadata".into(), said);
     }
     Ok(Done::with(Value::Array(descriptions)))
+}
+
+/// A model by its name, or by that of a function in Python of a workflow, which TorchServe registers as one each.
+fn find(app: &App, name: &str, version: Option<&str>) -> Result<Arc<Model>, Error> {
+    let found = app.serving.registry.resolve(name, version);
+    found.or_else(|unknown| {
+        let model = app.serving.model_of_function(name, version);
+        model.ok_or(unknown)
+    })
 }
 
 pub(crate) async fn unregister(app: &App, name: &str, version: Option<&str>) -> Outcome {

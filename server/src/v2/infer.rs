@@ -50,7 +50,7 @@ pub async fn infer(
         task: request.task,
         parts,
         headers,
-        parts_to: None,
+        ..Input::default()
     };
     let output = target.ask(app, version, input, patience).await?;
     if let Some((status, phrase)) = output.status

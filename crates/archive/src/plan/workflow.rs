@@ -149,7 +149,8 @@ mod tests {
         assert_eq!(manifest.created_on, "21/11/2026 21:23:23");
         assert_eq!(manifest.handler.as_deref(), Some("f.py"));
         let dir = files.dir.clone().expect("a folder");
-        assert_eq!(files.handler, Some(dir.join("f.py")));
+        let handler = files.handler.map(|handler| handler.path);
+        assert_eq!(handler, Some(dir.join("f.py")));
         assert!(dir.join("notes.txt").is_file());
     }
 

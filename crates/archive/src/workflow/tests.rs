@@ -55,11 +55,15 @@ impl Bench {
 #[test]
 fn a_war_is_unpacked_and_goes_with_its_owner() {
     let bench = Bench::new();
-    let text = manifest(r#"{"workflowName": "wf", "specFile": "s.yaml", "handler": "h.py"}"#);
+    let text = manifest(r#"{"workflowName": "wf", "specFile": "s.yaml", "handler": "c/h.py"}"#);
     bench.war(
         "any.war",
         &text,
-        &[("s.yaml", SPEC), ("h.py", "x"), ("d/e", "")],
+        &[
+            ("s.yaml", SPEC),
+            ("c/h.py", "def f(data, context): return data\n"),
+            ("d/e", ""),
+        ],
     );
     let files = bench.open("any.war", None).expect("opened");
     assert_eq!((&*files.name, &*files.spec), ("wf", SPEC));
@@ -69,7 +73,12 @@ fn a_war_is_unpacked_and_goes_with_its_owner() {
     );
     assert_eq!(files.sha256.as_deref().map(str::len), Some(64));
     let dir = files.dir.clone().expect("unpacked");
-    assert_eq!(files.handler, Some(dir.join("h.py")));
+    let handler = HandlerFile {
+        path: dir.join("c/h.py"),
+        name: "c/h.py".to_owned(),
+        functions: vec!["f".to_owned()],
+    };
+    assert_eq!(files.handler, Some(handler));
     assert!(dir.starts_with(bench.path("into")) && files.is_unpacked());
     drop(files);
     assert!(!dir.exists());
@@ -82,6 +91,8 @@ fn a_folder_and_a_spec_are_served_where_they_are() {
     let bench = Bench::new();
     bench.write("plain/graph.yml", format!("version: 2\n{SPEC}"));
     bench.write("plain/README.md", "");
+    bench.write("plain/handler.py", "def f(data, context): return data\n");
+    bench.write("full/handler.py", "");
     bench.write("full/s.yaml", SPEC);
     bench.write("full/other.yaml", "");
     let text = manifest(r#"{"workflowName": "f", "workflowVersion": 3, "specFile": "s.yaml"}"#);
@@ -97,6 +108,12 @@ fn a_folder_and_a_spec_are_served_where_they_are() {
         let files = bench.open(name, None).expect(name);
         let found = (&*files.name, files.version.as_deref(), &*files.spec_file);
         assert_eq!(found, (called, version, file));
+        let functions = files
+            .handler
+            .as_ref()
+            .map(|handler| handler.functions.clone());
+        let expected = (name == "plain").then(|| vec!["f".to_owned()]);
+        assert_eq!(functions, expected, "{name}");
         assert!(!files.is_unpacked());
         drop(files);
         assert!(bench.path(name).exists());

@@ -1,14 +1,13 @@
 //! The classic form: each node says who comes after it, and what a node takes follows from that.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use super::functions::{Found, Functions};
 use super::names::Names;
 use super::nodes::{
     bind, milliseconds, node, only_input, only_port, to_declared, to_ports, unknown,
 };
-use super::{Options, few_enough};
+use super::{Python, few_enough, python};
 use crate::graph::{Bind, Entry, Kind, Model, Node, NodeId, Place, Source};
 use crate::problem::{About, Report, list};
 use crate::spec::{At, ClassicNode, FunctionSpec, InputsSpec, Spec};
@@ -18,7 +17,7 @@ pub(super) struct Maker<'a, 'f> {
     pub(super) inputs: &'f [Entry],
     pub(super) models: &'f mut Vec<Model>,
     pub(super) functions: &'f mut Functions<'a>,
-    pub(super) options: Options<'a>,
+    pub(super) python: Option<Python<'a>>,
 }
 
 /// A parent, and where it says so.
@@ -71,8 +70,9 @@ impl<'a> Maker<'a, '_> {
                 None => joined(node(name, unknown()), parents, names, "body"),
             };
         }
-        if let Some(url) = self.options.python.and_then(|python| python(&name.value)) {
-            return self.call_python(name, url, parents, names);
+        if let Some(kind) = python::call(self.python, &name.value, name.place, self.models) {
+            let made = joined(node(name, kind), parents, names, "body");
+            return python::within(made, self.spec);
         }
         if let Some(native) = self.functions.native(&name.value) {
             let found = Found { native, spec: None };
@@ -86,9 +86,10 @@ impl<'a> Maker<'a, '_> {
         let all: Vec<&str> = models.chain(self.functions.names()).collect();
         let near = report.nearest(&name.value, all);
         let at = About::at(name.place).node(&name.value);
+        let python = python::told(self.python);
         report.error(
             at,
-            format!("it is no model of `models`, no entry of `functions` and no native function{near}; functions in Python cannot be run yet"),
+            format!("it is no model of `models`, no entry of `functions` and no native function{near}; {python}"),
         );
         joined(node(name, unknown()), parents, names, "body")
     }
@@ -105,6 +106,7 @@ impl<'a> Maker<'a, '_> {
         let kind = Kind::Model {
             model: index,
             together: false,
+            function: None,
         };
         let mut made = joined(node(name, kind), parents, names, only_input(&model.inputs));
         made.retry_attempts = model.settings.retry_attempts;
@@ -117,34 +119,6 @@ impl<'a> Maker<'a, '_> {
             name.place,
             report,
         );
-        made
-    }
-
-    /// A function of the handler file is a model with one worker, as in TorchServe.
-    fn call_python(
-        &mut self,
-        name: &At<String>,
-        url: String,
-        parents: &[Edge],
-        names: &[&At<String>],
-    ) -> Node {
-        let defaults = self.spec.defaults;
-        let kind = Kind::Model {
-            model: self.models.len(),
-            together: false,
-        };
-        self.models.push(Model {
-            name: name.value.clone(),
-            place: name.place,
-            url,
-            min_workers: 1,
-            max_workers: 1,
-            batch_size: 1,
-            max_batch_delay: Duration::ZERO,
-        });
-        let mut made = joined(node(name, kind), parents, names, "body");
-        made.retry_attempts = defaults.retry_attempts;
-        made.timeout = Some(milliseconds(defaults.timeout_ms));
         made
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 use servable::{Type, Value};
 
+use super::Python;
 use crate::function::{
     Arguments, Bound, Catalogue, Function, FunctionError, Inputs, ParameterError,
 };
@@ -21,6 +22,7 @@ pub(super) use rebinding::Rebinding;
 pub(super) struct Functions<'a> {
     catalogue: &'a dyn Catalogue,
     specs: &'a [FunctionSpec],
+    python: Option<Python<'a>>,
     used: HashSet<&'a str>,
 }
 
@@ -32,10 +34,15 @@ pub(super) struct Found<'a> {
 }
 
 impl<'a> Functions<'a> {
-    pub(super) fn new(catalogue: &'a dyn Catalogue, specs: &'a [FunctionSpec]) -> Self {
+    pub(super) fn new(
+        catalogue: &'a dyn Catalogue,
+        specs: &'a [FunctionSpec],
+        python: Option<Python<'a>>,
+    ) -> Self {
         Functions {
             catalogue,
             specs,
+            python,
             used: HashSet::new(),
         }
     }
@@ -70,6 +77,12 @@ impl<'a> Functions<'a> {
     }
 
     pub(super) fn unknown(&self, name: &str, report: &Report) -> String {
+        if let Some(python) = self.python.filter(|python| python.defines(name)) {
+            let file = python.file;
+            return format!(
+                "`{name}` is a function of {file}, which nodes call without an entry here"
+            );
+        }
         let names = self.catalogue.names();
         let near = report.nearest(name, names.iter().copied());
         format!("there is no native function `{name}`{near}")
@@ -78,7 +91,9 @@ impl<'a> Functions<'a> {
     /// Names for a message about one that is unknown.
     pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
         let specs = self.specs.iter().map(|spec| spec.name.value.as_str());
-        specs.chain(self.catalogue.names())
+        let python = self.python.map_or(&[][..], |python| python.functions);
+        let python = python.iter().map(String::as_str);
+        specs.chain(python).chain(self.catalogue.names())
     }
 
     pub(super) fn unused(&self) -> impl Iterator<Item = &'a FunctionSpec> {

@@ -16,9 +16,15 @@ fn show(graph: &Graph) -> String {
     let mut text = String::new();
     for node in &graph.nodes {
         let kind = match &node.kind {
-            Kind::Model { model, together } => {
+            Kind::Model {
+                model,
+                together,
+                function,
+            } => {
                 let together = if *together { " together" } else { "" };
-                format!("model {}{together}", graph.models[*model].name)
+                let function = function.as_deref().map(|name| format!(":{name}"));
+                let function = function.unwrap_or_default();
+                format!("model {}{function}{together}", graph.models[*model].name)
             }
             Kind::Function { name, .. } => format!("function {name}"),
             Kind::Foreach { opens, limit } => {

@@ -1,20 +1,28 @@
 //! The typed form: each node says what it takes.
 
-use super::few_enough;
 use super::functions::{Found, Functions};
 use super::names::Names;
 use super::nodes::{
     bind, milliseconds, node, only_input, only_port, to_declared, to_ports, unknown,
 };
+use super::{Python, few_enough, python};
 use crate::expression::Parsed;
-use crate::graph::{Bind, Gather, Kind, Node, OnError, Place, ScopeId, Source};
+use crate::graph::{Bind, Gather, Kind, Model, Node, OnError, Place, ScopeId, Source};
 use crate::problem::{About, Report};
 use crate::spec::{At, Given, InputsSpec, NodeSpec, OnErrorSpec, Spec, What};
 
 pub(super) struct Maker<'a, 'f> {
     pub(super) spec: &'a Spec,
     pub(super) names: &'f Names<'f>,
+    pub(super) models: &'f mut Vec<Model>,
     pub(super) functions: &'f mut Functions<'a>,
+    pub(super) python: Option<Python<'a>>,
+}
+
+/// What the name of a function leads to.
+enum Callee<'a> {
+    Native(Found<'a>),
+    Python(Kind),
 }
 
 impl<'a> Maker<'a, '_> {
@@ -64,20 +72,22 @@ impl<'a> Maker<'a, '_> {
                     self.broken(spec, report)
                 }
             },
-            What::Function(name) => {
-                match self.find(&name.value, report) {
-                    Ok(Some(found)) => self.call_function(spec, found, report),
-                    Ok(None) => self.broken(spec, report),
-                    Err(()) => {
-                        let at = About::at(name.place)
-                            .node(&spec.name.value)
-                            .field("function");
-                        let near = report.nearest(&name.value, self.functions.names());
-                        report.error(at, format!("no entry of `functions` and no native function is called `{}`{near}", name.value));
-                        self.broken(spec, report)
-                    }
+            What::Function(name) => match self.find(&name.value, name.place, report) {
+                Ok(Some(found)) => self.call_found(spec, found, report),
+                Ok(None) => self.broken(spec, report),
+                Err(()) => {
+                    let at = About::at(name.place)
+                        .node(&spec.name.value)
+                        .field("function");
+                    let near = report.nearest(&name.value, self.functions.names());
+                    let python = match self.python {
+                        Some(python) => format!(", no function of {}", python.file),
+                        None => String::new(),
+                    };
+                    report.error(at, format!("no entry of `functions`{python} and no native function is called `{}`{near}", name.value));
+                    self.broken(spec, report)
                 }
-            }
+            },
             What::Foreach(of) => {
                 let kind = Kind::Foreach {
                     opens: ScopeId::REQUEST,
@@ -121,8 +131,8 @@ impl<'a> Maker<'a, '_> {
             }
             return self.call_model(spec, model, report);
         }
-        match self.find(name, report) {
-            Ok(Some(found)) => return self.call_function(spec, found, report),
+        match self.find(name, spec.name.place, report) {
+            Ok(Some(found)) => return self.call_found(spec, found, report),
             Ok(None) => {}
             Err(()) => {
                 let models = self
@@ -147,14 +157,42 @@ impl<'a> Maker<'a, '_> {
     }
 
     /// `Err` where there is no such name; `Ok(None)` where what it leads to is told elsewhere.
-    fn find(&mut self, name: &str, report: &mut Report) -> Result<Option<Found<'a>>, ()> {
+    fn find(
+        &mut self,
+        name: &str,
+        place: Place,
+        report: &mut Report,
+    ) -> Result<Option<Callee<'a>>, ()> {
         if let Some(entry) = self.functions.entry(name) {
-            return Ok(self.functions.follow(entry, report));
+            return Ok(self.functions.follow(entry, report).map(Callee::Native));
+        }
+        if let Some(kind) = python::call(self.python, name, place, self.models) {
+            return Ok(Some(Callee::Python(kind)));
         }
         match self.functions.native(name) {
-            Some(native) => Ok(Some(Found { native, spec: None })),
+            Some(native) => Ok(Some(Callee::Native(Found { native, spec: None }))),
             None => Err(()),
         }
+    }
+
+    fn call_found(&mut self, spec: &'a NodeSpec, found: Callee<'a>, report: &mut Report) -> Node {
+        match found {
+            Callee::Native(found) => self.call_function(spec, found, report),
+            Callee::Python(kind) => self.call_python(spec, kind, report),
+        }
+    }
+
+    fn call_python(&mut self, spec: &'a NodeSpec, kind: Kind, report: &mut Report) -> Node {
+        if let Some(with) = &spec.with {
+            let at = About::at(with.place).node(&spec.name.value).field("with");
+            report.error(
+                at,
+                "a function in Python has no parameters; give it what it needs under `in`",
+            );
+        }
+        let mut made = node(&spec.name, kind);
+        made.inputs = self.inputs(spec, "body", report);
+        python::within(made, self.spec)
     }
 
     fn call_model(&mut self, spec: &'a NodeSpec, index: usize, report: &mut Report) -> Node {
@@ -162,6 +200,7 @@ impl<'a> Maker<'a, '_> {
         let kind = Kind::Model {
             model: index,
             together: false,
+            function: None,
         };
         let mut made = node(&spec.name, kind);
         made.retry_attempts = model.settings.retry_attempts;

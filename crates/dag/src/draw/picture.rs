@@ -162,6 +162,19 @@ fn request(graph: &Graph) -> Block {
 fn block(graph: &Graph, node: &Node, notes: &Notes) -> Block {
     let mut details = Vec::new();
     let look = match &node.kind {
+        Kind::Model {
+            model,
+            function: Some(function),
+            ..
+        } => {
+            let file = &graph.models[*model].name;
+            details.push(if **function == *node.name {
+                format!("function of {file}")
+            } else {
+                format!("function {function} of {file}")
+            });
+            Look::Function
+        }
         Kind::Model { model, .. } => {
             let model = &graph.models[*model].name;
             details.push(if *model == node.name {

@@ -10,4 +10,5 @@ mod harness;
 mod installed;
 mod loading;
 mod output;
+mod parallel;
 mod pool;

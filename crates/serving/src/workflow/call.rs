@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dag::{Bound, Call, CallId, FunctionError, Graph, Kind, Node};
+use dag::{Bound, Call, CallId, Form, FunctionError, Graph, Kind, Node};
 use servable::{Input, JobError, Part, Task, Value};
 use tokio::task::JoinHandle;
 use tracing::{Instrument, trace_span};
@@ -44,7 +44,9 @@ pub(crate) async fn call(drive: &Drive<'_>, calls: Vec<Call>) -> Vec<Called> {
     let span = trace_span!("node", node = node.name);
     async {
         match &node.kind {
-            Kind::Model { model, together } => {
+            Kind::Model {
+                model, together, ..
+            } => {
                 let name = &drive.graph().models[*model].name;
                 let name = model_name(&drive.workflow.name, name);
                 if *together && !calls.is_empty() && !calls[0].item.is_empty() {
@@ -101,8 +103,6 @@ fn is_worth_another(error: &Error) -> bool {
 
 async fn model_call(drive: &Drive<'_>, node: &Node, name: &str, call: Call) -> Called {
     let mut called = Called::begin(drive, &call);
-    let input = input(drive, node, &call);
-    called.bytes_in = input.bytes();
     let found = drive
         .serving
         .registry
@@ -111,6 +111,8 @@ async fn model_call(drive: &Drive<'_>, node: &Node, name: &str, call: Call) -> C
         Ok(model) => model,
         Err(error) => return called.fail(error, None, 0),
     };
+    let input = input(drive, node, &model, &call);
+    called.bytes_in = input.bytes();
     for attempt in 1..=node.retry_attempts.saturating_add(1) {
         let reply = attempt_model(drive, node, &model, input.clone(), &call).await;
         called.attempts = attempt;
@@ -181,10 +183,6 @@ async fn together_calls(
         .iter()
         .map(|call| Called::begin(drive, call))
         .collect();
-    let inputs: Vec<Input> = calls.iter().map(|call| input(drive, node, call)).collect();
-    for (called, input) in all.iter_mut().zip(&inputs) {
-        called.bytes_in = input.bytes();
-    }
     let found = drive
         .serving
         .registry
@@ -196,6 +194,11 @@ async fn together_calls(
             return all.into_iter().map(fail).collect();
         }
     };
+    let inputs = calls.iter().map(|call| input(drive, node, &model, call));
+    let inputs: Vec<Input> = inputs.collect();
+    for (called, input) in all.iter_mut().zip(&inputs) {
+        called.bytes_in = input.bytes();
+    }
     let mut pause = Duration::from_millis(2);
     let mut attempt = 1;
     loop {
@@ -244,15 +247,19 @@ async fn together_calls(
 }
 
 /// What the model is given: the request as it came for the classic form's start node, else a part for each input.
-fn input(drive: &Drive<'_>, node: &Node, call: &Call) -> Input {
+fn input(drive: &Drive<'_>, node: &Node, model: &Model, call: &Call) -> Input {
     let whole = node.inputs.iter().any(|bind| bind.name.is_empty());
+    let is_classic = drive.graph().form == Form::Classic;
     let parts = if whole {
         drive.input.parts.clone()
     } else {
         let part = |(name, value): &(String, Value)| Part {
             name: name.clone(),
             content_type: String::new(),
-            value: value.clone(),
+            value: match is_classic && model.takes_bytes {
+                true => Value::Bytes(value.clone().into_body()),
+                false => value.clone(),
+            },
         };
         call.inputs.iter().map(part).collect()
     };
@@ -270,6 +277,20 @@ fn input(drive: &Drive<'_>, node: &Node, call: &Call) -> Input {
         parts,
         headers: drive.input.headers.clone(),
         parts_to: None,
+        function: function(drive.graph(), node),
+        typed: !is_classic,
+    }
+}
+
+/// Which function of its model the node calls. Where there is but one, the worker has it for its handler.
+fn function(graph: &Graph, node: &Node) -> Option<Arc<str>> {
+    match &node.kind {
+        Kind::Model {
+            model,
+            function: Some(function),
+            ..
+        } if graph.models[*model].functions.len() > 1 => Some(Arc::clone(function)),
+        Kind::Model { .. } | Kind::Function { .. } | Kind::Foreach { .. } | Kind::Gather(_) => None,
     }
 }
 

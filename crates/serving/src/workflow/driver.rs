@@ -233,8 +233,11 @@ impl Drive<'_> {
         Happening {
             node: node.name.clone(),
             kind: match node.kind {
-                Kind::Model { .. } => "model",
-                Kind::Function { .. } | Kind::Foreach { .. } | Kind::Gather(_) => "function",
+                Kind::Model { function: None, .. } => "model",
+                Kind::Model { .. }
+                | Kind::Function { .. }
+                | Kind::Foreach { .. }
+                | Kind::Gather(_) => "function",
             },
             item: called.item.clone(),
             start: called.start - self.start,

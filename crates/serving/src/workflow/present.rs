@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dag::{Catalogue, Form, Graph};
+use dag::{Catalogue, Form, Graph, Pick};
 use servable::{Output, Value};
 
 use crate::error::Error;
@@ -40,6 +40,10 @@ pub(crate) fn output(
 ) -> Result<Output, Error> {
     let value = encoded(value, catalogue)?;
     if graph.form == Form::Classic {
+        let value = match &graph.answers[answer].pick {
+            Pick::Named(_) => documents(value)?,
+            Pick::One(_) => value,
+        };
         // Whatever it is.
         return Ok(Output::new(value).with_content_type("application/json"));
     }
@@ -48,6 +52,25 @@ pub(crate) fn output(
         None => content_type(&value),
     };
     Ok(Output::new(value).with_content_type(content_type))
+}
+
+/// Leaves by their names, of which those that are bytes hold JSON.
+fn documents(leaves: Value) -> Result<Value, Error> {
+    let Value::Map(leaves) = &leaves else {
+        return Ok(leaves);
+    };
+    let document = |(name, value): &(String, Value)| {
+        let value = match value {
+            Value::Bytes(bytes) => dag::from_json(bytes).ok_or_else(|| {
+                let why = format!("the answer of `{name}` is no JSON, and there are several");
+                Error::Misfit(why)
+            })?,
+            other => other.clone(),
+        };
+        Ok((name.clone(), value))
+    };
+    let documents = leaves.iter().map(document);
+    Ok(Value::map(documents.collect::<Result<Vec<_>, Error>>()?))
 }
 
 /// A picture that has no file yet gets one.

@@ -16,12 +16,7 @@ const LONGEST_PARAMETER: usize = 1000;
 pub(super) fn of(serving: &Serving, workflow: &Workflow, parts: &[(String, Value)]) -> Value {
     let parameters = parts.iter().filter(|(_, value)| is_short(value)).cloned();
     let models = workflow.graph.models.iter();
-    let models = models.map(|model| {
-        (
-            model.name.as_str(),
-            self::model(serving, workflow, &model.name),
-        )
-    });
+    let models = models.map(|model| (model.name.as_str(), self::model(serving, workflow, model)));
     let started = humantime::format_rfc3339_millis(SystemTime::now());
     Value::map([
         (
@@ -51,12 +46,17 @@ fn is_short(value: &Value) -> bool {
 
 /// `{name, version, sha256, devices}`: what is in its manifest, the digest of its archive (a folder has none), and where its
 /// workers compute.
-fn model(serving: &Serving, workflow: &Workflow, node: &str) -> Value {
-    let name = model_name(&workflow.name, node);
+fn model(serving: &Serving, workflow: &Workflow, asked: &dag::Model) -> Value {
+    let name = model_name(&workflow.name, &asked.name);
     let Ok(model) = serving.registry.resolve(&name, Some(&workflow.version)) else {
         return Value::Null;
     };
     let manifest = &model.files.manifest().model;
+    // A handler file has no manifest, and is of the workflow's version.
+    let (name, version) = match asked.functions.is_empty() {
+        true => (&manifest.model_name, &manifest.model_version),
+        false => (&asked.name, &model.version),
+    };
     let workers = model.pool.status().workers;
     let mut devices: Vec<String> = workers
         .iter()
@@ -65,8 +65,8 @@ fn model(serving: &Serving, workflow: &Workflow, node: &str) -> Value {
     devices.sort();
     devices.dedup();
     Value::map([
-        ("name", manifest.model_name.as_str().into()),
-        ("version", manifest.model_version.as_str().into()),
+        ("name", name.as_str().into()),
+        ("version", version.as_str().into()),
         (
             "sha256",
             model.files.sha256().map_or(Value::Null, Value::from),

@@ -4,11 +4,12 @@
 //! or not at all.
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use archive::WorkflowFiles;
-use dag::{Checked, Facts, Graph, Options, Plan, Problem};
+use dag::{Checked, Facts, Graph, Plan, Problem};
 use futures_util::future::join_all;
 use servable::JobError;
 use tracing::{info, warn};
@@ -19,7 +20,7 @@ use crate::settings::Wishes;
 use crate::source::{Brought, SourceOptions, has_scheme};
 use crate::statistics::WorkflowCounters;
 use crate::workflow::live::Live;
-use crate::workflow::{Workflow, WorkflowRegistration, model_name, own};
+use crate::workflow::{Workflow, WorkflowRegistration, check, model_name, own};
 use crate::{Registration, Serving};
 
 /// The version of a workflow that names none.
@@ -112,12 +113,11 @@ impl Serving {
             .or_else(|| files.version.clone());
         let version = version.unwrap_or_else(|| VERSION.into());
         self.workflows.check_free(&name, &version)?;
-        let catalogue = self.functions.catalogue.as_ref();
         let Checked {
             graph,
             mut problems,
             summary,
-        } = dag::check(&files.spec, catalogue, Options::default());
+        } = check(&files, self.functions.catalogue.as_ref());
         let refused = |problems: &[Problem]| Error::InvalidGraph {
             file: files.spec_file.clone(),
             problems: problems.to_vec(),
@@ -195,7 +195,11 @@ impl Serving {
         let given = registration.name.clone().filter(|name| !name.is_empty());
         if let Some(spec) = &registration.spec {
             let catalogue = self.functions.catalogue.as_ref();
-            let own = || dag::check(spec, catalogue, Options::default()).summary.name;
+            let own = || {
+                dag::check(spec, catalogue, dag::Options::default())
+                    .summary
+                    .name
+            };
             let name = given.or_else(own);
             let name =
                 name.ok_or_else(|| Error::InvalidWorkflow("Workflow name is not defined.".into()))?;
@@ -243,12 +247,14 @@ impl Serving {
                 startup_timeout: registration.startup_timeout,
                 ..Wishes::default()
             };
-            let place = match own::find(files, &model.url) {
-                Ok(place) => place,
+            let (place, handler) = match source(files, model) {
+                Ok(source) => source,
                 Err(error) => return (model.name.clone(), None, Err(error)),
             };
             let asked = Registration {
                 place,
+                hidden: handler.is_some(),
+                handler,
                 url: model.url.clone(),
                 name: Some(model_name(workflow, &model.name)),
                 version: Some(version.to_owned()),
@@ -298,6 +304,22 @@ impl Serving {
         });
         join_all(parts).await;
     }
+}
+
+/// Where a model of the workflow lies, if not in the model store, and its handler, if its archive does not name that. Functions
+/// in Python are the workflow's own folder, with their file for a handler.
+fn source(
+    files: &WorkflowFiles,
+    model: &dag::Model,
+) -> Result<(Option<PathBuf>, Option<String>), Error> {
+    if model.functions.is_empty() {
+        return Ok((own::find(files, &model.url)?, None));
+    }
+    let functions = model.functions.join(",");
+    Ok((
+        files.dir.clone(),
+        Some(format!("{}:{functions}", model.url)),
+    ))
 }
 
 /// Names are segments of paths, of urls and of files, and stand in tables.

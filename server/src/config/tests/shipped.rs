@@ -39,6 +39,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         },
         enable_metrics_api: true,
         metrics_mode: Mode::Log,
+        model_metrics_auto_detect: false,
         metrics_config: None,
         disable_system_metrics: false,
         metric_time_interval: Duration::from_secs(60),
@@ -51,6 +52,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         workflow_save_dir: None,
         models: Models::default(),
         initial_worker_port: 9000,
+        initial_distribution_port: 29500,
         default_workers_per_model: None,
         default_response_timeout: Duration::from_secs(120),
         default_startup_timeout: Duration::from_secs(120),
@@ -90,6 +92,7 @@ fn a_start_without_a_file_has_the_documented_defaults() {
         prediction_content_type: false,
         number_of_gpu: None,
         cores: None,
+        debugger: None,
         logs: LogSettings::new(&logs, &logs),
         snapshots: Some(SnapshotSettings {
             folder: start.folder.path().join("logs/config"),

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use archive::{DeviceType, ModelConfig, ParallelType};
 use serde_json::{Map, Value, json};
-use servable::Device;
+use servable::{Device, Input};
 use serving::{Model, WorkerStatus};
+use tracing::warn;
 
+use crate::app::App;
+use crate::error::Failure;
 use crate::system_metrics::gpu_usage;
 use crate::utc;
 
@@ -26,7 +29,9 @@ pub(super) async fn of(model: &Model) -> Value {
     };
     put("modelName", json!(model.name));
     put("modelVersion", json!(model.version));
-    put("modelUrl", json!(model.url));
+    if !model.hidden {
+        put("modelUrl", json!(model.url));
+    }
     put("runtime", json!(model.runtime));
     put("minWorkers", json!(scale.min));
     put("maxWorkers", json!(scale.max));
@@ -115,6 +120,27 @@ fn worker(status: &WorkerStatus, memory: u64, gpus: &BTreeMap<usize, String>) ->
         "gpu": status.device != Device::Cpu,
         "gpuUsage": usage.map_or("N/A", String::as_str),
     })
+}
+
+/// What the handler says of itself when it is asked with the header `describe`; nothing where it says no object. Native
+/// handlers are not asked: they have nothing to add, as TorchServe's own have not.
+pub(super) async fn by_itself(app: &App, model: &Model) -> Result<Value, Failure> {
+    if !model.describes_itself {
+        return Ok(json!({}));
+    }
+    let input = Input {
+        id: "describe".into(),
+        headers: vec![("describe".into(), "True".into())],
+        ..Input::default()
+    };
+    let version = Some(model.version.as_str());
+    let said = app.serving.predict(&model.name, version, input, None).await;
+    let said = said.map_err(|error| {
+        warn!(model = model.name, "it does not describe itself: {error}");
+        Failure::internal("Failed to get customized model metadata.")
+    })?;
+    let said = serde_json::from_slice(&said.value.into_body());
+    Ok(said.ok().filter(Value::is_object).unwrap_or(json!({})))
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

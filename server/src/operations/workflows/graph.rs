@@ -73,11 +73,23 @@ pub(crate) fn nodes(workflow: &Workflow) -> Vec<Value> {
 fn of_node(workflow: &Workflow, node: &Node, numbers: &NodeNumbers) -> Value {
     let graph = &workflow.graph;
     let mut members = Map::new();
-    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    let mut put = |name: &str, value: Value| {
+        members.insert(name.to_owned(), value);
+    };
     put("name", json!(node.name));
     match &node.kind {
-        Kind::Model { model, together } => {
-            put("kind", json!("model"));
+        Kind::Model {
+            model,
+            together,
+            function,
+        } => {
+            match function {
+                Some(function) => {
+                    put("kind", json!("function"));
+                    put("function", json!(function.as_ref()));
+                }
+                None => put("kind", json!("model")),
+            }
             put(
                 "model",
                 json!(workflow.model_name(&graph.models[*model].name)),

@@ -5,6 +5,7 @@ use insta::assert_snapshot;
 use servable::Value;
 
 use super::{checked, show};
+use crate::Python;
 use crate::check::{Options, check};
 use crate::function::FunctionError;
 use crate::graph::Kind;
@@ -118,19 +119,79 @@ fn parameters_may_come_with_each_request() {
 
 #[test]
 fn functions_of_the_handler_file_are_models() {
-    let python = |name: &str| (name == "aggregate").then(|| format!("handler.py:{name}"));
+    // One of them has the name of a native function, and goes before it.
+    let functions = ["aggregate", "resize", "unused"].map(str::to_owned);
     let options = Options {
-        python: Some(&python),
+        python: Some(Python {
+            file: "code/handler.py",
+            functions: &functions,
+        }),
         ..Options::default()
     };
-    let text = "models: {a: {url: a.mar}, timeout-ms: 5}\ndag: {a: [aggregate]}";
-    let checked = check(text, &Few, options);
-    let graph = checked.graph.expect("a graph");
-    assert_eq!(
-        show(&graph).lines().nth(1),
-        Some("aggregate: model aggregate in 0 <- body=a:any -> any 1+1x5ms")
+    let check = |text: &str, expected: &[&str]| {
+        let checked = check(text, &Few, options);
+        assert_eq!(checked.problems, [], "{text}");
+        let graph = checked.graph.expect("a graph");
+        let shown = show(&graph);
+        let calls: Vec<&str> = shown
+            .lines()
+            .filter(|line| line.contains("handler.py"))
+            .collect();
+        assert_eq!(calls, expected, "{text}");
+        let model = &graph.models[graph.models.len() - 1];
+        assert_eq!(model.functions, ["resize", "aggregate"], "{text}");
+        assert_eq!(
+            (&*model.name, &*model.url, model.max_workers),
+            ("handler.py", "code/handler.py", 1)
+        );
+    };
+    check(
+        "models: {timeout-ms: 5, max-workers: 3, a: {url: a.mar}}\ndag: {a: [resize], resize: [aggregate]}",
+        &[
+            "resize: model handler.py:resize in 0 <- body=a:any -> any 1+1x5ms",
+            "aggregate: model handler.py:aggregate in 0 <- body=resize:any -> any 1+1x5ms",
+        ],
     );
-    assert_eq!(graph.models[1].url, "handler.py:aggregate");
+    check(
+        "inputs: {x: tensor}\nnodes:\n  small: {function: resize, in: {x: x, by: 2}, retry-attempts: 0}\n  aggregate: {in: small}\n",
+        &[
+            "small: model handler.py:resize in 0 <- x=<x>:any by=Int(2):any -> any 0+1x10000ms",
+            "aggregate: model handler.py:aggregate in 0 <- body=small:any -> any 1+1x10000ms",
+        ],
+    );
+}
+
+#[test]
+fn what_the_handler_file_lacks_is_told() {
+    let functions = ["aggregate".to_owned()];
+    let check = |text: &str, expected: &str| {
+        let options = Options {
+            python: Some(Python {
+                file: "handler.py",
+                functions: &functions,
+            }),
+            ..Options::default()
+        };
+        let problems = check(text, &Few, options).problems;
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told.join("\n"), expected, "{text}");
+    };
+    check(
+        "models: {a: {url: a.mar}}\ndag: {a: [agregate]}",
+        "2:11: error: `agregate`: it is no model of `models`, no entry of `functions` and no native function; nearest is `aggregate`; handler.py defines no function of that name",
+    );
+    check(
+        "nodes: {b: {function: agregate, in: request}}",
+        "1:23: error: `b`, field `function`: no entry of `functions`, no function of handler.py and no native function is called `agregate`; nearest is `aggregate`",
+    );
+    check(
+        "nodes: {aggregate: {in: request, with: {a: 1}}}",
+        "1:40: error: `aggregate`, field `with`: a function in Python has no parameters; give it what it needs under `in`",
+    );
+    check(
+        "functions: {b: {function: aggregate}}\nnodes: {b: {in: request}}",
+        "1:27: error: `b`, field `function`: `aggregate` is a function of handler.py, which nodes call without an entry here",
+    );
 }
 
 #[test]

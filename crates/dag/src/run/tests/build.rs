@@ -195,6 +195,7 @@ fn node(graph: &mut Graph, line: &str) {
         kind @ ("model" | "together") => Kind::Model {
             model: 0,
             together: kind == "together",
+            function: None,
         },
         "foreach" => Kind::Foreach {
             opens: ScopeId::REQUEST,

@@ -108,6 +108,7 @@ fn node(graph: &Graph, dice: &mut Dice) -> Node {
         kind @ 5..=8 => Kind::Model {
             model: 0,
             together: kind > 6,
+            function: None,
         },
         _ => Kind::Gather(Gather {
             closes: ScopeId::REQUEST,

@@ -335,7 +335,7 @@ fn what_a_workflow_calls_decides_about_it() {
     let (_, document) = made.doctor(". --python ./python3");
     assert_eq!(
         document["workflows"][2]["says"],
-        json!("handler.py (the functions a, b in Python)")
+        json!("h.py (the functions a, b in Python)")
     );
     assert_eq!(
         document["workflows"][4]["notes"],

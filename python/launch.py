@@ -1,15 +1,18 @@
 """Stands between the daemon and an interpreter: binds and limits the process, then becomes what is to run.
 
-    python3 -I -S launch.py PARENT LIMITS ARGUMENTS...
+    python3 -I -S launch.py PARENT LIMITS GROUP PROGRAM ARGUMENTS...
 
 The daemon starts every process through this. With `-I -S` nothing of the model, of the environment or of an installed
 package runs before it (`sitecustomize.py` of an archive would, in the interpreter proper), so all that is set here holds for
-every line of a handler. It is set by `prctl` and `setrlimit`, which survive `exec`:
+every line of a handler. It is set by means that survive `exec`:
 
 - the process is killed when the thread that started it ends, however the daemon ends;
 - it and what it starts never gain privileges by running a file;
 - no core files; and the LIMITS, `name=value` with commas between: `as` and `nofile` of RLIMIT, `cpu` in seconds;
+- it is in the control group whose `cgroup.procs` is GROUP, unless that is empty;
 - when the machine's memory runs out, it is taken before the daemon.
+
+PROGRAM is what runs then; the interpreter itself, if that is empty.
 
 It ends with code 124 and one line on standard error where any of that fails: nothing runs unbound.
 """
@@ -25,17 +28,21 @@ CANNOT = 124
 
 
 def main(argv):
-    parent, limits, arguments = int(argv[0]), argv[1], argv[2:]
+    parent, limits, group, program, arguments = int(argv[0]), argv[1], argv[2], argv[3], argv[4:]
     _control(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         raise OSError("the daemon is gone")
     _control(PR_SET_NO_NEW_PRIVS, 1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _give_way()
+    if group:
+        with open(group, "w") as file:
+            file.write("0")
     for limit in filter(None, limits.split(",")):
         name, _, value = limit.partition("=")
         _limit(RESOURCES[name], int(value), 1 if name == "cpu" else 0)
-    os.execv(sys.executable, [sys.executable] + arguments)
+    program = program or sys.executable
+    os.execv(program, [program] + arguments)
 
 
 def _control(option, value):

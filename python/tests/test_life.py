@@ -106,6 +106,18 @@ class Life(unittest.TestCase):
             daemon.wait_for("Torch worker started.")
             self.assertTrue(os.path.exists(daemon.socket_name[:-4] + "9002"))
 
+    @unittest.skipIf(GENUINE, "TorchServe's worker takes the rank from torchrun alone")
+    def test_only_the_first_rank_answers(self):
+        source = handler("print('heard', len(data))\nreturn ['x'] * len(data)")
+        with Daemon({"h.py": source}, environment={"LOCAL_RANK": "1"}) as daemon:
+            daemon.socket_name = daemon.socket_name[:-4] + "9001"
+            daemon.connect()
+            self.assertEqual(daemon.load().code, 200)
+            daemon.send(predict_message([Request()]))
+            daemon.wait_for("heard 1")
+            daemon.connection.shutdown(socket.SHUT_WR)
+            self.assertEqual(daemon.connection.recv(1), b"")
+
     @unittest.skipIf(GENUINE, "TorchServe's worker leaves its socket")
     def test_nothing_is_left(self):
         source = (

@@ -19,6 +19,7 @@ class Options(NamedTuple):
     port: int
     metrics_config: str
     asynchronous: bool
+    rank: int
 
 
 class _Parser(argparse.ArgumentParser):
@@ -51,7 +52,7 @@ def parse(argv: List[str]) -> Options:
         port = found.port + rank
         if not 0 < port < 65536:
             raise ArgumentError("--port %d is no port" % port)
-    return Options(found.sock_type, path, found.host, port, found.metrics_config, found.asynchronous)
+    return Options(found.sock_type, path, found.host, port, found.metrics_config, found.asynchronous, rank)
 
 
 def _rank() -> int:

@@ -58,7 +58,7 @@ def _run(argv: List[str]) -> int:
         server.close()
     watch(connection)
     try:
-        Session(connection, offered, metrics).serve(asynchronous=options.asynchronous)
+        Session(connection, offered, metrics, options.rank).serve(asynchronous=options.asynchronous)
         return 1  # a load that failed and was answered
     except (PeerGone, ConnectionError):
         logger.info("The daemon has closed the connection.")

@@ -5,6 +5,7 @@ import logging
 import os
 from typing import Any, Dict
 
+from .headers import Headers
 from .messages import Part, Request
 
 logger = logging.getLogger(__name__)
@@ -37,8 +38,8 @@ def value(part: Part, decode: bool) -> Any:
     return part.value
 
 
-def headers(request: Request) -> Dict[str, Any]:
+def headers(request: Request) -> Headers:
     """The content type of every part under the part's name, then the headers, which go over them."""
-    found: Dict[str, Any] = {part.name: {"content-type": part.content_type} for part in request.parts}
+    found = Headers((part.name, {"content-type": part.content_type}) for part in request.parts)
     found.update(request.headers)
     return found

@@ -10,6 +10,7 @@ from . import loading
 from .messages import UNSERIALISABLE, Answer, Load, Message, Prediction, Unserialisable, failure
 from .one import ProtocolOne
 from .service import Service
+from .silent import Silent
 from .wire import ProtocolError
 
 logger = logging.getLogger(__name__)
@@ -20,10 +21,11 @@ AGREEMENT = "torchrelay"
 class Session:
     """Owns the protocol and, once it is loaded, the service."""
 
-    def __init__(self, connection: socket.socket, offered: int, metrics: Any):
+    def __init__(self, connection: socket.socket, offered: int, metrics: Any, rank: int = 0):
         self._connection = connection
         self._offered = offered
         self._metrics = metrics
+        self._rank = rank
         self._protocol: Any = ProtocolOne(connection)
         self._service: Optional[Service] = None
 
@@ -74,6 +76,9 @@ class Session:
         elif version == 1:
             # Where TorchServe has it, for handlers that write frames of protocol one themselves.
             self._service.context.cl_socket = self._connection
+        if self._rank > 0:
+            # It answers the load, and nothing after that.
+            self._protocol = Silent(self._protocol)
         return True
 
     def _version(self) -> int:

@@ -130,6 +130,12 @@ pub enum Command {
     /// Nothing is started and no network is loaded; archives are unpacked into a temporary folder, one at a time. The exit code
     /// is 0 if everything runs and, with --compare, nothing differs; otherwise 1.
     Doctor(Box<Doctor>),
+    /// One process of a model with `isolation: process`, which the daemon starts
+    #[command(hide = true)]
+    Worker {
+        /// Its name in the log
+        name: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
@@ -246,6 +252,10 @@ pub struct Dev {
     /// Want keys, as the daemon does
     #[arg(long)]
     pub token_auth: bool,
+    /// Let a debugger attach to the worker of the first model that runs in Python, on this port of 127.0.0.1. It takes debugpy
+    /// in the model's interpreter. Every model has one worker then, and requests have no time limit
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub debugpy: Option<u16>,
 }
 
 impl Dev {
@@ -415,6 +425,8 @@ mod tests {
         assert_eq!(daemon.workflow_store.as_deref(), Some("flow"));
         assert!(daemon.disable_token_auth && daemon.named_config_only);
         assert_eq!(daemon.task(), Task::Serve { detached: false });
+        assert!(parse("dev flow --debugpy 5678").is_ok());
+        assert!(parse("dev flow --debugpy 0").is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ use crate::front::Front;
 use crate::log_location::log_location;
 use crate::snapshot::{self, SnapshotModels, SnapshotSettings, SnapshotWorkflows};
 use crate::telemetry::LogSettings;
-use archive::Envelope;
+use archive::{Envelope, Isolation};
 use keys::METRICS_MODES;
 use raw::RawConfig;
 use reader::Reader;
@@ -72,6 +72,8 @@ pub struct Config {
     /// False: nothing is opened at `metrics_address`.
     pub enable_metrics_api: bool,
     pub metrics_mode: Mode,
+    /// Whether metrics of handlers are taken up that the list of metrics does not have.
+    pub model_metrics_auto_detect: bool,
     /// `None`: the list that is compiled in. Whether it can be read shows when metrics are made.
     pub metrics_config: Option<PathBuf>,
     pub disable_system_metrics: bool,
@@ -90,6 +92,8 @@ pub struct Config {
     pub models: Models,
     /// The name of the first worker; the next ones count on from it.
     pub initial_worker_port: u64,
+    /// The number of the first worker whose model is spread over processes.
+    pub initial_distribution_port: u32,
     /// `None`: the server chooses.
     pub default_workers_per_model: Option<NonZeroUsize>,
     pub default_response_timeout: Duration,
@@ -101,8 +105,12 @@ pub struct Config {
     /// `ts_header_key_sequence_id`, `_start` and `_end`.
     pub sequence_headers: SequenceHeaders,
     pub default_service_handler: Option<String>,
+    /// The least; archives may ask for more.
+    pub isolation: Isolation,
     /// The interpreter of handlers in Python: a name on the path, or a file.
     pub python_executable: PathBuf,
+    /// Whether TorchServe's own worker runs them rather than ours.
+    pub torchserve_worker: bool,
     pub install_py_dep_per_model: bool,
     pub decode_input_request: bool,
     /// `None`: workers get the whole environment.
@@ -149,6 +157,8 @@ pub struct Config {
     pub cores: Option<NonZeroUsize>,
 
     pub logs: LogSettings,
+    /// The port on which a worker in Python listens for a debugger; only `dev` sets it.
+    pub debugger: Option<u16>,
 
     /// `None` under `--no-config-snapshots`: neither write nor read them.
     pub snapshots: Option<SnapshotSettings>,
@@ -224,6 +234,7 @@ impl Config {
             grpc,
             enable_metrics_api: reader.bool("enable_metrics_api"),
             metrics_mode: metrics_mode(reader),
+            model_metrics_auto_detect: reader.bool("model_metrics_auto_detect"),
             metrics_config: reader.path("metrics_config").map(|(path, _)| path),
             disable_system_metrics: reader.bool("disable_system_metrics"),
             metric_time_interval: reader.seconds("metric_time_interval"),
@@ -236,6 +247,10 @@ impl Config {
             workflow_save_dir: save_dir(reader),
             models: models(reader),
             initial_worker_port: reader.number("initial_worker_port").unwrap_or_default(),
+            initial_distribution_port: reader
+                .number("initial_distribution_port")
+                .and_then(|number| u32::try_from(number).ok())
+                .unwrap_or_default(),
             default_workers_per_model: reader.nonzero("default_workers_per_model"),
             default_response_timeout: reader.seconds("default_response_timeout"),
             default_startup_timeout: reader.seconds("default_startup_timeout"),
@@ -244,7 +259,9 @@ impl Config {
             job_queue_bytes: positive(reader.nonzero("job_queue_bytes")),
             sequence_headers: sequence_headers(reader),
             default_service_handler: reader.text("default_service_handler"),
+            isolation: isolation(reader),
             python_executable: reader.text("python_executable").unwrap_or_default().into(),
+            torchserve_worker: torchserve_worker(reader),
             install_py_dep_per_model: reader.bool("install_py_dep_per_model"),
             decode_input_request: reader.bool("decode_input_request"),
             blacklist_env_vars: reader.text("blacklist_env_vars"),
@@ -276,6 +293,7 @@ impl Config {
                 .map(|number| usize::try_from(number).unwrap_or(usize::MAX)),
             cores: reader.nonzero("cores"),
             logs: logs::logs(reader, args.log_config.as_deref(), env),
+            debugger: None,
             snapshots: None,
             model_snapshot,
             workflow_snapshot,
@@ -396,6 +414,17 @@ fn metrics_mode(reader: &mut Reader<'_>) -> Mode {
         Some("prometheus") => Mode::Prometheus,
         Some("legacy") => Mode::Legacy,
         _ => Mode::Log,
+    }
+}
+
+fn torchserve_worker(reader: &mut Reader<'_>) -> bool {
+    reader.choice("python_worker", keys::PYTHON_WORKERS) == Some("torchserve")
+}
+
+fn isolation(reader: &mut Reader<'_>) -> Isolation {
+    match reader.choice("isolation", keys::ISOLATIONS) {
+        Some("process") => Isolation::Process,
+        _ => Isolation::None,
     }
 }
 

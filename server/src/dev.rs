@@ -36,6 +36,9 @@ pub struct House {
     pub shown: PathBuf,
     /// Where predictions are asked for.
     pub address: String,
+    /// The port on which a worker listens for a debugger: then what serves goes before the new state comes, which takes its
+    /// port.
+    pub debugger: Option<u16>,
     pub colour: bool,
     /// Prints a line.
     pub say: Box<dyn Fn(&str) + Send + Sync>,
@@ -63,6 +66,12 @@ impl House {
         let mut entries: BTreeMap<Item, Entry> = BTreeMap::new();
         let shown = self.shown.display();
         self.say(Tone::Dim, &format!("{shown} is watched; Ctrl-C ends"));
+        if let Some(port) = self.debugger {
+            let text = format!(
+                "the first model in Python listens for a debugger at 127.0.0.1:{port}; requests have no time limit"
+            );
+            self.say(Tone::Dim, &text);
+        }
         let mut watch = Watch::new(&self.folder);
         if let Some(why) = watch.complaint() {
             self.say(
@@ -115,6 +124,11 @@ impl House {
         let needed = files_at(entry.needs.clone()).await;
         if entry.tried.as_ref() == Some(&(own.clone(), needed)) {
             return;
+        }
+        if self.debugger.is_some()
+            && let Some(live) = entry.live.take()
+        {
+            swap::take_out(self, item.kind, &live).await;
         }
         let begun = Instant::now();
         let swapped = self.swap(item, own, entry).await;

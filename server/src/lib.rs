@@ -53,7 +53,7 @@ use connection::{Age, ConnectionLimits, Protocol};
 pub use listeners::{GrpcListeners, Listeners, Management};
 use snapshot::Snapshots;
 use system_metrics::Sampling;
-use unpacked::UnpackFolder;
+use unpacked::{OwnFolder, Purpose};
 
 /// Serves until `stop` is cancelled and everything inside is finished, or the grace period is over.
 ///
@@ -68,8 +68,8 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     let auth = auth(config)?;
     let metrics = metrics_config::metrics(config, system_metrics::host_name());
-    let unpacked =
-        UnpackFolder::create(&std::env::temp_dir()).context("the folder for unpacked archives")?;
+    let unpacked = OwnFolder::create(&std::env::temp_dir(), Purpose::Models)
+        .context("the folder for unpacked archives")?;
     let serving = Arc::new(wiring::serving(
         config,
         engine,

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Some(Command::Ask(command)) => return ask(command),
         Some(Command::Write(command)) => return workbench::run(command, &process_env),
         Some(Command::Doctor(doctor)) => return examine(&doctor),
+        Some(Command::Worker { .. }) => return work(),
         Some(Command::Dev(dev)) => develop(&dev),
         Some(Command::Run(run)) => run_once(&run),
         None => run(&args),
@@ -63,6 +64,20 @@ fn examine(doctor: &Doctor) -> ExitCode {
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "{error:#}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Is a worker of a daemon, which reads all that is said.
+fn work() -> ExitCode {
+    /// As `python/launch.py` says that nothing runs unbound.
+    const CANNOT: u8 = 124;
+    telemetry::of_worker();
+    match wiring::serve_isolated() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "{error}");
+            ExitCode::from(CANNOT)
         }
     }
 }
@@ -163,6 +178,7 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
     if dev.log_config.is_none() {
         config.logs.levels = server::dev::LEVELS.to_owned();
     }
+    config.debugger = dev.debugpy;
     let folder = folder
         .canonicalize()
         .with_context(|| folder.display().to_string())?;
@@ -173,6 +189,7 @@ fn develop(dev: &Dev) -> anyhow::Result<()> {
             folder,
             shown: dev.folder.clone(),
             address: started.address,
+            debugger: dev.debugpy,
             colour,
             say: Box::new(say),
         };

@@ -27,16 +27,23 @@ pub struct ListError {
 /// The metrics that the configuration asks for, named after `host`.
 pub fn metrics(config: &Config, host: String) -> Metrics {
     let path = config.metrics_config.as_deref();
-    made(path, config.metrics_mode, host).unwrap_or_else(|error| {
+    let auto_detect = config.model_metrics_auto_detect;
+    made(path, config.metrics_mode, auto_detect, host).unwrap_or_else(|error| {
         error!("there are no metrics, because their list cannot be used: {error}");
         Metrics::off()
     })
 }
 
-fn made(path: Option<&Path>, mode: Mode, host: String) -> Result<Metrics, ListError> {
+fn made(
+    path: Option<&Path>,
+    mode: Mode,
+    auto_detect: bool,
+    host: String,
+) -> Result<Metrics, ListError> {
     let config = MetricsConfig {
         mode,
         definitions: read(path)?,
+        auto_detect,
         host,
     };
     Metrics::new(config, Registry::new()).map_err(|error| ListError {
@@ -189,7 +196,7 @@ pub(crate) mod tests {
 
     /// The shipped list on the host `vm`.
     pub(crate) fn metrics_of_mode(mode: Mode) -> Metrics {
-        made(None, mode, "vm".to_owned()).expect("the shipped list is sound")
+        made(None, mode, false, "vm".to_owned()).expect("the shipped list is sound")
     }
 
     /// What is said of a list of this text, with the folder left out.

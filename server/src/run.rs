@@ -23,7 +23,7 @@ use serving::{Code, Error, Model, Serving};
 
 use crate::args;
 use crate::config::Config;
-use crate::unpacked::UnpackFolder;
+use crate::unpacked::{OwnFolder, Purpose};
 use crate::wiring;
 use files::Files;
 use overlay::Overlay;
@@ -49,8 +49,8 @@ pub struct Report {
 /// A workflow that cannot be registered, pictures that are not there, a folder that cannot be written to.
 pub async fn run(args: &args::Run, config: &Config) -> anyhow::Result<Report> {
     let start = Instant::now();
-    let unpacked =
-        UnpackFolder::create(&std::env::temp_dir()).context("the folder for unpacked archives")?;
+    let unpacked = OwnFolder::create(&std::env::temp_dir(), Purpose::Models)
+        .context("the folder for unpacked archives")?;
     let engine = wiring::engine(config);
     let serving = wiring::serving(config, engine, unpacked.path(), Metrics::off())?;
     let serving = Arc::new(serving);

@@ -21,6 +21,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Metadata, Subscriber, error, warn};
 use tracing_subscriber::filter::{FilterExt as _, ParseError, Targets, filter_fn};
+use tracing_subscriber::fmt::writer::MakeWriterExt as _;
 use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -61,6 +62,22 @@ pub fn init(settings: &LogSettings) -> Telemetry {
         warn!("{complaint}");
     }
     Telemetry { outlets, traces }
+}
+
+/// What a worker process says goes to its daemon, line by line: warnings over standard error, the rest over standard output. When
+/// it was said, and by whom, the daemon knows.
+pub fn of_worker() {
+    let warnings = std::io::stderr.with_max_level(Level::WARN);
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(Level::INFO)
+        .with_writer(warnings.or_else(std::io::stdout))
+        .with_ansi(false)
+        .with_level(false)
+        .with_target(false)
+        .without_time();
+    if tracing::subscriber::set_global_default(subscriber.finish()).is_err() {
+        error!("somebody else keeps the log of this process");
+    }
 }
 
 /// The running log. Dropping it writes what is left, within seconds.

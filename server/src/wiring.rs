@@ -1,5 +1,7 @@
 //! Joins configuration, serving and engine: the one file that names all three.
 
+mod isolation;
+mod native;
 mod python;
 mod sources;
 
@@ -16,6 +18,8 @@ use serving::{Cores, Engine, ModelStore, Parts, Serving, Settings, Wishes, Workf
 use tracing::warn;
 
 use crate::config::{Config, Models};
+
+pub use isolation::serve_isolated;
 
 /// The serving core as the configuration wants it. Archives are unpacked below `unpacked`.
 pub fn serving(
@@ -76,12 +80,14 @@ pub fn functions(config: &Config) -> Functions {
     })
 }
 
-/// The engines this build was made with: the native one, if it was, and worker processes for handlers in Python.
+/// The engines this build was made with: the native one, if it was, in this process or in processes of its models, and worker
+/// processes for handlers in Python.
 pub fn engine(config: &Config) -> Arc<dyn Engine> {
     #[cfg(feature = "torch-engine")]
     let native = Arc::new(torch::TorchEngine::new(config));
     #[cfg(not(feature = "torch-engine"))]
     let native = Arc::new(NoEngine);
+    let native = Arc::new(isolation::Isolating::new(config, native));
     Arc::new(python::Engines::new(config, native))
 }
 
@@ -102,39 +108,50 @@ fn configured_wishes(models: &Models, name: &str, version: &str) -> Wishes {
     }
 }
 
-/// One device per worker: accelerators in turn if there are any and the model does not ask for the CPU.
+/// Where each worker begins: accelerators in turn, so many apart as a worker takes, if there are any and the model does not ask
+/// for the CPU.
 #[cfg_attr(not(feature = "torch-engine"), allow(dead_code))]
 fn spread(config: Option<&ModelConfig>, workers: usize, gpus: usize) -> Vec<Device> {
-    let on_cpu =
-        gpus == 0 || config.is_some_and(|config| config.device_type == Some(DeviceType::Cpu));
-    if on_cpu {
+    let accelerators = accelerators(config, gpus);
+    if accelerators.is_empty() {
         return vec![Device::Cpu; workers];
     }
-    let chosen: Vec<usize> = config
-        .and_then(|config| config.device_ids.as_ref())
-        .map(|ids| ids.iter().map(|&id| id as usize).collect())
-        // One bad index voids the list, as TorchServe has it.
-        .filter(|ids: &Vec<usize>| !ids.is_empty() && ids.iter().all(|&id| id < gpus))
-        .unwrap_or_else(|| (0..gpus).collect());
-    chosen
+    let each = config.map_or(1, ModelConfig::accelerators_per_worker);
+    accelerators
         .into_iter()
         .cycle()
+        .step_by(each as usize)
         .take(workers)
         .map(Device::Cuda)
         .collect()
 }
 
+/// The accelerators that a model's workers share out; none where the CPU serves.
+fn accelerators(config: Option<&ModelConfig>, gpus: usize) -> Vec<usize> {
+    let on_cpu =
+        gpus == 0 || config.is_some_and(|config| config.device_type == Some(DeviceType::Cpu));
+    if on_cpu {
+        return Vec::new();
+    }
+    config
+        .and_then(|config| config.device_ids.as_ref())
+        .map(|ids| ids.iter().map(|&id| id as usize).collect())
+        // One bad index voids the list, as TorchServe has it.
+        .filter(|ids: &Vec<usize>| !ids.is_empty() && ids.iter().all(|&id| id < gpus))
+        .unwrap_or_else(|| (0..gpus).collect())
+}
+
 #[cfg(feature = "torch-engine")]
 mod torch {
+    use super::native::NativeSettings;
     use super::{Arc, Config, Device, Engine, LoadError, Loader, ModelConfig, Unpacked, spread};
-    use torch_engine::{CudaError, ModelFiles, TorchLoader, cuda_devices, keep_activations};
+    use torch_engine::{CudaError, cuda_devices, keep_activations};
     use tracing::{info, warn};
 
     /// libtorch behind the serving core.
     pub(super) struct TorchEngine {
         gpus: usize,
-        default_handler: Option<String>,
-        limit_max_image_pixels: bool,
+        settings: NativeSettings,
     }
 
     impl TorchEngine {
@@ -142,8 +159,7 @@ mod torch {
             keep_activations();
             TorchEngine {
                 gpus: usable_gpus(config.number_of_gpu),
-                default_handler: config.default_service_handler.clone(),
-                limit_max_image_pixels: config.limit_max_image_pixels,
+                settings: NativeSettings::of(config),
             }
         }
     }
@@ -177,29 +193,7 @@ mod torch {
             files: &Unpacked,
             handler: Option<&str>,
         ) -> Result<Arc<dyn Loader>, LoadError> {
-            let manifest = &files.manifest().model;
-            let handler = handler
-                .or(manifest.handler.as_deref())
-                .or(self.default_handler.as_deref())
-                .unwrap_or_default();
-            let weights = match &manifest.serialized_file {
-                Some(file) => Some(
-                    files
-                        .file(file)
-                        .map_err(|error| LoadError::Invalid(error.to_string()))?,
-                ),
-                None => None,
-            };
-            let loader = TorchLoader::new(ModelFiles {
-                name: name.to_owned(),
-                dir: files.dir().to_owned(),
-                weights,
-                handler: handler.to_owned(),
-                handler_settings: files.config().and_then(|config| config.handler().cloned()),
-                config_file: files.config_file(),
-                limit_max_image_pixels: self.limit_max_image_pixels,
-            })?;
-            Ok(Arc::new(loader))
+            self.settings.describe(name, files, handler)?.loader()
         }
 
         fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
@@ -224,9 +218,7 @@ struct NoEngine;
 #[cfg(not(feature = "torch-engine"))]
 impl Engine for NoEngine {
     fn loader(&self, _: &str, _: &Unpacked, _: Option<&str>) -> Result<Arc<dyn Loader>, LoadError> {
-        Err(LoadError::Unsupported(
-            "this daemon was built without an engine (feature torch-engine)".into(),
-        ))
+        Err(no_engine())
     }
 
     fn devices(&self, _: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
@@ -236,6 +228,11 @@ impl Engine for NoEngine {
     fn gpus(&self) -> usize {
         0
     }
+}
+
+#[cfg(not(feature = "torch-engine"))]
+fn no_engine() -> LoadError {
+    LoadError::Unsupported("this daemon was built without an engine (feature torch-engine)".into())
 }
 
 #[cfg(test)]

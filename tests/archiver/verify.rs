@@ -47,10 +47,6 @@ fn check_weights_refused(weights: &[u8], flags: &str, expected: &[&str]) {
 #[test]
 fn what_would_not_be_served_is_refused() {
     check_refused(
-        "--handler mine.py --serialized-file w.pt",
-        &["error: m.mar: ", "mine.py", "which takes a Python worker"],
-    );
-    check_refused(
         "--handler vllm_handler --serialized-file w.pt",
         &[
             "error: m.mar: ",
@@ -80,9 +76,38 @@ fn weights_are_refused_for_what_they_are() {
         native,
         &["m.mar: w.pt is a bare pickle"],
     );
-    // The daemon's order: that there is no Python explains whatever is strange about the weights.
-    let python = ["error: m.mar: handler `mine.py` is a Python file"];
-    check_weights_refused(b"", "--handler mine.py", &python);
+}
+
+/// What packs with these flags is served in Python, for that reason.
+fn check_python(flags: &str, expected: &str) {
+    let bench = Bench::new();
+    bench.write("net.py", b"class Net: pass\n");
+    bench.write("reqs.txt", b"numpy\n");
+    // Nothing that the daemon itself could load: these are the handler's business.
+    bench.write("w.pt", b"just text");
+    bench.succeed(&format!("model --model-name m --version 1.0 {flags}"));
+    let printed = bench.succeed("verify m.mar");
+    assert_eq!(
+        printed,
+        format!("OK: m.mar: m 1.0, {expected}\n"),
+        "{flags}"
+    );
+}
+
+#[test]
+fn what_takes_python_is_said_to() {
+    check_python(
+        "--handler mine.py --serialized-file w.pt",
+        "mine.py; takes a Python worker, because its handler is mine.py",
+    );
+    check_python(
+        "--handler mine.py:handle -r reqs.txt",
+        "mine.py:handle; takes a Python worker, because its handler is mine.py, and what reqs.txt asks for",
+    );
+    check_python(
+        "--handler base_handler --model-file net.py --serialized-file w.pt",
+        "base_handler; takes a Python worker, because its network is the source net.py",
+    );
 }
 
 #[test]

@@ -175,16 +175,13 @@ impl Connection {
 
     /// The next answer; an interim one (1xx) counts.
     pub(crate) fn answer(&mut self) -> Answer {
-        let end = loop {
-            match find(&self.pending, b"\r\n\r\n") {
-                Some(end) => break end,
-                None => assert!(self.receive(), "the daemon hung up: {:?}", self.pending),
-            }
-        };
+        let end = self.until(b"\r\n\r\n");
         let head: Vec<u8> = self.pending.drain(..end + 4).collect();
         let head = String::from_utf8(head).expect("a head of text");
         let mut answer = parse_head(&head);
-        if answer.status >= 200 {
+        if answer.header("transfer-encoding") == Some("chunked") {
+            answer.body = self.chunks();
+        } else if answer.status >= 200 {
             let length = answer.header("content-length").expect("always sent");
             let length: usize = length.parse().expect("a number");
             while self.pending.len() < length {
@@ -193,6 +190,35 @@ impl Connection {
             answer.body = self.pending.drain(..length).collect();
         }
         answer
+    }
+
+    /// A body in chunks, put together.
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut body = Vec::new();
+        loop {
+            let end = self.until(b"\r\n");
+            let line: Vec<u8> = self.pending.drain(..end + 2).collect();
+            let line = String::from_utf8_lossy(&line);
+            let length = usize::from_str_radix(line.trim(), 16).expect("the length of a chunk");
+            while self.pending.len() < length + 2 {
+                assert!(self.receive(), "the daemon hung up within a chunk");
+            }
+            body.extend(self.pending.drain(..length));
+            self.pending.drain(..2);
+            if length == 0 {
+                return body;
+            }
+        }
+    }
+
+    /// Receives until this is there, and returns where.
+    fn until(&mut self, end: &[u8]) -> usize {
+        loop {
+            match find(&self.pending, end) {
+                Some(at) => return at,
+                None => assert!(self.receive(), "the daemon hung up: {:?}", self.pending),
+            }
+        }
     }
 
     /// Waits until the daemon closes the connection, having sent nothing more.

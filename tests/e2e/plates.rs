@@ -98,7 +98,7 @@ fn ask(daemon: &Daemon, workflow: &str, picture: &[u8]) -> Answer {
 
 /// Places within 1.5 pixels, which cutting fractions off makes two; confidence within 0.02; texts as given.
 #[track_caller]
-fn check_plates(case: &str, found: &Value, coordinates: &Value, texts: &[&str]) {
+pub(crate) fn check_plates(case: &str, found: &Value, coordinates: &Value, texts: &[&str]) {
     assert_eq!(found["texts"], json!(texts), "{case}");
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let (places, expected) = (list(&found["coordinates"]), list(coordinates));

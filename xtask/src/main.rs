@@ -31,7 +31,8 @@ cargo xtask <command>
   libtorch    prepare target/libtorch, which the build links to (fetches 530 MB, once per user)
                 --cuda         add the CUDA libraries even though no NVIDIA device is seen here
                 --keep-wheels  keep the downloaded wheels after unpacking
-  python      prepare target/python, in which the tests run clients in Python
+  python      prepare target/python, in which the tests run clients in Python, and target/torchserve, which has
+              TorchServe itself and torch (fetches 700 MB)
   test        set up libtorch and Python, then check formatting, lints, tests and documentation
                 --fast         leave out the build without the engine and the documentation
   demo        build everything, serve the shipped workflows, ask one about a picture, leave the daemon running
@@ -42,6 +43,8 @@ cargo xtask <command>
                 --only MODEL   one of classifier, echo, mlp, resnet18; may be given again; writes into target/bench
                 --workflows    workflows alone, in 2 minutes; writes their section of docs/benchmarks.md
                 --grpc         gRPC beside REST alone, in 7 minutes; writes its section of docs/benchmarks.md
+                --python       handlers in Python beside TorchServe's alone, in 3 minutes; writes its section of docs/benchmarks.md
+                --torchserve F the environment that has TorchServe, rather than target/torchserve
                 --profile      say where the time of the model that does nothing goes, and write nothing
                 --against P    set this build beside another build's program P, and write nothing
   soak        keep the daemon under full load while models come and go; fails if anything is lost, crossed or grows

@@ -20,6 +20,7 @@ struct Part {
 enum Job {
     Libtorch,
     Python,
+    Worker,
     Cargo(Command),
 }
 
@@ -39,6 +40,7 @@ pub fn test(fast: bool) -> Result<()> {
         match part.job {
             Job::Libtorch => libtorch::prepare(libtorch::Options::default()),
             Job::Python => python::prepare(),
+            Job::Worker => python::test_worker(),
             Job::Cargo(mut command) => run(&mut command),
         }
         .with_context(|| format!("part {}/{count}, {}, failed", index + 1, part.title))?;
@@ -58,10 +60,15 @@ fn parts(fast: bool) -> Vec<Part> {
         },
         Part {
             title: "Python",
-            takes: "1 min, later nothing",
+            takes: "2 min, later nothing",
             job: Job::Python,
         },
         part("formatting", "1 s", "fmt --all --check"),
+        Part {
+            title: "the worker in Python",
+            takes: "1 min",
+            job: Job::Worker,
+        },
         part("lints", "6 min, of which 4 for the C++ of torch-sys", lints),
         part("tests", "5 min", "test --workspace"),
     ];
@@ -120,7 +127,14 @@ mod tests {
     fn fast_leaves_out_the_second_build_and_the_documentation() {
         check(
             true,
-            &["libtorch", "Python", "formatting", "lints", "tests"],
+            &[
+                "libtorch",
+                "Python",
+                "formatting",
+                "the worker in Python",
+                "lints",
+                "tests",
+            ],
         );
         check(
             false,
@@ -128,6 +142,7 @@ mod tests {
                 "libtorch",
                 "Python",
                 "formatting",
+                "the worker in Python",
                 "lints",
                 "tests",
                 "tests without the engine",

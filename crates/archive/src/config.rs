@@ -65,6 +65,8 @@ pub struct ModelConfig {
     pub service_envelope: Option<Envelope>,
     /// `threads`, a key of our own: how many a batch gets, positive.
     pub threads: Option<u32>,
+    /// `isolation`, a key of our own: whether the model's workers are processes.
+    pub isolation: Option<Isolation>,
     /// The whole document, for handlers. Always a mapping.
     pub document: Value,
     /// One line per key that was ignored and was likely not meant to be: a wrong type, a misspelling, a handler's setting
@@ -127,6 +129,21 @@ pub struct Torchrun {
     pub omp_threads: u32,
 }
 
+/// `isolation`: what stands between a model that the daemon runs and the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Isolation {
+    /// Workers are threads of the daemon.
+    None,
+    /// Each worker is a process.
+    Process,
+}
+
+impl Isolation {
+    /// Their names in configuration.
+    pub const NAMES: [(&str, Isolation); 2] =
+        [("none", Isolation::None), ("process", Isolation::Process)];
+}
+
 impl ModelConfig {
     /// Reads a configuration; an empty document sets nothing. The error is one line and says where the YAML is wrong.
     pub fn from_yaml(text: &[u8]) -> Result<Self, String> {
@@ -167,12 +184,13 @@ impl ModelConfig {
             merge: keys.flag("merge"),
             service_envelope: keys.one_of("service_envelope", &Envelope::NAMES),
             threads: keys.positive("threads"),
+            isolation: isolation(&document)?,
             document: Value::Null,
             warnings: Vec::new(),
         };
         let torchrun = keys.mapping("torchrun");
         let mut known = keys.asked();
-        known.extend(["handler", "limits"]);
+        known.extend(["handler", "isolation", "limits"]);
         config.torchrun = torchrun.map(|torchrun| {
             let mut keys = Keys::new(torchrun, "torchrun.", &mut warnings);
             Torchrun {
@@ -196,9 +214,41 @@ impl ModelConfig {
         self.document.get(key)
     }
 
+    /// How many accelerators a worker takes: `parallelLevel`, or as many as torchrun starts processes; at least 1. Only a
+    /// `parallelType` makes it more.
+    pub fn accelerators_per_worker(&self) -> u32 {
+        let torchrun = self.torchrun.as_ref();
+        let processes = torchrun.map(|torchrun| torchrun.processes_per_node);
+        let level = processes.or(self.parallel_level);
+        match self.parallel_type {
+            Some(_) => level.unwrap_or(1).max(1),
+            None => 1,
+        }
+    }
+
     /// The `handler` section, which is the handler's own.
     pub fn handler(&self) -> Option<&Value> {
         self.get("handler")
+    }
+}
+
+/// Anything that is not understood is an error: whoever asks for a wall must not go on without one.
+fn isolation(document: &Value) -> Result<Option<Isolation>, String> {
+    let Some(value) = document.get("isolation").filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let named = |name: &str| {
+        let mut names = Isolation::NAMES.into_iter();
+        names.find(|(known, _)| known.eq_ignore_ascii_case(name))
+    };
+    match value.as_str().and_then(named) {
+        Some((_, meaning)) => Ok(Some(meaning)),
+        None => {
+            let found = keys::show(value);
+            Err(format!(
+                "key isolation: expected none or process, found {found}"
+            ))
+        }
     }
 }
 

@@ -36,7 +36,7 @@ mod tree;
 mod unpack;
 mod workflow;
 
-pub use config::{DeviceType, Envelope, ModelConfig, ParallelType, Torchrun};
+pub use config::{DeviceType, Envelope, Isolation, ModelConfig, ParallelType, Torchrun};
 pub use error::{ArchiveError, Refusal};
 pub use handler::{DEFAULT_HANDLERS, is_default_handler};
 pub use limits::Limits;

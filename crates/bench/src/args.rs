@@ -45,9 +45,16 @@ pub struct Compare {
     /// Measure gRPC beside REST and nothing else; the section goes into docs/benchmarks.md, unless it is a quick one
     #[arg(long, conflicts_with_all = ["profile", "workflows"])]
     pub grpc: bool,
+    /// Measure handlers in Python beside TorchServe and nothing else; the section goes into docs/benchmarks.md, unless it is a
+    /// quick one
+    #[arg(long, conflicts_with_all = ["profile", "workflows", "grpc", "only"])]
+    pub python: bool,
+    /// The virtual environment that has TorchServe, for --python
+    #[arg(long, value_name = "FOLDER", default_value = "target/torchserve")]
+    pub torchserve: PathBuf,
     /// Compare with another build of the daemon rather than with libtorch alone, with --grpc over every wire: what did a
     /// change bring? Writes nothing
-    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["profile", "workflows"])]
+    #[arg(long, value_name = "PROGRAM", conflicts_with_all = ["profile", "workflows", "python"])]
     pub against: Option<PathBuf>,
 }
 
@@ -96,6 +103,8 @@ mod tests {
             profile: false,
             workflows: false,
             grpc: false,
+            python: false,
+            torchserve: "target/torchserve".into(),
             against: None,
         };
         check("compare", Command::Compare(all.clone()));
@@ -129,6 +138,14 @@ mod tests {
             }),
         );
         check(
+            "compare --python --torchserve /opt/ts",
+            Command::Compare(Compare {
+                python: true,
+                torchserve: "/opt/ts".into(),
+                ..all.clone()
+            }),
+        );
+        check(
             "compare --against /old/torchrelay",
             Command::Compare(Compare {
                 against: Some("/old/torchrelay".into()),
@@ -140,6 +157,7 @@ mod tests {
             "--profile --workflows",
             "--workflows --only echo",
             "--grpc --workflows",
+            "--python --grpc",
         ] {
             check_refused(&format!("compare {both}"), "cannot be used with");
         }

@@ -4,8 +4,8 @@
 //! (`daemon.rs`) under a closed loop of requests (`load.rs`), in turn with libtorch alone over the same network
 //! (`bare.rs`, in a child process of its own); `report.rs` and `plot.rs` write it down. `memory.rs` weighs workers,
 //! `profile.rs` tells which threads the time goes to, `against.rs` sets two builds of the daemon side by side,
-//! `workflows.rs` says what a graph costs around its models, and what batches across requests bring it, and `wires.rs` sets
-//! gRPC (`calls.rs`) beside REST. The soak is `soak.rs` and what is below it.
+//! `workflows.rs` says what a graph costs around its models, and what batches across requests bring it, `wires.rs` sets
+//! gRPC (`calls.rs`) beside REST, and `python.rs` sets handlers in Python beside TorchServe's. The soak is `soak.rs` and what is below it.
 //!
 //! It speaks to the daemon over sockets and `/proc` only, so it measures what a user gets. Nothing here ships.
 
@@ -37,6 +37,8 @@ pub mod bare;
 pub mod memory;
 #[cfg(feature = "libtorch")]
 pub mod profile;
+#[cfg(feature = "libtorch")]
+pub mod python;
 #[cfg(feature = "libtorch")]
 pub mod subject;
 #[cfg(feature = "libtorch")]

@@ -16,7 +16,9 @@ use bench::args::{Cli, Command, Compare, Soak};
 use bench::plan::Plan;
 use bench::report::{Findings, of_model, of_shares, page, with_section};
 use bench::subject::{NAMES, Subject};
-use bench::{against, bare, machine, memory, plot, profile, soak, versus, wires, workflows};
+use bench::{
+    against, bare, machine, memory, plot, profile, python, soak, versus, wires, workflows,
+};
 use clap::Parser;
 
 /// What is weighed, and what is profiled.
@@ -53,6 +55,11 @@ fn compare(options: &Compare) -> Result<()> {
     }
     if options.workflows {
         let found = workflows::measure(&folder, plan, &mut |line| println!("{line}"))?;
+        return tell(&found.section(), options.quick);
+    }
+    if options.python {
+        let environment = std::path::absolute(&options.torchserve)?;
+        let found = python::measure(&folder, &environment, plan, &mut |line| println!("{line}"))?;
         return tell(&found.section(), options.quick);
     }
     if let Some(other) = &options.against {
@@ -102,6 +109,10 @@ fn compare(options: &Compare) -> Result<()> {
         let found = wires::measure(&subjects, &folder, plan, &mut |line| println!("{line}"))?;
         println!("\n{}", found.section());
         findings.wires = Some(found);
+        let environment = std::path::absolute(&options.torchserve)?;
+        let found = python::measure(&folder, &environment, plan, &mut |line| println!("{line}"))?;
+        println!("\n{}", found.section());
+        findings.python = Some(found);
     }
     let kept = !options.quick && options.only.is_empty();
     let docs = if kept {

@@ -31,6 +31,38 @@ pub fn cpu_seconds(process: u32) -> Result<f64> {
     Ok(user + system)
 }
 
+/// The same with all that descend from it and are there now.
+pub fn tree_cpu_seconds(root: u32) -> Result<f64> {
+    let mut parents = Vec::new();
+    for entry in fs::read_dir("/proc").context("cannot read /proc")? {
+        let id = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<u32>().ok());
+        // A process may end while it is looked at.
+        parents.extend(id.and_then(|id| Some((id, parent(id)?))));
+    }
+    let mut tree = vec![root];
+    let mut next = 0;
+    while let Some(&above) = tree.get(next) {
+        tree.extend(
+            parents
+                .iter()
+                .filter(|(_, parent)| *parent == above)
+                .map(|(id, _)| *id),
+        );
+        next += 1;
+    }
+    let used = tree.iter().filter_map(|id| cpu_seconds(*id).ok());
+    Ok(used.sum())
+}
+
+fn parent(process: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_whitespace().nth(1)?.parse().ok()
+}
+
 pub fn memory(process: u32) -> Result<Memory> {
     read(&format!("/proc/{process}/status"), |text| {
         Some(Memory {
@@ -116,6 +148,9 @@ mod tests {
     fn this_process_can_be_read() {
         let id = std::process::id();
         assert!(cpu_seconds(id).is_ok());
+        let parent = parent(id).expect("it was started");
+        let alone = cpu_seconds(parent).expect("it runs");
+        assert!(tree_cpu_seconds(parent).expect("Linux") >= alone);
         let memory = memory(id).expect("Linux");
         assert!(memory.resident > 0 && memory.peak >= memory.resident);
         assert!(!threads(id).expect("Linux").is_empty());

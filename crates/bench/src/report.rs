@@ -6,9 +6,11 @@ use std::time::Duration;
 use crate::plan::Configuration;
 use crate::stats::Ratio;
 
+mod python;
 mod wires;
 mod workflows;
 
+pub use python::{Echo, EchoRow, ProtocolRow, Protocols, Python};
 pub use wires::{Large, LargeRow, WireModel, WireRow, Wires};
 pub use workflows::{Chain, Cover, Demo, Forms, Merging, Workflows};
 
@@ -23,6 +25,7 @@ pub struct Findings {
     pub shares: Option<Shares>,
     pub workflows: Option<Workflows>,
     pub wires: Option<Wires>,
+    pub python: Option<Python>,
 }
 
 #[derive(Debug)]
@@ -127,6 +130,9 @@ pub fn page(findings: &Findings, plot: &str) -> String {
     }
     if let Some(wires) = &findings.wires {
         page = with_section(&page, &wires.section());
+    }
+    if let Some(python) = &findings.python {
+        page = with_section(&page, &python.section());
     }
     page
 }

@@ -3,11 +3,13 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use regex::bytes::Regex;
 use servable::LoadError;
+use tracing::{info, warn};
+use worker_process::Groups;
 
 use crate::loader::PythonLoader;
 use crate::package::Package;
@@ -24,7 +26,22 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) package: Package,
     denied: Option<Regex>,
-    sockets: AtomicU64,
+    /// The number of the next worker of one process, and of the next of several.
+    next: AtomicU32,
+    next_distributed: AtomicU32,
+    /// Looked for when the first worker is bounded.
+    groups: OnceLock<Option<Groups>>,
+    /// The model that has the debugger.
+    debugged: Mutex<Option<String>>,
+}
+
+/// Where the processes of one worker listen.
+pub(crate) struct Sockets {
+    /// The number at the end of the first path.
+    pub(crate) number: u32,
+    pub(crate) first: PathBuf,
+    /// The first counts on by the rank.
+    pub(crate) others: Vec<PathBuf>,
 }
 
 impl PythonEngine {
@@ -59,10 +76,13 @@ impl PythonEngine {
                     source,
                 })?;
         let shared = Shared {
+            next_distributed: AtomicU32::new(settings.first_distributed),
             settings,
             package,
             denied,
-            sockets: AtomicU64::new(0),
+            next: AtomicU32::new(0),
+            groups: OnceLock::new(),
+            debugged: Mutex::default(),
         };
         let longest = shared.settings.folder.join(format!("s.{}", u32::MAX));
         if longest.as_os_str().len() > MOST_PATH {
@@ -86,10 +106,47 @@ impl PythonEngine {
 }
 
 impl Shared {
-    /// The path of a socket that does not exist yet. It ends in a dot and a number, as workers want it.
-    pub(crate) fn new_socket(&self) -> PathBuf {
-        let number = self.sockets.fetch_add(1, Ordering::Relaxed);
-        self.settings.folder.join(format!("s.{number}"))
+    /// The paths of sockets that do not exist yet, one for each process of a worker. They end in a dot and a number, as
+    /// workers want it.
+    pub(crate) fn new_sockets(&self, processes: u32, is_distributed: bool) -> Sockets {
+        let (next, prefix) = match is_distributed {
+            true => (&self.next_distributed, "d"),
+            false => (&self.next, "s"),
+        };
+        let number = next.fetch_add(processes, Ordering::Relaxed);
+        let path = |rank: u32| {
+            let number = number.wrapping_add(rank);
+            self.settings.folder.join(format!("{prefix}.{number}"))
+        };
+        Sockets {
+            number,
+            first: path(0),
+            others: (1..processes).map(path).collect(),
+        }
+    }
+
+    /// The groups that bound the memory of workers, if the system lets us have some.
+    pub(crate) fn groups(&self) -> Option<&Groups> {
+        let found = self.groups.get_or_init(|| match Groups::find() {
+            Ok(groups) => Some(groups),
+            Err(why) => {
+                info!("memory of workers is bounded by their address space, not by control groups: {why}");
+                None
+            }
+        });
+        found.as_ref()
+    }
+
+    /// The port of the debugger, if the model is the one that has it: the first that asks.
+    pub(crate) fn debugger_for(&self, model: &str) -> Option<u16> {
+        let port = self.settings.debugger?;
+        let mut debugged = self.debugged.lock().unwrap_or_else(PoisonError::into_inner);
+        let debugged = debugged.get_or_insert_with(|| model.to_owned());
+        if debugged == model {
+            return Some(port);
+        }
+        warn!("model {model} runs without the debugger, which model {debugged} has");
+        None
     }
 
     /// Whether a variable of the daemon's is not for workers.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use servable::LoadError;
 
-use crate::package::Package;
+use crate::package::Program;
 
 /// A handler that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,8 +15,8 @@ pub(crate) struct Handler {
     pub(crate) folder: Option<PathBuf>,
 }
 
-/// Checks `file.py`, `file.py:function`, `module:function`, `file.py:one,another` or the name of a default handler.
-pub(crate) fn find(handler: &str, dir: &Path, package: &Package) -> Result<Handler, LoadError> {
+/// Checks `file.py`, `file.py:function`, `module:function`, `file.py:one,another` or the name of a default handler of the worker's.
+pub(crate) fn find(handler: &str, dir: &Path, worker: &Program) -> Result<Handler, LoadError> {
     let (file, function) = handler.split_once(':').unwrap_or((handler, ""));
     if file.is_empty() {
         return Err(invalid(handler, "the archive names no handler"));
@@ -67,7 +67,7 @@ pub(crate) fn find(handler: &str, dir: &Path, package: &Package) -> Result<Handl
             folder: parent.map(Path::to_owned),
         });
     }
-    if package.has_handler(file.trim_end_matches(".py")) {
+    if worker.has_handler(file.trim_end_matches(".py")) {
         return Ok(Handler {
             spoken: handler.to_owned(),
             folder: None,
@@ -95,6 +95,7 @@ fn invalid(handler: &str, why: &str) -> LoadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Package;
 
     #[test]
     fn handlers_are_found_or_named() {
@@ -106,7 +107,7 @@ mod tests {
             std::fs::write(dir.join(file), "").expect("written");
         }
         let check = |handler: &str, expected: Result<Option<&str>, &str>| {
-            let found = find(handler, &dir, &package).map(|found| found.folder);
+            let found = find(handler, &dir, &package.worker).map(|found| found.folder);
             let expected = expected
                 .map(|folder| folder.map(|folder| dir.join(folder)))
                 .map_err(|why| LoadError::Invalid(why.to_owned()));

@@ -7,29 +7,28 @@
 //! the interpreter's affair.
 //!
 //! A request, through the files: `servable.rs` makes a message of a batch (`message.rs`), `protocol.rs` writes it to the
-//! `connection.rs`, which notices at once when the `process.rs` at its other end dies; `outcome.rs` makes results of the
-//! answer. What the process prints goes through `output.rs` to the log, and lines of metrics (`metric_line.rs`) to a
-//! [`MetricSink`].
+//! connection, which notices at once when the process at its other end dies; `outcome.rs` makes results of the answer. A
+//! worker is started by `start.rs` with the words of `command.rs`; where its model is spread over several processes
+//! (`parallel.rs`), the others are spoken with in `ranks.rs`. The process itself, its bounds, its connection and what it prints are `worker-process`.
 
-mod bounds;
-mod connection;
+mod command;
 mod engine;
 mod handler;
+mod installed;
 mod loader;
 mod message;
-mod metric_line;
 mod outcome;
-mod output;
 mod package;
-mod process;
+mod parallel;
 mod protocol;
+mod ranks;
 mod servable;
 mod settings;
 mod start;
 mod venv;
 
-pub use bounds::Bounds;
 pub use engine::PythonEngine;
 pub use loader::PythonLoader;
-pub use metric_line::{Metric, MetricKind, MetricSink, NoSink};
-pub use settings::{ModelFiles, Settings, SettingsError};
+pub use parallel::{Parallel, Ranks};
+pub use settings::{ModelFiles, Settings, SettingsError, WorkerProgram};
+pub use worker_process::{Bounds, Metric, MetricKind, MetricSink, NoSink};

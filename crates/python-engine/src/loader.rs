@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use servable::{Abort, Device, Input, LoadError, Loader, Servable};
+use worker_process::Bounds;
 
-use crate::bounds::Bounds;
 use crate::engine::Shared;
+use crate::installed;
 use crate::message::takes_values;
+use crate::package::Program;
+use crate::parallel::{Parallel, Ranks};
 use crate::servable::PythonServable;
-use crate::settings::ModelFiles;
+use crate::settings::{ModelFiles, WorkerProgram};
 use crate::{handler, start, venv};
 
 /// Loads one version of a model into as many processes as are asked for. Cheap to hold.
@@ -30,10 +33,34 @@ pub(crate) struct Model {
     pub(crate) batch_size: u32,
     pub(crate) limit_max_image_pixels: bool,
     pub(crate) interpreter: PathBuf,
+    pub(crate) worker: Program,
     pub(crate) virtual_environment: Option<PathBuf>,
     /// Where its requirements are installed, if not in an environment.
     pub(crate) packages: Option<PathBuf>,
     pub(crate) bounds: Bounds,
+    pub(crate) parallel: Option<Parallel>,
+    pub(crate) asynchronous: bool,
+}
+
+impl Model {
+    /// How many processes a worker has.
+    pub(crate) fn processes(&self) -> u32 {
+        self.parallel.as_ref().map_or(1, Parallel::processes)
+    }
+
+    /// Whether torchrun starts them.
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.ranks().is_some()
+    }
+
+    /// Whether not only the first of them hears of batches.
+    pub(crate) fn all_ranks_hear(&self) -> bool {
+        self.ranks().is_some_and(|ranks| ranks.all_hear)
+    }
+
+    fn ranks(&self) -> Option<&Ranks> {
+        self.parallel.as_ref()?.ranks.as_ref()
+    }
 }
 
 impl PythonLoader {
@@ -45,7 +72,13 @@ impl PythonLoader {
                 files.dir.display()
             ))
         })?;
-        let found = handler::find(&files.handler, &dir, &shared.package)?;
+        // Before anything is installed: what is wrong with a handler is said at once.
+        let worker = match shared.settings.worker {
+            WorkerProgram::Own => shared.package.worker.clone(),
+            WorkerProgram::TorchServe => installed::find(&shared)
+                .map_err(|error| LoadError::Invalid(format!("model {}: {error}", files.name)))?,
+        };
+        let found = handler::find(&files.handler, &dir, &worker)?;
         let installed = venv::provide(&shared, &files)?;
         let interpreter = installed
             .interpreter
@@ -59,9 +92,20 @@ impl PythonLoader {
             batch_size: files.batch_size,
             limit_max_image_pixels: files.limit_max_image_pixels,
             interpreter,
+            worker,
             virtual_environment: installed.environment,
             packages: installed.packages,
-            bounds: files.bounds,
+            bounds: match shared.settings.debugger {
+                None => files.bounds,
+                // Whoever sits at a breakpoint takes the time that it takes.
+                Some(_) => Bounds {
+                    time: None,
+                    cpu: None,
+                    ..files.bounds
+                },
+            },
+            parallel: files.parallel,
+            asynchronous: files.asynchronous,
         };
         Ok(PythonLoader { shared, model })
     }
@@ -97,6 +141,15 @@ impl Loader for PythonLoader {
     }
 
     fn answers_in_parts(&self) -> bool {
+        true
+    }
+
+    /// `PredictionTime` comes from the worker's loop, `HandlerTime` from handlers that derive from the base handler.
+    fn tells_times(&self) -> bool {
+        true
+    }
+
+    fn describes_itself(&self) -> bool {
         true
     }
 

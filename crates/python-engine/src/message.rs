@@ -1,5 +1,7 @@
 //! What is said to a worker and by it, whichever protocol carries it.
 
+use std::borrow::Cow;
+
 use servable::{Input, Part, Task, Value};
 
 /// What a worker is to load.
@@ -21,7 +23,7 @@ pub(crate) struct Load<'l> {
 pub(crate) struct Request<'r> {
     /// No two in a batch have the same.
     pub(crate) id: String,
-    pub(crate) headers: Vec<(&'r str, &'r str)>,
+    pub(crate) headers: Vec<(Cow<'r, str>, &'r str)>,
     pub(crate) parts: &'r [Part],
 }
 
@@ -56,6 +58,16 @@ const FUNCTION: &str = "torchrelay-function";
 /// The header by which a handler is asked for an explanation.
 const EXPLAIN: &str = "explain";
 
+impl Request<'_> {
+    /// Has headers once more as most clients spell them, for a worker that tells upper from lower case.
+    pub(crate) fn spell_headers(&mut self) {
+        let spelt = self.headers.iter();
+        let spelt = spelt.filter_map(|(name, value)| Some((Cow::from(spell(name)?), *value)));
+        let spelt: Vec<_> = spelt.collect();
+        self.headers.extend(spelt);
+    }
+}
+
 impl Prediction {
     /// Whether its own header says that more will come.
     pub(crate) fn has_more(&self) -> bool {
@@ -74,18 +86,18 @@ pub(crate) fn requests(inputs: &[Input]) -> Vec<Request<'_>> {
         } else {
             input.id.clone()
         };
-        let mut headers: Vec<(&str, &str)> = input
+        let mut headers: Vec<(Cow<'_, str>, &str)> = input
             .headers
             .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .map(|(name, value)| (Cow::from(name), value.as_str()))
             .collect();
-        if input.task == Task::Explain && !headers.iter().any(|(name, _)| *name == EXPLAIN) {
-            headers.push((EXPLAIN, "True"));
+        if input.task == Task::Explain && !headers.iter().any(|(name, _)| name == EXPLAIN) {
+            headers.push((EXPLAIN.into(), "True"));
         }
         if let Some(function) = &input.function {
             // A client's own would say otherwise.
-            headers.retain(|(name, _)| *name != FUNCTION);
-            headers.push((FUNCTION, function));
+            headers.retain(|(name, _)| name != FUNCTION);
+            headers.push((FUNCTION.into(), function));
         }
         requests.push(Request {
             id,
@@ -94,6 +106,22 @@ pub(crate) fn requests(inputs: &[Input]) -> Vec<Request<'_>> {
         });
     }
     requests
+}
+
+/// `X-Request-Id` of `x-request-id`: HTTP's names have no case and come without one, but handlers ask for them as they are
+/// spelt by clients. Names that the server made itself (`explain`, `url_path`) are nobody's to spell.
+fn spell(name: &str) -> Option<String> {
+    const OURS: [&str; 2] = [EXPLAIN, "describe"];
+    if OURS.contains(&name) || name.contains(|c: char| c == '_' || c.is_ascii_uppercase()) {
+        return None;
+    }
+    let mut starts = true;
+    let letters = name.chars().map(|c| {
+        let letter = if starts { c.to_ascii_uppercase() } else { c };
+        starts = c == '-';
+        letter
+    });
+    Some(letters.collect())
 }
 
 /// Whether the answer to an input may be a value rather than the body of an answer over HTTP: whoever brings values, rather
@@ -141,7 +169,36 @@ mod tests {
         let inputs = [input];
         assert_eq!(
             requests(&inputs)[0].headers,
-            [("X-Foo", "1"), ("explain", "True")]
+            [("X-Foo".into(), "1"), ("explain".into(), "True")]
+        );
+    }
+
+    #[test]
+    fn headers_are_spelt_as_clients_spell_them() {
+        let check = |name, expected: Option<&str>| assert_eq!(spell(name).as_deref(), expected);
+        check("x-request-id", Some("X-Request-Id"));
+        check("host", Some("Host"));
+        check("explain", None);
+        check("describe", None);
+        check("url_path", None);
+        check("X-Foo", None);
+        let input = Input {
+            headers: vec![
+                ("x-foo".into(), "1".into()),
+                ("explain".into(), "False".into()),
+            ],
+            ..Input::default()
+        };
+        let inputs = [input];
+        let mut requests = requests(&inputs);
+        requests[0].spell_headers();
+        assert_eq!(
+            requests[0].headers,
+            [
+                ("x-foo".into(), "1"),
+                ("explain".into(), "False"),
+                ("X-Foo".into(), "1")
+            ]
         );
     }
 
@@ -155,7 +212,7 @@ mod tests {
         };
         let inputs = [input(Some("post")), input(None)];
         let requests = requests(&inputs);
-        assert_eq!(requests[0].headers, [(FUNCTION, "post")]);
-        assert_eq!(requests[1].headers, [(FUNCTION, "forged")]);
+        assert_eq!(requests[0].headers, [(FUNCTION.into(), "post")]);
+        assert_eq!(requests[1].headers, [(FUNCTION.into(), "forged")]);
     }
 }

@@ -16,15 +16,28 @@ model_metrics:
     - { name: PredictionTime, unit: ms, dimensions: [ModelName, Level] }
 ";
 
+/// The file that is started, in the package `ts`: the daemon's own or TorchServe's.
+const WORKER: &str = "model_service_worker.py";
+
+/// The folder of the default handlers in the package `ts`.
+const HANDLERS: &str = "torch_handler";
+
 /// Where what stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Package {
     /// Binds and limits a process before it becomes the interpreter.
     pub(crate) launcher: PathBuf,
-    /// The file that is started.
-    pub(crate) worker: PathBuf,
+    /// The worker that the daemon carries.
+    pub(crate) worker: Program,
     /// A list of metrics.
     pub(crate) metrics: PathBuf,
+}
+
+/// A worker's program, within the package `ts` that its handlers import.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// The file that is started.
+    pub(crate) file: PathBuf,
     /// Where the default handlers are.
     handlers: PathBuf,
 }
@@ -46,13 +59,22 @@ impl Package {
         fs::write(&metrics, METRICS)?;
         Ok(Package {
             launcher: root.join("launch.py"),
-            worker: root.join("ts/model_service_worker.py"),
+            worker: Program::within(&root.join("ts")),
             metrics,
-            handlers: root.join("ts/torch_handler"),
         })
     }
+}
 
-    /// Whether the package has a handler of that name.
+impl Program {
+    /// The worker of the package `ts` in that folder.
+    pub(crate) fn within(ts: &Path) -> Self {
+        Program {
+            file: ts.join(WORKER),
+            handlers: ts.join(HANDLERS),
+        }
+    }
+
+    /// Whether its package has a handler of that name.
     pub(crate) fn has_handler(&self, name: &str) -> bool {
         let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         is_name && !name.starts_with('_') && self.handlers.join(format!("{name}.py")).is_file()
@@ -67,10 +89,11 @@ mod tests {
     fn the_package_is_whole() {
         let folder = tempfile::tempdir().expect("a folder");
         let package = Package::write(folder.path()).expect("written");
-        for file in [&package.launcher, &package.worker, &package.metrics] {
+        for file in [&package.launcher, &package.worker.file, &package.metrics] {
             assert!(file.is_file(), "{}", file.display());
         }
-        let check = |name, expected| assert_eq!(package.has_handler(name), expected, "{name}");
+        let check =
+            |name, expected| assert_eq!(package.worker.has_handler(name), expected, "{name}");
         check("image_classifier", true);
         check("base_handler", true);
         check("_steps", false);

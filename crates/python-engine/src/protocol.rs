@@ -5,7 +5,8 @@ pub(crate) mod agreement;
 pub(crate) mod one;
 pub(crate) mod two;
 
-use crate::connection::{Broken, Connection};
+use worker_process::{Broken, Connection};
+
 use crate::message::{Answer, Load, Request};
 
 /// The connection to one worker and what is spoken on it.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use thiserror::Error;
+use worker_process::{Bounds, MetricSink, NoSink};
 
-use crate::bounds::Bounds;
-use crate::metric_line::{MetricSink, NoSink};
+use crate::parallel::Parallel;
 
 /// What holds for the workers of all models.
 #[derive(Clone)]
@@ -18,6 +18,8 @@ pub struct Settings {
     pub environments: PathBuf,
     /// The interpreter: a name on the path, or a file.
     pub interpreter: PathBuf,
+    /// Whose program the workers run.
+    pub worker: WorkerProgram,
     /// The list of metrics that handlers know; without one, those that the shipped handlers emit.
     pub metrics_config: Option<PathBuf>,
     /// Variables of the daemon's environment that workers do not get: those whose whole name matches this pattern.
@@ -32,15 +34,34 @@ pub struct Settings {
     pub install_requirements: bool,
     /// Where metrics of handlers go.
     pub sink: Arc<dyn MetricSink>,
+    /// The number of the first worker whose model is spread over processes: they count on from it, one for each process.
+    pub first_distributed: u32,
+    /// The folder in which torchrun keeps what it writes down of its processes.
+    pub torchrun_logs: PathBuf,
+    /// The port on which the workers of one model, the first that loads, listen for a debugger; one at a time.
+    pub debugger: Option<u16>,
+}
+
+/// Whose worker runs handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WorkerProgram {
+    /// The one that the daemon carries.
+    #[default]
+    Own,
+    /// The one of the package `torchserve`, which the interpreter must have. It speaks protocol 1 and no other.
+    TorchServe,
 }
 
 impl Settings {
     /// TorchServe's defaults, in those folders.
     pub fn new(folder: impl Into<PathBuf>, environments: impl Into<PathBuf>) -> Self {
+        let folder = folder.into();
         Settings {
-            folder: folder.into(),
+            torchrun_logs: folder.join("torchelastic_ts"),
+            folder,
             environments: environments.into(),
             interpreter: "python3".into(),
+            worker: WorkerProgram::Own,
             metrics_config: None,
             denied_variables: None,
             protocol: 2,
@@ -48,6 +69,8 @@ impl Settings {
             most_answer: 6_553_500,
             install_requirements: false,
             sink: Arc::new(NoSink),
+            first_distributed: 29500,
+            debugger: None,
         }
     }
 }
@@ -73,6 +96,10 @@ pub struct ModelFiles {
     pub use_venv: bool,
     /// How much a worker may take.
     pub bounds: Bounds,
+    /// How it is spread over devices, if it is.
+    pub parallel: Option<Parallel>,
+    /// Whether its worker is one for several messages at a time (`--async`).
+    pub asynchronous: bool,
 }
 
 /// Why there can be no engine with these settings.

@@ -1,36 +1,39 @@
 //! From a model to a worker that has loaded it: start the process, wait until it listens, connect, load.
 
-use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use servable::{Abort, Device, LoadError};
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
+use worker_process::{Broken, Connection, Speaker, Start, Supervised, wait_until};
 
-use crate::connection::{Broken, Connection, wait_until};
-use crate::engine::Shared;
+use crate::command::{self, launched};
+use crate::engine::{Shared, Sockets};
 use crate::loader::Model;
 use crate::message::Load;
-use crate::output::{Output, Speaker};
-use crate::process::{Death, Process, Start};
-use crate::protocol::{Protocol, agreement};
+use crate::protocol::Protocol;
+use crate::ranks::OtherRanks;
+use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
 
-/// How long a worker that fails may take to say why, by ending.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// What an interpreter says that is to run a debugger it does not have.
+const NO_DEBUGGER: &str = "No module named debugpy";
 
 /// One process that has loaded its model. Dropping it ends the process.
 pub(crate) struct Worker {
     pub(crate) protocol: Protocol,
-    pub(crate) process: Process,
-    pub(crate) output: Output,
-    pub(crate) abort: Abort,
+    pub(crate) others: OtherRanks,
+    pub(crate) supervised: Supervised,
+    /// Whether it wants headers as clients spell them.
+    pub(crate) spelt: bool,
 }
 
 /// Starts a worker on this thread, which must outlive it, and has it load. Firing `abort` ends it at any time.
@@ -41,59 +44,93 @@ pub(crate) fn start(
     abort: &Abort,
 ) -> Result<Worker, LoadError> {
     let name = thread::current().name().unwrap_or(&model.name).to_owned();
-    let socket = shared.new_socket();
-    let _file = SocketFile(&socket);
+    let sockets = shared.new_sockets(model.processes(), model.is_distributed());
+    let _files = SocketFiles(&sockets);
     let invalid = |why: String| LoadError::Invalid(format!("model {}: {why}", model.name));
+    let debugger = shared.debugger_for(&model.name);
+    if let Some(port) = debugger {
+        // Asked for beforehand, because the debugger says it at length.
+        TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+            invalid(format!(
+                "port {port}, on which its debugger is to listen, cannot be had: {error}"
+            ))
+        })?;
+    }
+    let line = command::line(shared, model, &sockets, debugger).map_err(invalid)?;
+    let memory = model.bounds.memory;
+    let group = memory.and_then(|bytes| {
+        let made = shared.groups()?.bounded(bytes);
+        let told = |error: &std::io::Error| {
+            warn!(
+                worker = name,
+                "its address space is bounded instead of its memory: {error}"
+            );
+        };
+        made.inspect_err(told).ok()
+    });
+    let means = group
+        .as_ref()
+        .map_or("address space", |_| "memory in its control group");
     let starting = Start {
-        interpreter: &model.interpreter,
-        launcher: &shared.package.launcher,
-        arguments: arguments(shared, &socket),
+        program: &model.interpreter,
+        shown: None,
+        arguments: launched(shared, &model.bounds, group.as_ref(), line),
         folder: &model.dir,
-        environment: environment(shared, model),
-        bounds: &model.bounds,
+        environment: command::environment(shared, model, device),
+        input: Stdio::null(),
+        group,
     };
     let began = Instant::now();
-    let (process, stdout, stderr) = starting.run().map_err(|error| {
+    let speaker = Speaker {
+        model: model.name.clone(),
+        worker: name.clone(),
+        sink: shared.settings.sink.clone(),
+        processes: model.processes(),
+    };
+    let supervised = Supervised::start(starting, speaker, abort).map_err(|error| {
         let interpreter = model.interpreter.display();
         invalid(format!(
             "its worker cannot be started by {interpreter}: {error}"
         ))
     })?;
-    let killer = process.killer().clone();
-    abort.arm(move || killer.kill());
-    let speaker = Speaker {
-        model: model.name.clone(),
-        worker: name.clone(),
-        sink: shared.settings.sink.clone(),
-    };
-    let output = Output::read(stdout, stderr, speaker)
-        .map_err(|error| invalid(format!("its worker's output cannot be read: {error}")))?;
-    let starting = Starting {
-        process,
-        output,
-        abort,
-    };
-    let connection = match starting.connect(&socket) {
-        Ok(connection) => connection,
-        Err(broken) => return Err(starting.failed(model, &broken)),
+    let most = shared.settings.most_answer;
+    let connected = connect(&supervised, &sockets.first).and_then(|first| {
+        let (killer, hear) = (supervised.process().killer(), model.all_ranks_hear());
+        Ok((
+            first,
+            OtherRanks::connect(&sockets.others, killer, hear, most)?,
+        ))
+    });
+    let (connection, mut others) = match connected {
+        Ok(connected) => connected,
+        Err(broken) => return Err(failed(supervised, model, &broken)),
     };
     let load = Load {
         model: &model.name,
         folder: &model.dir.to_string_lossy(),
         batch_size: i32::try_from(model.batch_size.max(1)).unwrap_or(i32::MAX),
         handler: &model.handler,
-        gpu: match device {
-            Device::Cpu => None,
-            Device::Cuda(index) => i32::try_from(index).ok(),
+        gpu: match (device, &model.parallel) {
+            (Device::Cpu, _) => None,
+            // Of those that the process sees.
+            (Device::Cuda(_), Some(_)) => Some(0),
+            (Device::Cuda(index), None) => i32::try_from(index).ok(),
         },
         envelope: model.envelope.as_deref().unwrap_or_default(),
         limit_pixels: model.limit_max_image_pixels,
     };
-    let protocol = Protocol::new(connection, shared.settings.most_answer);
+    let protocol = Protocol::new(connection, most);
     // Bounded by whoever holds the other end of `abort`, which knows how long this model may take.
-    let (protocol, answer) = match protocol.load(&load) {
+    let loaded = others
+        .send_load(&load)
+        .and_then(|()| protocol.load(&load))
+        .and_then(|(protocol, answer)| {
+            let failed = others.receive_load()?;
+            Ok((protocol, failed.unwrap_or(answer)))
+        });
+    let (protocol, answer) = match loaded {
         Ok(loaded) => loaded,
-        Err(broken) => return Err(starting.failed(model, &broken)),
+        Err(broken) => return Err(failed(supervised, model, &broken)),
     };
     match answer.code {
         200 => {}
@@ -110,148 +147,65 @@ pub(crate) fn start(
     }
     info!(
         worker = name,
-        "loaded in {:.2} s, protocol {}",
+        "loaded in {:.2} s, process {}, protocol {}{}",
         began.elapsed().as_secs_f64(),
-        protocol.number()
+        supervised.process().id(),
+        protocol.number(),
+        memory
+            .map(|bytes| format!("; at most {bytes} bytes of {means}"))
+            .unwrap_or_default()
     );
-    let Starting {
-        process, output, ..
-    } = starting;
+    if let Some(port) = debugger {
+        info!(worker = name, "a debugger may attach at 127.0.0.1:{port}");
+    }
     Ok(Worker {
         protocol,
-        process,
-        output,
-        abort: abort.clone(),
+        others,
+        supervised,
+        spelt: shared.settings.worker == WorkerProgram::TorchServe,
     })
 }
 
-/// A process that has not loaded yet.
-struct Starting<'a> {
-    process: Process,
-    output: Output,
-    abort: &'a Abort,
+/// What to say of a worker that did not load.
+fn failed(supervised: Supervised, model: &Model, broken: &Broken) -> LoadError {
+    let error = supervised.failed_to_load(&model.name, broken);
+    if !error.to_string().contains(NO_DEBUGGER) {
+        return error;
+    }
+    let (name, interpreter) = (&model.name, model.interpreter.display());
+    LoadError::Invalid(format!(
+        "model {name}: {interpreter} has no debugpy ({interpreter} -m pip install debugpy)"
+    ))
 }
 
-impl Starting<'_> {
-    fn connect(&self, socket: &Path) -> Result<Connection, Broken> {
-        let descriptor = &self.process.killer().descriptor;
-        let mut watched = [
-            PollFd::new(&self.output.started, PollFlags::IN),
-            PollFd::new(&**descriptor, PollFlags::IN),
-        ];
-        if !wait_until(&mut watched, Instant::now().checked_add(STARTING))? {
-            return Err(Broken::TooSlow(STARTING));
-        }
-        if !watched[0].revents().contains(PollFlags::IN) {
-            return Err(Broken::Died);
-        }
-        let stream = UnixStream::connect(socket)?;
-        Ok(Connection::new(stream, descriptor.clone())?)
+/// Waits until all processes listen, and connects to the first.
+fn connect(supervised: &Supervised, socket: &Path) -> Result<Connection, Broken> {
+    let descriptor = &supervised.process().killer().descriptor;
+    let mut watched = [
+        PollFd::new(&supervised.output().started, PollFlags::IN),
+        PollFd::new(&**descriptor, PollFlags::IN),
+    ];
+    if !wait_until(&mut watched, Instant::now().checked_add(STARTING))? {
+        return Err(Broken::TooSlow(STARTING));
     }
-
-    /// What to say of a worker that did not load.
-    fn failed(mut self, model: &Model, broken: &Broken) -> LoadError {
-        let grace = match broken {
-            Broken::Died | Broken::Closed => LAST_WORDS,
-            Broken::TooSlow(_) | Broken::Io(_) | Broken::Unsendable(_) | Broken::Protocol(_) => {
-                Duration::ZERO
-            }
-        };
-        let death = self.process.end(grace);
-        let last = self.output.end();
-        if self.abort.is_fired() {
-            return LoadError::Invalid(format!("model {}: loading was given up", model.name));
-        }
-        let what = match (broken, death) {
-            (Broken::Died | Broken::Closed, Some(death)) => {
-                format!("its worker ended while it loaded ({death})")
-            }
-            _ => format!("its worker: {broken}"),
-        };
-        let text = match last {
-            Some(last) => format!("model {}: {what}: {last}", model.name),
-            None => format!("model {}: {what}", model.name),
-        };
-        if death.is_some_and(Death::is_kill) && matches!(broken, Broken::Died | Broken::Closed) {
-            return LoadError::OutOfMemory(text);
-        }
-        LoadError::Invalid(text)
+    if !watched[0].revents().contains(PollFlags::IN) {
+        return Err(Broken::Died);
     }
+    let stream = UnixStream::connect(socket)?;
+    Ok(Connection::new(stream, descriptor.clone())?)
 }
 
-/// Removes the file of a socket that nobody will connect to again.
-struct SocketFile<'p>(&'p Path);
+/// Removes the files of sockets that nobody will connect to again.
+struct SocketFiles<'p>(&'p Sockets);
 
-impl Drop for SocketFile<'_> {
+impl Drop for SocketFiles<'_> {
     fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(self.0)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            debug!("{}: {error}", self.0.display());
+        for path in self.0.others.iter().chain([&self.0.first]) {
+            if let Err(error) = fs::remove_file(path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
+                debug!("{}: {error}", path.display());
+            }
         }
     }
-}
-
-fn arguments(shared: &Shared, socket: &Path) -> Vec<OsString> {
-    let metrics = shared.settings.metrics_config.as_ref();
-    let arguments: [&OsStr; 7] = [
-        shared.package.worker.as_os_str(),
-        "--sock-type".as_ref(),
-        "unix".as_ref(),
-        "--sock-name".as_ref(),
-        socket.as_os_str(),
-        "--metrics-config".as_ref(),
-        metrics.unwrap_or(&shared.package.metrics).as_os_str(),
-    ];
-    arguments.map(OsStr::to_owned).into()
-}
-
-/// The daemon's environment without what is withheld, and what workers are told.
-fn environment(shared: &Shared, model: &Model) -> Vec<(OsString, OsString)> {
-    let mut inherited = None;
-    let mut variables: Vec<(OsString, OsString)> = Vec::new();
-    for (name, value) in std::env::vars_os() {
-        if name == "PYTHONPATH" {
-            inherited = Some(value);
-        } else if !shared.withholds(&name) {
-            variables.push((name, value));
-        }
-    }
-    let inherited = inherited.filter(|_| !shared.withholds(OsStr::new("PYTHONPATH")));
-    let mut told: Vec<(&str, OsString)> = vec![
-        ("PYTHONPATH", search_path(model, inherited)),
-        (
-            "TS_DECODE_INPUT_REQUEST",
-            shared.settings.decode_input.to_string().into(),
-        ),
-        ("TS_IPEX_ENABLE", "false".into()),
-        ("TS_IPEX_GPU_ENABLE", "false".into()),
-    ];
-    if shared.settings.protocol >= 2 {
-        told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
-    }
-    if let Some(environment) = &model.virtual_environment {
-        told.push(("VIRTUAL_ENV", environment.into()));
-    }
-    variables.retain(|(name, _)| {
-        name != agreement::OFFER.0 && !told.iter().any(|(known, _)| name == known)
-    });
-    variables.extend(told.into_iter().map(|(name, value)| (name.into(), value)));
-    variables
-}
-
-/// Where modules are looked for: the handler's folder, what the daemon was given, the model's folder, its packages.
-fn search_path(model: &Model, inherited: Option<OsString>) -> OsString {
-    let inherited: Vec<PathBuf> = inherited
-        .map(|path| std::env::split_paths(&path).collect())
-        .unwrap_or_default();
-    let folders = model
-        .handler_folder
-        .iter()
-        .chain(&inherited)
-        .chain([&model.dir])
-        .chain(&model.packages)
-        .filter(|folder| !folder.as_os_str().is_empty());
-    // Fails for a folder with a colon in its name, which no such path can hold.
-    std::env::join_paths(folders).unwrap_or_else(|_| model.dir.clone().into())
 }

@@ -8,19 +8,17 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use servable::LoadError;
 use sha2::{Digest, Sha256};
 use tracing::info;
+use worker_process::{Bounds, NoSink, Output, Speaker, Start, is_dead};
 
-use crate::bounds::Bounds;
-use crate::connection::is_dead;
+use crate::command::{Line, launched};
 use crate::engine::Shared;
-use crate::metric_line::NoSink;
-use crate::output::{Output, Speaker};
-use crate::process::Start;
 use crate::settings::ModelFiles;
 
 /// The file that says that an environment is complete.
@@ -213,13 +211,18 @@ impl Building<'_> {
         let shown = interpreter.display();
         let failed = |why: String| io::Error::other(format!("{what}: {why}"));
         let variables = std::env::vars_os().filter(|(name, _)| !self.shared.withholds(name));
-        let starting = Start {
-            interpreter,
-            launcher: &self.shared.package.launcher,
+        let line = Line {
             arguments,
+            ..Line::default()
+        };
+        let starting = Start {
+            program: interpreter,
+            shown: None,
+            arguments: launched(self.shared, &Bounds::default(), None, line),
             folder: &self.files.dir,
             environment: variables.filter(|(name, _)| name != "PYTHONPATH").collect(),
-            bounds: &Bounds::default(),
+            input: Stdio::null(),
+            group: None,
         };
         let (mut process, stdout, stderr) = starting
             .run()
@@ -228,6 +231,7 @@ impl Building<'_> {
             model: self.files.name.clone(),
             worker: format!("{}-install", self.files.name),
             sink: std::sync::Arc::new(NoSink),
+            processes: 1,
         };
         let mut output = Output::read(stdout, stderr, speaker)?;
         let in_time = is_dead(&process.killer().descriptor, STEP);

@@ -86,6 +86,17 @@ pub trait Loader: Send + Sync {
         false
     }
 
+    /// Whether its handlers emit how long they took, as metrics of their own. Asked once, before anything is loaded.
+    fn tells_times(&self) -> bool {
+        false
+    }
+
+    /// Whether a worker can be asked to describe the model, by an input with the header `describe`. Asked once, before anything
+    /// is loaded.
+    fn describes_itself(&self) -> bool {
+        false
+    }
+
     /// Whether its handlers rely on what TorchServe hands from node to node of a classic workflow: bytes, whatever the value
     /// was. Asked once.
     fn takes_bytes_between_nodes(&self) -> bool {
@@ -120,6 +131,11 @@ pub trait Servable {
 
     /// How often to ask that while it has nothing to do, if it can die then.
     fn looked_at_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The process that it runs in, if not this one.
+    fn process(&self) -> Option<u32> {
         None
     }
 

@@ -177,6 +177,11 @@ impl Tensor {
         self.storage.copy_to(self.start, out);
     }
 
+    /// Writes their bytes from `first` on into `out`, which ends no later than they do. Nothing is joined for it.
+    pub fn copy_part_to(&self, first: usize, out: &mut [u8]) {
+        self.storage.copy_to(self.start + first, out);
+    }
+
     /// Whether the elements lie in one piece and aligned, so that nobody need copy them.
     pub fn is_ready(&self) -> bool {
         let is_aligned = |piece: &[u8]| {

@@ -92,6 +92,14 @@ pub trait Engine: Send + Sync {
 
     /// Where the workers of a model run, one entry per worker.
     fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device>;
+
+    /// What counts before everybody's wishes, the archive's own among them.
+    fn overrules(&self) -> Wishes {
+        Wishes::default()
+    }
+
+    /// Where metrics go that handlers emit by themselves. Told once, before any loader is asked for.
+    fn report_to(&self, _metrics: &metrics::Metrics) {}
 }
 
 /// The longest that anything is waited for: more than anybody means, and less than a clock can hold.
@@ -208,6 +216,7 @@ pub struct Parts {
 
 impl Serving {
     pub fn new(parts: Parts) -> Self {
+        parts.engine.report_to(&parts.metrics);
         Serving {
             registry: Registry::default(),
             admission: Admission::new(parts.admission_limit),

@@ -2,11 +2,12 @@
 //!
 //! The wiring makes one [`Metrics`] from the list of metrics, the mode and a registry; nothing is global. The pool and
 //! its workers record through [`ModelMetrics`], the wires through [`Metrics::response`], whoever measures the machine
-//! through [`Metrics::system`]. What is not in the list, or goes nowhere in this mode, costs nothing and is dropped.
+//! through [`Metrics::system`], and an engine what its handlers emit through [`Metrics::of_handler`]. What is not in the list, or goes nowhere in this mode, costs nothing and is dropped.
 //! [`Metrics::exposition`] is the text for whoever scrapes.
 
 mod definition;
 mod family;
+mod handler;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,8 @@ use tracing::warn;
 use crate::error::Code;
 pub use definition::{Definition, Definitions, Kind, Mode};
 use family::{Family, LogTarget, Series};
+pub use handler::Sample;
+use handler::{Handlers, Takes};
 pub use model::{Inside, ModelMetrics};
 pub use text::CONTENT_TYPE;
 pub use workflow::WorkflowMetrics;
@@ -55,6 +58,8 @@ const LABELS: &[(&str, usize)] = &[
 pub struct MetricsConfig {
     pub mode: Mode,
     pub definitions: Definitions,
+    /// Whether metrics of handlers are taken up that `definitions` does not have.
+    pub auto_detect: bool,
     /// The value of the labels `Hostname` and `hostname`.
     pub host: String,
 }
@@ -144,10 +149,21 @@ impl Metrics {
         series.is_some()
     }
 
+    /// A handler of the model has emitted a value. It is taken up as `definitions` or, where they do not have it and
+    /// `auto_detect` allows it, the value itself says; until the model's last [`ModelMetrics`] is dropped. Each model has a
+    /// bounded number of series; what is left out for this or another reason is told once.
+    pub fn of_handler(&self, model: &str, sample: Sample<'_>) {
+        self.inner.handlers.take(&self.inner, model, sample);
+    }
+
     /// Everything that the mode shows, in the text format of [`CONTENT_TYPE`]; empty in the mode `log`. If `names` has
     /// any, only metrics of these names, where a histogram is also meant by the names of its samples.
     pub fn exposition(&self, names: &[String]) -> String {
         let mut families = self.inner.registry.gather();
+        if self.inner.mode == Mode::Prometheus {
+            families.extend(self.inner.handlers.gather());
+            families.sort_by(|a, b| a.name().cmp(b.name()));
+        }
         if !names.is_empty() {
             families.retain(|family| {
                 let suffixes = ["", "_bucket", "_count", "_sum"];
@@ -180,11 +196,13 @@ enum Own {
 
 struct Inner {
     registry: Registry,
+    mode: Mode,
     host: String,
     ts: HashMap<String, Family>,
     model: HashMap<String, Family>,
     /// By [`Own`]; none unless the mode is `prometheus`.
     own: Vec<Family>,
+    handlers: Handlers,
     /// 2xx, 4xx, 5xx.
     responses: [Series; 3],
     queue_time: Series,
@@ -195,10 +213,12 @@ impl Inner {
     fn empty(registry: Registry, host: String) -> Self {
         Inner {
             registry,
+            mode: Mode::default(),
             host,
             ts: HashMap::new(),
             model: HashMap::new(),
             own: Vec::new(),
+            handlers: Handlers::default(),
             responses: Default::default(),
             queue_time: Series::default(),
             worker_time: Series::default(),
@@ -209,9 +229,16 @@ impl Inner {
         let MetricsConfig {
             mode,
             definitions,
+            auto_detect,
             host,
         } = config;
         let mut inner = Inner::empty(registry, host);
+        inner.mode = mode;
+        inner.handlers.takes = if auto_detect {
+            Takes::All
+        } else {
+            Takes::Listed
+        };
         for definition in definitions.ts {
             let log = match mode {
                 Mode::Log => Some(LogTarget::Server),

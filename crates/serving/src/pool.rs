@@ -415,7 +415,7 @@ impl PoolTask {
             statistics: Arc::clone(&self.statistics),
             poison: Arc::clone(&self.poison),
             abort,
-            _token: token,
+            token,
         };
         match worker::start(start) {
             Ok(batches) => {
@@ -438,10 +438,15 @@ impl PoolTask {
             // Gone a little sooner than its last batch would have let it.
             return desk.roster.remove(id);
         }
-        warn!(model = self.name, "the worker could not load: {error}");
         // What is wrong with the archive stays wrong; memory may come free again, and what has loaded before may load again.
         let may_pass = matches!(error, LoadError::OutOfMemory(_)) || member.has_loaded;
-        self.rest_or_give_up(desk, id, may_pass, true);
+        let rest = self.rest_or_give_up(desk, id, may_pass, true);
+        let next = match rest {
+            Some(rest) => format!("it is tried again in {} s", rest.as_secs()),
+            None => "it is given up".to_owned(),
+        };
+        let name = self.worker_name(id);
+        warn!(worker = name, "the worker could not load: {error}; {next}");
         self.failure = Some(error);
     }
 
@@ -483,7 +488,9 @@ impl PoolTask {
 
     /// Starts a worker again whose thread hangs. At once: what it needs is loaded already, and requests wait for it.
     fn replace(&mut self, desk: &mut DeskState, id: WorkerId) {
-        self.rest_or_give_up(desk, id, true, false);
+        if self.rest_or_give_up(desk, id, true, false).is_none() {
+            warn!(worker = self.worker_name(id), "the worker is given up");
+        }
         let Some(member) = desk.roster.get_mut(id) else {
             return;
         };
@@ -493,10 +500,15 @@ impl PoolTask {
         }
     }
 
-    fn rest_or_give_up(&self, desk: &mut DeskState, id: WorkerId, may_pass: bool, rests: bool) {
-        let Some(member) = desk.roster.get_mut(id) else {
-            return;
-        };
+    /// Returns how long it rests before it is tried again; `None` where it is given up.
+    fn rest_or_give_up(
+        &self,
+        desk: &mut DeskState,
+        id: WorkerId,
+        may_pass: bool,
+        rests: bool,
+    ) -> Option<Duration> {
+        let member = desk.roster.get_mut(id)?;
         let now = Instant::now();
         if member.recovery.is_under_way() {
             info!(model = self.name, "Auto recovery failed again");
@@ -508,9 +520,10 @@ impl PoolTask {
             info!(model = self.name, "Auto recovery start timestamp: {millis}");
         }
         let rest = may_pass.then(|| member.recovery.failed(now, self.config.patience));
-        member.phase = match rest.flatten() {
+        let rest = rest.flatten();
+        let rest = rest.map(|rest| if rests { rest } else { Duration::ZERO });
+        member.phase = match rest {
             Some(rest) => {
-                let rest = if rests { rest } else { Duration::ZERO };
                 let seconds = rest.as_secs();
                 info!(
                     model = self.name,
@@ -518,11 +531,9 @@ impl PoolTask {
                 );
                 Phase::Resting(now + rest)
             }
-            None => {
-                warn!(model = self.name, "worker {id} is given up");
-                Phase::GivenUp
-            }
+            None => Phase::GivenUp,
         };
+        rest
     }
 
     /// Brings the status up to date, and lets waiting jobs go when nobody is left to serve them.

@@ -186,11 +186,17 @@ impl Serving {
         let loader = self
             .engine
             .loader(&name, &files, registration.handler.as_deref())?;
+        let spread = files.config().map(ModelConfig::accelerators_per_worker);
+        let defaults = Settings {
+            // As many as the machine has accelerators for.
+            workers: (self.defaults.workers / spread.unwrap_or(1) as usize).max(1),
+            ..self.defaults
+        };
         let settings = Settings::resolve(
             registration.wishes,
             files.config().map(archive_wishes),
             (self.configured)(&name, &version),
-            self.defaults,
+            defaults,
         );
         if settings.most_workers() > MOST_WORKERS && restored.is_none() {
             let wanted = settings.most_workers();
@@ -202,6 +208,7 @@ impl Serving {
             Some(_) => settings.overruled_by(registration.wishes),
             None => settings,
         };
+        let settings = settings.overruled_by(self.engine.overrules());
         let settings = match files.config() {
             Some(config) => Settings {
                 manner: Manner::read(config, settings.batch_size, settings.most_workers()),
@@ -259,7 +266,10 @@ impl Serving {
             at_startup,
         } = prepared;
         let devices = self.engine.devices(files.config(), MOST_WORKERS);
-        let metrics = self.metrics.for_model(&name, &version);
+        let metrics = self
+            .metrics
+            .for_model(&name, &version)
+            .told_times(loader.tells_times());
         let config = PoolConfig {
             metrics: metrics.clone(),
             model: name.clone(),
@@ -289,6 +299,7 @@ impl Serving {
         let signature = loader.signature();
         let (labels, takes) = (loader.labels(), loader.takes());
         let in_parts = loader.answers_in_parts();
+        let describes_itself = loader.describes_itself();
         let takes_bytes = loader.takes_bytes_between_nodes();
         let pool = Pool::start(config, loader);
         let default_metrics = self.metrics.for_model(&name, "default");
@@ -308,6 +319,7 @@ impl Serving {
             takes,
             labels,
             in_parts,
+            describes_itself,
             takes_bytes,
             default_metrics,
             metrics,

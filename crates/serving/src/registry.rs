@@ -43,6 +43,8 @@ pub struct Model {
     pub signature: Signature,
     /// Whether its answers may come in parts although nobody asks for that.
     pub in_parts: bool,
+    /// Whether it can be asked to describe itself.
+    pub describes_itself: bool,
     /// Whether it gets bytes from the nodes before it in a classic workflow, whatever their values are.
     pub takes_bytes: bool,
     /// Its inputs, where its archive says all of them.

@@ -1,6 +1,7 @@
 //! The workers of one pool and what each of them is at. It decides nothing: the desk and the pool's task do.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -31,7 +32,7 @@ pub(crate) struct Member {
     /// How often it was started, which tells the thread at work from one that was abandoned.
     turn: Turn,
     /// Gone when its thread is.
-    thread: Weak<()>,
+    thread: Weak<Token>,
     /// Ends what that thread hangs in, if the engine can.
     abort: Abort,
     /// Whether it has ever loaded, so that a failure to load may pass.
@@ -57,6 +58,26 @@ pub struct WorkerStatus {
     /// Whether it has failed for so long that it is not started again.
     pub given_up: bool,
     pub device: Device,
+    /// The process that its model runs in, if not this one.
+    pub process: Option<u32>,
+}
+
+/// What a worker's thread holds while it lives, and says of itself.
+#[derive(Debug, Default)]
+pub(crate) struct Token {
+    /// The process of its servable; 0 for this one.
+    process: AtomicU32,
+}
+
+impl Token {
+    pub(crate) fn note_process(&self, process: Option<u32>) {
+        self.process
+            .store(process.unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    fn process(&self) -> Option<u32> {
+        Some(self.process.load(Ordering::Relaxed)).filter(|&process| process != 0)
+    }
 }
 
 #[derive(Default)]
@@ -67,7 +88,7 @@ pub(crate) struct Roster {
     /// When a worker last became idle while none was.
     idle_since: Option<Instant>,
     /// Threads that hang in their model, and that nothing can end.
-    abandoned: Vec<Weak<()>>,
+    abandoned: Vec<Weak<Token>>,
 }
 
 impl Roster {
@@ -98,8 +119,8 @@ impl Roster {
 
     /// Makes a worker's next thread the one that counts, and gives it the token that it holds while it lives, and what it
     /// is ended by.
-    pub(crate) fn next_turn(&mut self, id: WorkerId) -> (Turn, Arc<()>, Abort) {
-        let (token, abort) = (Arc::new(()), Abort::default());
+    pub(crate) fn next_turn(&mut self, id: WorkerId) -> (Turn, Arc<Token>, Abort) {
+        let (token, abort) = (Arc::new(Token::default()), Abort::default());
         let Some(member) = self.members.get_mut(&id) else {
             return (0, token, abort);
         };
@@ -296,6 +317,7 @@ impl Roster {
                 ready: matches!(member.phase, Phase::Idle(_) | Phase::Busy(..)),
                 given_up: matches!(member.phase, Phase::GivenUp),
                 device: member.device,
+                process: member.thread.upgrade().and_then(|token| token.process()),
             })
             .collect()
     }

@@ -25,6 +25,7 @@ use crate::job::{Job, Reply, TimedReply, Travel};
 use crate::metrics::ModelMetrics;
 use crate::poison::Poison;
 use crate::pool::Event;
+use crate::roster::Token;
 use crate::statistics::{Compute, Counters};
 use attempt::{Attempt, Died, log_batch_error, panic_text};
 
@@ -66,7 +67,7 @@ pub(crate) struct Start {
     /// Ends what hangs in the model. Once it is fired, nobody waits for this thread.
     pub(crate) abort: Abort,
     /// Held while the thread lives, so that the pool knows.
-    pub(crate) _token: Arc<()>,
+    pub(crate) token: Arc<Token>,
 }
 
 /// Starts the thread. It reports `Loaded` or `LoadFailed`, then tells the desk after every batch. The channel holds one
@@ -153,12 +154,15 @@ fn report(start: &Start, event: Event) {
 
 fn load(start: &Start) -> Result<Box<dyn Servable>, LoadError> {
     let load = || start.loader.load_abortable(start.device, &start.abort);
-    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
+    let loaded = catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|panic| {
         Err(LoadError::Invalid(format!(
             "loading panicked: {}",
             panic_text(panic.as_ref())
         )))
-    })
+    });
+    let process = loaded.as_ref().ok().and_then(|loaded| loaded.process());
+    start.token.note_process(process);
+    loaded
 }
 
 /// The model could not be loaded again after a death; the worker ends.

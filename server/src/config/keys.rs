@@ -179,8 +179,14 @@ pub(crate) const METRICS_MODES: &[&str] = &["log", "prometheus", "legacy"];
 /// Values of `log_format`.
 pub(crate) const LOG_FORMATS: &[&str] = &["text", "json"];
 
+/// Values of `python_worker`.
+pub(crate) const PYTHON_WORKERS: &[&str] = &["torchrelay", "torchserve"];
+
 /// Values of `service_envelope`.
 pub(crate) const SERVICE_ENVELOPES: &[&str] = &["body", "json", "kserve", "kservev2"];
+
+/// Values of `isolation`.
+pub(crate) const ISOLATIONS: &[&str] = &["none", "process"];
 
 /// Values of `ts_open_inference_protocol`.
 pub(crate) const OPEN_INFERENCE: &[&str] = &["true", "false", OIP];
@@ -274,8 +280,14 @@ pub static KEYS: &[Key] = &[
     key("download_timeout", TIMEOUT, "3600", "How long bringing an archive may take in all.").ours(),
     key("download_stall_timeout", TIMEOUT, "60",
         "How long a download may stand still before it is taken up anew, which happens four times.").ours(),
+    key("isolation", Choice(ISOLATIONS), "none",
+        "Which models without Python run in processes of their own: those whose archives ask for it (`none`), or all \
+         (`process`). See [isolation.md](isolation.md).").ours(),
     key("python_executable", Text, "python3",
         "The interpreter that runs handlers in Python: a name on the path, or a file.").ours(),
+    key("python_worker", Choice(PYTHON_WORKERS), "torchrelay",
+        "Whose worker runs handlers in Python: this server's own, which needs no package, or that of the package `torchserve`, \
+         which the interpreter must have.").ours(),
     key("install_py_dep_per_model", Bool, "false",
         "Install an archive's Python requirements when it is registered."),
 
@@ -318,7 +330,7 @@ pub static KEYS: &[Key] = &[
          counters of inference at the listener."),
     key("metrics_config", Path, "",
         "The file that lists the metrics, in YAML; without it, the shipped list. One that cannot be used costs the metrics."),
-    key("model_metrics_auto_detect", Bool, "false", "Take up metrics of models that the file does not list.").later(),
+    key("model_metrics_auto_detect", Bool, "false", "Take up metrics of Python handlers that the file does not list."),
     key("disable_system_metrics", Bool, "false", "Leave out metrics of the machine."),
     key("metric_time_interval", TIMEOUT, "60", "How often metrics of the machine are taken.").file_only(),
     key("system_metrics_cmd", Text, "",
@@ -339,7 +351,7 @@ pub static KEYS: &[Key] = &[
     // Python workers.
     key("blacklist_env_vars", Regex, "", "Environment variables to withhold from Python workers."),
     key("initial_worker_port", COUNT, "9000", "The id of the first worker; the next ones count on from it."),
-    key("initial_distribution_port", COUNT, "29500", "The first port of distributed Python workers.").later(),
+    key("initial_distribution_port", COUNT, "29500", "The number of the first Python worker of several processes (`parallelType`); the next ones count on from it, one for each process."),
     key("ts_open_inference_protocol", Choice(OPEN_INFERENCE), "true",
         "Serve all of the Open Inference Protocol v2; `false` leaves `/v2/models/{model}/infer` alone. `oip` is `true`.")
         .env("TS_OPEN_INFERENCE_PROTOCOL"),

@@ -226,8 +226,8 @@ fn unknown_and_repeated_keys_are_warned_about() {
 #[test]
 fn what_has_no_effect_is_said_in_one_line_each() {
     check(
-        "model_metrics_auto_detect=true\nvmargs=-Xmx1g\nasync_logging=true",
-        "info: accepted, without effect until a later release: model_metrics_auto_detect\n\
+        "debug=true\nvmargs=-Xmx1g\nasync_logging=true",
+        "info: accepted, without effect until a later release: debug\n\
          info: accepted, without meaning here: async_logging (how logs are written is the server's own affair), \
          vmargs (there is no Java virtual machine)",
     );
@@ -257,7 +257,7 @@ fn every_problem_is_told_at_once() {
 #[test]
 fn warnings_are_told_beside_problems() {
     check(
-        "colour=red\nmodels={\njob_queue_size=many\nmodel_metrics_auto_detect=true",
+        "colour=red\nmodels={\njob_queue_size=many\ndebug=true",
         "Invalid configuration: config.properties:2: models: not valid JSON: EOF while parsing an object at character 1\n\
          Warning: config.properties:1: colour: unknown key; it is ignored\n\
          Warning: config.properties:3: job_queue_size: expected a whole number from 1, found `many`; \
@@ -378,8 +378,8 @@ fn strict_refuses_what_deserves_a_warning() {
     );
     check_flags(
         "--start --strict --model-store store",
-        "model_metrics_auto_detect=true\n",
-        "info: accepted, without effect until a later release: model_metrics_auto_detect",
+        "debug=true\n",
+        "info: accepted, without effect until a later release: debug",
     );
 }
 

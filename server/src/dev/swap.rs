@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use workbench::{Tone, excerpt};
 
 use super::House;
-use super::find::{ITSELF, Item};
+use super::find::{ITSELF, Item, Kind};
 
 /// What serves, under which name and version.
 #[derive(Debug, Clone)]
@@ -68,6 +68,21 @@ impl fmt::Display for Failure {
 
 /// How long requests inside what is replaced are waited for; its files are needed no longer, so nothing is lost after that.
 const UNLOAD: Duration = Duration::from_secs(120);
+
+/// The same where a debugger sits at one of them, which may be for hours.
+const DEBUGGED: Duration = Duration::from_secs(2);
+
+/// Ends what serves, before anything takes its place.
+pub(super) async fn take_out(house: &House, kind: Kind, live: &Live) {
+    let (serving, version) = (&house.serving, Some(live.version.as_str()));
+    let gone = match kind {
+        Kind::Model => serving.unregister(&live.name, version, DEBUGGED).await,
+        Kind::Workflow => serving.unregister_workflow(&live.name, version).await,
+    };
+    if let Err(error) = gone {
+        house.say(Tone::Warn, &error.to_string());
+    }
+}
 
 /// A model keeps the version of its manifest, however often it is replaced.
 pub(super) async fn model(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use archive::{ArchiveError, Limits, Unpacked};
+use archive::{ArchiveError, Isolation, Limits, Unpacked};
 use handlers::weights::Format;
 use handlers::{Candidate, Cause, ModelContext, Runner, runner};
 use serde_json::{Map, Value};
@@ -142,10 +142,25 @@ impl<'a> Models<'a> {
                 } else {
                     handler
                 };
-                Health::new(Verdict::Native, format!("{name}, a TorchScript module"))
+                let own = if self.is_isolated(opened) {
+                    ", in a process of its own"
+                } else {
+                    ""
+                };
+                Health::new(
+                    Verdict::Native,
+                    format!("{name}, a TorchScript module{own}"),
+                )
             }
             Err(error) => refused(&error, handler),
         }
+    }
+
+    /// As the wiring has it.
+    fn is_isolated(&self, opened: &Unpacked) -> bool {
+        let asked = opened.config().and_then(|config| config.isolation);
+        let always = self.installation.review.config.isolation;
+        always == Isolation::Process || asked == Some(Isolation::Process)
     }
 
     fn python(&self, handler: &str, cause: &Cause, requirements: Option<&str>) -> Health {

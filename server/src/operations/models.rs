@@ -252,8 +252,8 @@ pub(crate) async fn describe(
                 model.name
             )));
         }
-        // Native handlers have nothing to add, as TorchServe's own have not.
-        description.insert("customizedMetadata".into(), json!({}));
+        let said = description::by_itself(app, model).await?;
+        description.insert("customizedMetadata".into(), said);
     }
     Ok(Done::with(Value::Array(descriptions)))
 }

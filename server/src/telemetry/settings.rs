@@ -32,6 +32,12 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
+    /// Where the server's own lines go: whatever else is written down belongs there.
+    pub fn folder(&self) -> &Path {
+        let folder = self.files[0].parent();
+        folder.unwrap_or(Path::new("."))
+    }
+
     /// Files of their own names in these folders, and otherwise what nobody asked to be otherwise.
     pub fn new(logs: &Path, metrics: &Path) -> Self {
         LogSettings {

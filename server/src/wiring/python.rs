@@ -1,30 +1,42 @@
 //! Which archives want Python, and the engine that runs them: beside the native one, which has the rest.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
-use archive::{ModelConfig, Unpacked};
+use archive::{ModelConfig, ParallelType, Unpacked};
 use handlers::{Candidate, Runner, runner};
-use python_engine::{Bounds, ModelFiles, PythonEngine, Settings};
+use python_engine::{
+    Bounds, Metric, MetricKind, MetricSink, ModelFiles, NoSink, Parallel, PythonEngine, Ranks,
+    Settings, WorkerProgram,
+};
 use servable::{Device, LoadError, Loader};
-use serving::Engine;
-use tempfile::TempDir;
+use serving::metrics::{Kind, Metrics, Sample};
+use serving::{Engine, Wishes};
+use tracing::error;
 
 use crate::config::Config;
+use crate::unpacked::{OwnFolder, Purpose};
 
 /// The longest path of a temporary folder beside which there is room for sockets.
-const MOST_PATH: usize = 60;
+const MOST_PATH: usize = 48;
+
+/// How long whoever debugs a handler may take over a request.
+const PATIENCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The native engine for what it can run, and worker processes for handlers in Python.
 pub(super) struct Engines {
     native: Arc<dyn Engine>,
     python: Mutex<Option<Started>>,
     config: PythonConfig,
+    /// Where metrics of handlers go, once that is known.
+    metrics: OnceLock<Metrics>,
 }
 
 /// What the configuration says of Python.
 struct PythonConfig {
     interpreter: PathBuf,
+    worker: WorkerProgram,
     environments: PathBuf,
     metrics_config: Option<PathBuf>,
     denied_variables: Option<String>,
@@ -33,12 +45,16 @@ struct PythonConfig {
     most_answer: usize,
     limit_max_image_pixels: bool,
     default_handler: Option<String>,
+    first_distributed: u32,
+    /// The folder of log files.
+    logs: PathBuf,
+    debugger: Option<u16>,
 }
 
 /// The engine, and its folder, which goes after it.
 struct Started {
     engine: PythonEngine,
-    _folder: TempDir,
+    _folder: OwnFolder,
 }
 
 impl Engines {
@@ -46,8 +62,14 @@ impl Engines {
         Engines {
             native,
             python: Mutex::new(None),
+            metrics: OnceLock::new(),
             config: PythonConfig {
                 interpreter: config.python_executable.clone(),
+                worker: if config.torchserve_worker {
+                    WorkerProgram::TorchServe
+                } else {
+                    WorkerProgram::Own
+                },
                 environments: environments(),
                 metrics_config: config.metrics_config.clone(),
                 denied_variables: config.blacklist_env_vars.clone(),
@@ -56,6 +78,9 @@ impl Engines {
                 most_answer: config.max_response_size,
                 limit_max_image_pixels: config.limit_max_image_pixels,
                 default_handler: config.default_service_handler.clone(),
+                first_distributed: config.initial_distribution_port,
+                logs: config.logs.folder().to_owned(),
+                debugger: config.debugger,
             },
         }
     }
@@ -71,11 +96,19 @@ impl Engines {
         let config = &self.config;
         let settings = Settings {
             interpreter: config.interpreter.clone(),
+            worker: config.worker,
             metrics_config: config.metrics_config.clone(),
             denied_variables: config.denied_variables.clone(),
             decode_input: config.decode_input,
             most_answer: config.most_answer,
             install_requirements: config.install_requirements,
+            sink: match self.metrics.get() {
+                Some(metrics) => Arc::new(Sink(metrics.clone())),
+                None => Arc::new(NoSink),
+            },
+            first_distributed: config.first_distributed,
+            torchrun_logs: config.logs.join("torchelastic_ts"),
+            debugger: config.debugger,
             ..Settings::new(folder.path().join("run"), &config.environments)
         };
         let engine = PythonEngine::new(settings).map_err(|error| fails(error.to_string()))?;
@@ -109,6 +142,8 @@ impl Engines {
             requirements: requirements.map_err(|error| invalid(error.to_string()))?,
             use_venv: config.and_then(|config| config.use_venv).unwrap_or(false),
             bounds: bounds.map_err(invalid)?.unwrap_or_default(),
+            parallel: config.and_then(|config| parallel(config, self.native.gpus())),
+            asynchronous: config.and_then(|config| config.async_communication) == Some(true),
         })?;
         Ok(Arc::new(loader))
     }
@@ -128,6 +163,11 @@ impl Engine for Engines {
         if wants_python(chosen, files) {
             return self.python_loader(name, files, chosen);
         }
+        if self.config.debugger.is_some() {
+            error!(
+                "model {name} runs natively: there is nothing of it that a debugger could attach to"
+            );
+        }
         self.native.loader(name, files, handler)
     }
 
@@ -137,6 +177,74 @@ impl Engine for Engines {
 
     fn devices(&self, config: Option<&ModelConfig>, workers: usize) -> Vec<Device> {
         self.native.devices(config, workers)
+    }
+
+    /// Under a debugger there is one worker, which may stand still for as long as somebody looks at it.
+    fn overrules(&self) -> Wishes {
+        match self.config.debugger {
+            None => self.native.overrules(),
+            Some(_) => Wishes {
+                workers: Some(1),
+                max_workers: Some(1),
+                response_timeout: Some(PATIENCE),
+                startup_timeout: Some(PATIENCE),
+                ..Wishes::default()
+            },
+        }
+    }
+
+    fn report_to(&self, metrics: &Metrics) {
+        self.native.report_to(metrics);
+        // Only the first counts: there is one server for an engine.
+        let _ = self.metrics.set(metrics.clone());
+    }
+}
+
+/// How a model is spread over accelerators, if its configuration says so.
+fn parallel(config: &ModelConfig, gpus: usize) -> Option<Parallel> {
+    let all_hear = match config.parallel_type? {
+        ParallelType::Pipeline => Some(false),
+        ParallelType::Tensor | ParallelType::PipelineTensor => Some(true),
+        ParallelType::Custom => None,
+    };
+    let torchrun = config.torchrun.as_ref();
+    if torchrun.is_none() && config.parallel_level.is_none() {
+        return None;
+    }
+    Some(Parallel {
+        level: config.accelerators_per_worker(),
+        devices: super::accelerators(Some(config), gpus),
+        ranks: all_hear.map(|all_hear| Ranks {
+            all_hear,
+            nodes: torchrun.map_or(1, |torchrun| torchrun.nodes),
+            backend: torchrun
+                .map_or("c10d", |it| &it.rendezvous_backend)
+                .to_owned(),
+            endpoint: torchrun.and_then(|torchrun| torchrun.rendezvous_endpoint.clone()),
+            omp_threads: torchrun.map_or(1, |torchrun| torchrun.omp_threads),
+        }),
+    })
+}
+
+/// From what workers print to the server's metrics.
+struct Sink(Metrics);
+
+impl MetricSink for Sink {
+    fn take(&self, model: &str, _worker: &str, metric: Metric) {
+        let kind = metric.kind.map(|kind| match kind {
+            MetricKind::Counter => Kind::Counter,
+            MetricKind::Gauge => Kind::Gauge,
+            MetricKind::Histogram => Kind::Histogram,
+        });
+        let sample = Sample {
+            name: &metric.name,
+            unit: &metric.unit,
+            kind,
+            value: metric.value,
+            dimensions: &metric.dimensions,
+            requests: metric.request_id.as_deref(),
+        };
+        self.0.of_handler(model, sample);
     }
 }
 
@@ -160,16 +268,14 @@ fn wants_python(handler: &str, files: &Unpacked) -> bool {
 }
 
 /// Where the workers' sockets stand, and the package they run.
-fn run_folder() -> std::io::Result<TempDir> {
+fn run_folder() -> std::io::Result<OwnFolder> {
     let usual = std::env::temp_dir();
     let place = if usual.as_os_str().len() > MOST_PATH {
         PathBuf::from("/tmp")
     } else {
         usual
     };
-    tempfile::Builder::new()
-        .prefix("torchrelay-python-")
-        .tempdir_in(place)
+    OwnFolder::create(&place, Purpose::Python)
 }
 
 /// Where environments of models stay from one run to the next: the user's cache.

@@ -121,7 +121,7 @@ pub(super) fn kind(value: &Value) -> &'static str {
 }
 
 /// A scalar as itself, anything larger by its kind.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     match value {
         Value::Bool(flag) => flag.to_string(),
         Value::Number(number) => number.to_string(),

@@ -30,6 +30,7 @@ asyncCommunication: true
 useVenv: false
 merge: false
 threads: 3
+isolation: process
 handler:
   profile: true
 anything: [1, two]
@@ -68,6 +69,7 @@ anything: [1, two]
         service_envelope: None,
         merge: Some(false),
         threads: Some(3),
+        isolation: Some(Isolation::Process),
         document: config.document.clone(),
         warnings: Vec::new(),
     };
@@ -167,4 +169,30 @@ fn what_is_no_mapping_is_an_error() {
     assert_eq!(error, "expected a mapping of keys, found a list");
     let error = ModelConfig::from_yaml(b"a: [1").expect_err("not YAML");
     assert!(error.contains("line 1"), "{error}");
+}
+
+#[test]
+fn an_isolation_that_is_none_is_refused() {
+    let check = |text: &str, expected: Result<Option<Isolation>, &str>| {
+        let found = ModelConfig::from_yaml(text.as_bytes()).map(|config| config.isolation);
+        assert_eq!(
+            found.as_ref().map_err(String::as_str),
+            expected.as_ref().map_err(|it| *it)
+        );
+    };
+    check("isolation: none", Ok(Some(Isolation::None)));
+    check("isolation: Process", Ok(Some(Isolation::Process)));
+    check("isolation:", Ok(None));
+    check(
+        "isolation: proces",
+        Err("key isolation: expected none or process, found \"proces\""),
+    );
+    check(
+        "isolation: true",
+        Err("key isolation: expected none or process, found true"),
+    );
+    check(
+        "isolation: [process]",
+        Err("key isolation: expected none or process, found a list"),
+    );
 }

@@ -1,8 +1,8 @@
 //! On which protocol both sides agree: what a worker adds to its answer to a load.
 
 use servable::Value;
+use worker_process::Broken;
 
-use crate::connection::Broken;
 use crate::message::Prediction;
 
 /// The environment variable by which a worker is told the highest protocol that the daemon speaks.

@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use servable::{Part, Value};
+use worker_process::{Broken, Connection, Source};
 
-use crate::connection::{Broken, Connection, Source};
 use crate::message::{Answer, Load, Prediction, Request};
 
 /// Ends a list.

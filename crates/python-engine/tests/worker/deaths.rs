@@ -93,6 +93,22 @@ fn its_last_words_are_told() {
 }
 
 #[test]
+fn a_crash_is_told_with_its_place() {
+    let (mut servable, _model) = load(python_or_return!());
+    let worker = pid(servable.as_mut());
+    let code = "signal.raise_signal(signal.SIGSEGV)";
+    let error = ask(servable.as_mut(), code).expect_err("a death");
+    check_dead(
+        &error,
+        Reason::Failed,
+        "signal 11, SIGSEGV; its last words: Fatal Python error: Segmentation fault, File \"<string>\", line 1",
+    );
+    let detail = error.detail.unwrap_or_default();
+    // For the log; clients are told the first line.
+    assert!(detail.ends_with(&format!("\nprocess {worker}")), "{detail}");
+}
+
+#[test]
 fn a_death_is_noticed_although_a_child_holds_the_connection() {
     let (mut servable, _model) = load(python_or_return!());
     // The child has the socket and the pipes, and leaves the group.

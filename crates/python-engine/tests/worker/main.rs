@@ -7,6 +7,8 @@ mod answers;
 mod deaths;
 mod environments;
 mod harness;
+mod installed;
 mod loading;
 mod output;
+mod parallel;
 mod pool;

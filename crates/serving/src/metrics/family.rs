@@ -93,6 +93,11 @@ impl Family {
         &self.shared.definition
     }
 
+    /// Whether its values become log lines, and are kept nowhere.
+    pub(super) fn is_logged(&self) -> bool {
+        self.shared.log.is_some()
+    }
+
     /// The place for these label values, one per dimension; `None` if there are more or fewer.
     pub(super) fn series(&self, values: &[&str]) -> Option<Series> {
         let shared = &self.shared;
@@ -225,13 +230,18 @@ enum Place {
 impl Series {
     /// Adds to a counter, sets a gauge, observes in a histogram, or writes the line.
     pub(super) fn record(&self, value: f64) {
+        self.record_for(value, None);
+    }
+
+    /// As [`record`](Self::record); a line also names the requests that the value belongs to.
+    pub(super) fn record_for(&self, value: f64, requests: Option<&str>) {
         match &self.0 {
             None => {}
             Some(Place::Child(child)) => {
                 child.cell.record(value);
                 child.is_recorded();
             }
-            Some(Place::Line(line)) => line.write(value),
+            Some(Place::Line(line)) => line.write(value, requests),
         }
     }
 
@@ -246,7 +256,7 @@ impl Series {
     }
 }
 
-/// `Name.Unit:value|#Dim:val,…|#hostname:h,timestamp:s`, all but value and time made beforehand.
+/// `Name.Unit:value|#Dim:val,…|#hostname:h,requestID:r,timestamp:s`, all but value, requests and time made beforehand.
 struct LogLine {
     target: LogTarget,
     head: String,
@@ -270,19 +280,20 @@ impl LogLine {
         LogLine {
             target,
             head: format!("{name}.{unit}:"),
-            tail: format!("|#{}|#hostname:{host},timestamp:", pairs.join(",")),
+            tail: format!("|#{}|#hostname:{host}", pairs.join(",")),
         }
     }
 
-    fn write(&self, value: f64) {
-        let (head, tail) = (&self.head, &self.tail);
+    fn write(&self, value: f64, requests: Option<&str>) {
+        let (head, tail, value) = (&self.head, &self.tail, number(value));
+        let (mark, requests) = requests.map_or(("", ""), |ids| (",requestID:", ids));
         // The macro formats nothing when nobody listens to the target.
         match self.target {
             LogTarget::Server => {
-                info!(target: "ts_metrics", "{head}{}{tail}{}", number(value), epoch_seconds());
+                info!(target: "ts_metrics", "{head}{value}{tail}{mark}{requests},timestamp:{}", epoch_seconds());
             }
             LogTarget::Model => {
-                info!(target: "model_metrics", "{head}{}{tail}{}", number(value), epoch_seconds());
+                info!(target: "model_metrics", "{head}{value}{tail}{mark}{requests},timestamp:{}", epoch_seconds());
             }
         }
     }

@@ -13,6 +13,8 @@ use crate::error::Code;
 #[derive(Clone)]
 pub struct ModelMetrics {
     series: Arc<ModelSeries>,
+    /// Whether the model's handlers say themselves how long they took.
+    is_told_times: bool,
 }
 
 struct ModelSeries {
@@ -40,6 +42,7 @@ impl ModelMetrics {
         let request = |name| metrics.series(name, &[model, version, host]);
         let of_model = |name| metrics.model_series(name, &[model, "Model", host]);
         let own = |which| metrics.own_series(which, &[model, version]);
+        metrics.handlers.enter(model);
         let series = ModelSeries {
             metrics: Arc::clone(metrics),
             model: model.to_owned(),
@@ -59,7 +62,15 @@ impl ModelMetrics {
         };
         ModelMetrics {
             series: Arc::new(series),
+            is_told_times: false,
         }
+    }
+
+    /// The same for a model whose handlers emit `HandlerTime` and `PredictionTime` themselves.
+    #[must_use]
+    pub fn told_times(mut self, are_told: bool) -> Self {
+        self.is_told_times = are_told;
+        self
     }
 
     /// A request came in for the model, whatever becomes of it.
@@ -95,6 +106,9 @@ impl ModelMetrics {
     pub fn predicted(&self, took: Duration) {
         let series = &self.series;
         series.predict.record(took.as_secs_f64());
+        if self.is_told_times {
+            return;
+        }
         series.handler_time.record(millis(took));
         series.prediction_time.record(millis(took));
     }
@@ -125,6 +139,12 @@ impl ModelMetrics {
                 .own_series(Own::Refused, &[model, version, &reason(code)])
         });
         of_code.record(1.0);
+    }
+}
+
+impl Drop for ModelSeries {
+    fn drop(&mut self) {
+        self.metrics.handlers.leave(&self.metrics, &self.model);
     }
 }
 

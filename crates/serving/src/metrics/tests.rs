@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn definition(kind: Kind, name: &str, unit: &str, dimensions: &[&str]) -> Definition {
+pub(super) fn definition(kind: Kind, name: &str, unit: &str, dimensions: &[&str]) -> Definition {
     Definition {
         name: name.to_owned(),
         unit: unit.to_owned(),
@@ -51,17 +51,18 @@ fn definitions() -> Definitions {
     }
 }
 
-fn metrics(mode: Mode, definitions: Definitions) -> Metrics {
+pub(super) fn metrics(mode: Mode, definitions: Definitions) -> Metrics {
     let config = MetricsConfig {
         mode,
         definitions,
+        auto_detect: false,
         host: "vm".to_owned(),
     };
     Metrics::new(config, Registry::new()).expect("a sound list")
 }
 
 /// The samples of these metrics, without the lines that describe them.
-fn samples(metrics: &Metrics, names: &[&str]) -> String {
+pub(super) fn samples(metrics: &Metrics, names: &[&str]) -> String {
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
     let text = metrics.exposition(&names);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -182,7 +183,7 @@ fn a_filter_leaves_only_what_it_names() {
 }
 
 /// Runs `record`, and returns its log lines of metrics as `target line`, cut before the time.
-fn logged(record: impl FnOnce()) -> Vec<String> {
+pub(super) fn logged(record: impl FnOnce()) -> Vec<String> {
     struct Lines(Arc<Mutex<Vec<String>>>);
     struct Text(String);
     impl tracing::field::Visit for Text {
@@ -327,6 +328,7 @@ fn a_name_that_prometheus_does_not_take_is_told() {
                 ts: vec![definition(Kind::Gauge, name, "ms", &[label])],
                 model: Vec::new(),
             },
+            auto_detect: false,
             host: String::new(),
         };
         let error = Metrics::new(config, Registry::new())

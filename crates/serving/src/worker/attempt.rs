@@ -61,13 +61,25 @@ impl Died {
     }
 }
 
-/// One line for the operator; what the engine said at length is for whoever looks for it.
+/// One line for the operator; what the engine said at length is for whoever looks for it. Of a death, all of it is in the
+/// line, and what comes next.
 pub(super) fn log_batch_error(worker: &str, error: &BatchError) {
+    if error.dead {
+        let how = death(error);
+        return warn!(worker, "the worker died: {how}; another takes its place");
+    }
     let (line, wall) = log_lines(error);
     warn!(worker, "{line}");
     if let Some(wall) = wall {
         debug!(worker, "the engine's words: {wall}");
     }
+}
+
+/// How a servable died, in one line.
+fn death(error: &BatchError) -> String {
+    let detail = error.detail.as_deref().unwrap_or(&error.message);
+    let lines = detail.lines().map(str::trim);
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 /// The line that sums the error up, and its detail where that is more than a line.
@@ -98,6 +110,19 @@ mod tests {
         error.detail = detail.map(Into::into);
         let (line, wall) = log_lines(&error);
         assert_eq!((line.as_str(), wall), expected);
+    }
+
+    #[test]
+    fn a_death_is_one_line() {
+        let error = BatchError::dead(Reason::Failed, "Worker died.");
+        assert_eq!(death(&error), "Worker died.");
+        let error = error.with_detail("signal 6, SIGABRT\nprocess 71");
+        assert_eq!(death(&error), "signal 6, SIGABRT; process 71");
+        let died = Died::of_batch(error);
+        assert_eq!(
+            died.into_error().to_string(),
+            "Worker died. (signal 6, SIGABRT)"
+        );
     }
 
     #[test]

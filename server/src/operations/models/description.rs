@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use archive::{DeviceType, ModelConfig, ParallelType};
 use serde_json::{Map, Value, json};
-use servable::Device;
+use servable::{Device, Input};
 use serving::{Model, WorkerStatus};
+use tracing::warn;
 
+use crate::app::App;
+use crate::error::Failure;
 use crate::system_metrics::gpu_usage;
 use crate::utc;
 
@@ -77,7 +80,7 @@ pub(super) async fn of(model: &Model) -> Value {
         json!(sequences.map_or(0, |sequences| sequences.queue_size)),
     );
     put("loadedAtStartup", json!(model.loaded_at_startup));
-    let memory = resident_memory();
+    let memory = resident_memory("self");
     let gpus = match on_gpu {
         true => gpu_usage().await,
         false => BTreeMap::new(),
@@ -101,7 +104,7 @@ pub(super) async fn of(model: &Model) -> Value {
     Value::Object(members)
 }
 
-/// Workers are threads of this process: the process id and the memory are the daemon's, the same for all of them.
+/// Workers that are threads of this process have its id and its memory; `memory` is that. Others have their own.
 fn worker(status: &WorkerStatus, memory: u64, gpus: &BTreeMap<usize, String>) -> Value {
     let usage = match status.device {
         Device::Cpu => None,
@@ -112,11 +115,32 @@ fn worker(status: &WorkerStatus, memory: u64, gpus: &BTreeMap<usize, String>) ->
         "id": status.id.to_string(),
         "startTime": format!("{second}.{:03}Z", nanos / 1_000_000),
         "status": if status.ready { "READY" } else { "UNLOADING" },
-        "memoryUsage": memory,
-        "pid": std::process::id(),
+        "memoryUsage": status.process.map_or(memory, |process| resident_memory(&process.to_string())),
+        "pid": status.process.unwrap_or_else(std::process::id),
         "gpu": status.device != Device::Cpu,
         "gpuUsage": usage.map_or("N/A", String::as_str),
     })
+}
+
+/// What the handler says of itself when it is asked with the header `describe`; nothing where it says no object. Native
+/// handlers are not asked: they have nothing to add, as TorchServe's own have not.
+pub(super) async fn by_itself(app: &App, model: &Model) -> Result<Value, Failure> {
+    if !model.describes_itself {
+        return Ok(json!({}));
+    }
+    let input = Input {
+        id: "describe".into(),
+        headers: vec![("describe".into(), "True".into())],
+        ..Input::default()
+    };
+    let version = Some(model.version.as_str());
+    let said = app.serving.predict(&model.name, version, input, None).await;
+    let said = said.map_err(|error| {
+        warn!(model = model.name, "it does not describe itself: {error}");
+        Failure::internal("Failed to get customized model metadata.")
+    })?;
+    let said = serde_json::from_slice(&said.value.into_body());
+    Ok(said.ok().filter(Value::is_object).unwrap_or(json!({})))
 }
 
 fn millis(duration: std::time::Duration) -> u64 {
@@ -133,9 +157,9 @@ fn parallel_type(config: &ModelConfig) -> &'static str {
     }
 }
 
-/// Bytes of memory that this process holds; 0 where the kernel does not say.
-fn resident_memory() -> u64 {
-    let pages = std::fs::read_to_string("/proc/self/statm")
+/// Bytes of memory that a process holds; 0 where the kernel does not say.
+fn resident_memory(process: &str) -> u64 {
+    let pages = std::fs::read_to_string(format!("/proc/{process}/statm"))
         .ok()
         .and_then(|text| text.split_whitespace().nth(1)?.parse::<u64>().ok());
     pages.unwrap_or(0) * rustix::param::page_size() as u64

@@ -1,11 +1,13 @@
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use proptest::prelude::*;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
-use servable::{DType, Image, Input, Tensor, Value};
+use servable::{Image, Input, Tensor, Value};
+use worker_process::wire::Frame;
 
 use super::*;
 use crate::message::requests;
@@ -39,9 +41,19 @@ fn body(sizes: &[u64], value: &[u8]) -> Bytes {
     out.into()
 }
 
+fn frame(body: Bytes, descriptors: Vec<OwnedFd>, flags: u16) -> Frame {
+    Frame {
+        kind: ANSWER,
+        flags,
+        number: 1,
+        body,
+        descriptors,
+    }
+}
+
 fn decoded(value: &[u8], memories: Vec<(u64, OwnedFd)>) -> Result<Value, String> {
     let (sizes, memories): (Vec<u64>, Vec<OwnedFd>) = memories.into_iter().unzip();
-    let answer = decode::read(body(&sizes, value), memories, false)?;
+    let answer = answer::decode(frame(body(&sizes, value), memories, 0))?;
     Ok(answer.predictions.into_iter().next().expect("one").value)
 }
 
@@ -198,7 +210,7 @@ fn memory_is_what_was_announced_and_can_never_change() {
     );
     let memory = vec![sealed(&vec![0; 2 << 20])];
     let body = body(&[2 << 20], &at(0, 1));
-    let Err(error) = decode::answer(body, memory, false, 1 << 20) else {
+    let Err(error) = answer::read(frame(body, memory, 0), 1 << 20) else {
         panic!("too large");
     };
     assert!(
@@ -217,7 +229,7 @@ fn a_batch_puts_large_things_into_sealed_memory() {
         id: "r".into(),
         ..Input::body("", Value::Bytes(large.clone().into()))
     }];
-    let (body, memory) = encode::batch(&requests(&inputs)).expect("it fits");
+    let Encoded { body, memory } = batch(&requests(&inputs)).expect("it fits");
     assert!(body.len() < 100);
     let memory = memory.expect("large things need one");
     let seals = fcntl_get_seals(&memory).expect("seals");
@@ -230,10 +242,12 @@ fn a_batch_puts_large_things_into_sealed_memory() {
             .set_len(1)
             .is_err()
     );
-    let bytes = memory::read(memory, large.len()).expect("as announced");
+    let mut bytes = vec![0; large.len()];
+    let memory = File::from(memory);
+    memory.read_exact_at(&mut bytes, 0).expect("as many bytes");
     assert!(bytes == large);
     let small = [Input::body("", Value::Bytes("small".into()))];
-    let (_, memory) = encode::batch(&requests(&small)).expect("it fits");
+    let memory = batch(&requests(&small)).expect("it fits").memory;
     assert!(memory.is_none());
 }
 
@@ -241,7 +255,7 @@ fn a_batch_puts_large_things_into_sealed_memory() {
 fn what_does_not_fit_is_not_sent() {
     let check = |value: Value, expected: &str| {
         let inputs = [Input::body("", value)];
-        let error = encode::batch(&requests(&inputs)).expect_err("too much");
+        let error = batch(&requests(&inputs)).expect_err("too much");
         assert!(matches!(error, Broken::Unsendable(_)), "{error}");
         assert_eq!(error.to_string(), expected);
     };
@@ -265,47 +279,13 @@ fn what_does_not_fit_is_not_sent() {
         headers: vec![("k".into(), "v".repeat(17 << 20))],
         ..Input::default()
     }];
-    let error = encode::batch(&requests(&inputs))
-        .expect_err("too much")
-        .to_string();
+    let error = batch(&requests(&inputs)).expect_err("too much").to_string();
     assert!(error.starts_with("a batch takes 178258"), "{error}");
-}
-
-#[test]
-fn heads_are_read_back() {
-    let head = Head {
-        kind: ANSWER,
-        body: 1 << 20,
-        descriptors: 3,
-        flags: MORE,
-        number: 77,
-    };
-    assert_eq!(head.to_bytes(), *b"TR2A\0\x10\0\0\0\x03\0\x01\0\0\0\x4d");
-    assert_eq!(Head::read(head.to_bytes()).expect("whole"), head);
-    let check = |change: fn(&mut Head), magic: u8, expected: &str| {
-        let mut head = head;
-        change(&mut head);
-        let mut bytes = head.to_bytes();
-        bytes[0] = magic;
-        let error = Head::read(bytes).expect_err("wrong").to_string();
-        assert_eq!(error, format!("it broke the protocol: {expected}"));
-    };
-    check(|_| (), b'X', r#"a frame begins with "XR2""#);
-    check(
-        |head| head.body = (16 << 20) + 1,
-        b'T',
-        "a frame of 16777217 bytes and 3 descriptors is larger than one may be",
-    );
-    check(
-        |head| head.descriptors = 65,
-        b'T',
-        "a frame of 1048576 bytes and 65 descriptors is larger than one may be",
-    );
 }
 
 /// The table, ids and lengths before the value of a batch of one body.
 fn value_of(inputs: &[Input]) -> (Vec<u8>, Option<OwnedFd>) {
-    let (body, memory) = encode::batch(&requests(inputs)).expect("it fits");
+    let Encoded { body, memory } = batch(&requests(inputs)).expect("it fits");
     let table = if memory.is_some() { 8 } else { 0 };
     // One request "r" without headers, one part "body" without a type.
     let before = table + 4 + 5 + 4 + 4 + 8 + 4;
@@ -391,7 +371,7 @@ proptest! {
     #[test]
     fn hostile_bodies_are_an_answer_or_an_error(value in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = decoded(&value, vec![]);
-        let _ = decode::answer(value.into(), vec![], false, 1 << 20);
+        let _ = answer::read(frame(value.into(), vec![], 0), 1 << 20);
     }
 
     #[test]
@@ -408,7 +388,7 @@ proptest! {
 
 #[test]
 fn an_answer_that_cannot_be_read_fails_its_batch_alone() {
-    let found = decode::answer(body(&[], b"\x09"), vec![], true, 1 << 20)
+    let found = answer::read(frame(body(&[], b"\x09"), vec![], MORE), 1 << 20)
         .ok()
         .expect("small");
     let message = "the model's answer cannot be read: a value is of the unknown kind 9";
@@ -416,13 +396,4 @@ fn an_answer_that_cannot_be_read_fails_its_batch_alone() {
         (found.code, found.message.as_str(), found.more),
         (503, message, true)
     );
-}
-
-#[test]
-fn types_have_the_numbers_that_workers_know() {
-    let names = [
-        "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32",
-        "float64",
-    ];
-    assert_eq!(TYPES.map(DType::name), names);
 }

@@ -1,126 +1,72 @@
-//! From the body of a frame to an answer. Every length and offset is checked against what is there before it is used.
+//! Reads the body of a frame. Every length and offset is checked against what is there before it is used.
 
 use std::borrow::Cow;
-use std::os::fd::OwnedFd;
 
 use bytes::{Buf, Bytes};
 use jiter::JsonValue;
 use servable::{DType, Image, Rope, Tensor, Value};
-use tracing::warn;
 
-use super::{TYPES, kinds, limits, memory};
-use crate::message::{Answer, Prediction};
+use super::{Frame, TYPES, kinds, limits, memory};
 
-/// More than an answer may hold, in one line.
-pub(super) struct TooLarge(pub(super) String);
-
-/// The answer in a frame; descriptors are taken over. One that cannot be read is an answer that says so: where the next frame
-/// begins is known all the same. `most` bounds what frame and memory hold together.
-pub(super) fn answer(
-    body: Bytes,
-    descriptors: Vec<OwnedFd>,
-    more: bool,
-    most: usize,
-) -> Result<Answer, TooLarge> {
-    let size = size(&body, descriptors.len());
-    if size > most {
-        return Err(TooLarge(format!(
-            "an answer has {size} bytes, and {most} are the most (max_response_size)"
-        )));
-    }
-    Ok(read(body, descriptors, more).unwrap_or_else(|why| {
-        warn!("an answer cannot be read: {why}");
-        Answer {
-            code: 503,
-            message: format!("the model's answer cannot be read: {why}"),
-            predictions: Vec::new(),
-            more,
-        }
-    }))
-}
-
-/// Bytes of a body and of the memories that its table announces.
-fn size(body: &Bytes, memories: usize) -> usize {
-    let announced = body.chunks_exact(8).take(memories).map(|size| {
-        let size = size.try_into().map_or(u64::MAX, u64::from_be_bytes);
-        usize::try_from(size).unwrap_or(usize::MAX)
-    });
-    announced.fold(body.len(), usize::saturating_add)
-}
-
-/// The error is one line.
-pub(super) fn read(body: Bytes, descriptors: Vec<OwnedFd>, more: bool) -> Result<Answer, String> {
-    let mut decoder = Decoder {
-        body,
-        memories: Vec::new(),
-        values: 0,
-    };
-    decoder.read_memories(descriptors)?;
-    let answer = decoder.answer(more)?;
-    match decoder.body.len() {
-        0 => Ok(answer),
-        left => Err(format!("{left} bytes are left after an answer")),
-    }
-}
-
-struct Decoder {
+/// Reads one body, piece by piece. Errors are one line.
+pub struct Decoder {
+    /// What is read, in messages: `an answer`.
+    what: &'static str,
     body: Bytes,
     memories: Vec<Bytes>,
     values: usize,
 }
 
 impl Decoder {
-    fn read_memories(&mut self, descriptors: Vec<OwnedFd>) -> Result<(), String> {
+    /// Takes over the frame's memories, all of them.
+    ///
+    /// # Errors
+    ///
+    /// Where a memory is not what is announced, or not sealed.
+    pub fn new(what: &'static str, frame: Frame) -> Result<Self, String> {
+        let mut decoder = Decoder {
+            what,
+            body: frame.body,
+            memories: Vec::new(),
+            values: 0,
+        };
         // The whole table before any memory is looked at.
-        let mut sizes = Vec::with_capacity(descriptors.len());
-        for _ in &descriptors {
-            sizes.push(usize::try_from(self.u64()?).unwrap_or(usize::MAX));
+        let mut sizes = Vec::with_capacity(frame.descriptors.len());
+        for _ in &frame.descriptors {
+            sizes.push(usize::try_from(decoder.long()?).unwrap_or(usize::MAX));
         }
-        for (descriptor, size) in descriptors.into_iter().zip(sizes) {
-            self.memories.push(memory::read(descriptor, size)?);
+        for (descriptor, size) in frame.descriptors.into_iter().zip(sizes) {
+            decoder.memories.push(memory::read(descriptor, size)?);
         }
-        Ok(())
+        Ok(decoder)
     }
 
-    fn answer(&mut self, more: bool) -> Result<Answer, String> {
-        let code = self.i32()?;
-        let message = self.text()?;
-        let mut predictions = Vec::new();
-        for _ in 0..self.count(limits::REQUESTS, "predictions")? {
-            predictions.push(self.prediction()?);
+    /// To be called when all has been read.
+    ///
+    /// # Errors
+    ///
+    /// Where something is left.
+    pub fn finish(self) -> Result<(), String> {
+        match self.body.len() {
+            0 => Ok(()),
+            left => Err(format!("{left} bytes are left after {}", self.what)),
         }
-        Ok(Answer {
-            code,
-            message,
-            predictions,
-            more,
-        })
     }
 
-    fn prediction(&mut self) -> Result<Prediction, String> {
-        let id = self.text()?;
-        let content_type = self.text()?;
-        let status = self.i32()?;
-        let phrase = self.text()?;
-        let mut headers = Vec::new();
-        for _ in 0..self.count(limits::PARTS, "headers")? {
-            headers.push((self.text()?, self.text()?));
-        }
-        let value = self.value(0)?;
-        Ok(Prediction {
-            id,
-            content_type,
-            status,
-            phrase,
-            headers,
-            value,
-        })
+    /// A value, with all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// As all of these, where it is none, or not there.
+    pub fn value(&mut self) -> Result<Value, String> {
+        self.nested(0)
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, String> {
+    fn nested(&mut self, depth: usize) -> Result<Value, String> {
         self.values += 1;
         if self.values > limits::VALUES {
-            return Err(format!("an answer has more than {} values", limits::VALUES));
+            let (what, most) = (self.what, limits::VALUES);
+            return Err(format!("{what} has more than {most} values"));
         }
         if depth > limits::DEPTH {
             return Err(format!(
@@ -128,7 +74,7 @@ impl Decoder {
                 limits::DEPTH
             ));
         }
-        match self.u8()? {
+        match self.byte()? {
             kinds::JSON => {
                 let text = self.blob()?;
                 let json = JsonValue::parse(&text, false)
@@ -142,14 +88,14 @@ impl Decoder {
             kinds::LIST => {
                 let mut items = Vec::new();
                 for _ in 0..self.count(limits::VALUES, "members of a list")? {
-                    items.push(self.value(depth + 1)?);
+                    items.push(self.nested(depth + 1)?);
                 }
                 Ok(Value::list(items))
             }
             kinds::MAP => {
                 let mut items: Vec<(String, Value)> = Vec::new();
                 for _ in 0..self.count(limits::VALUES, "members of an object")? {
-                    items.push((self.text()?, self.value(depth + 1)?));
+                    items.push((self.text()?, self.nested(depth + 1)?));
                 }
                 map(items).ok_or_else(|| "an object has two members of one name".to_owned())
             }
@@ -162,11 +108,11 @@ impl Decoder {
     }
 
     fn tensor(&mut self) -> Result<Tensor, String> {
-        let number = self.u8()?;
+        let number = self.byte()?;
         let dtype = *TYPES
             .get(usize::from(number))
             .ok_or_else(|| format!("a tensor is of the unknown type {number}"))?;
-        let rank = usize::from(self.u8()?);
+        let rank = usize::from(self.byte()?);
         if rank > limits::RANK {
             return Err(format!(
                 "a tensor has {rank} dimensions, and {} are the most",
@@ -176,7 +122,7 @@ impl Decoder {
         let mut shape = Vec::with_capacity(rank);
         let mut room = limits::TENSOR / dtype.size() as u64;
         for _ in 0..rank {
-            let side = self.u64()?;
+            let side = self.long()?;
             room /= side.max(1);
             if room == 0 {
                 return Err("a tensor is larger than one may be".into());
@@ -187,7 +133,7 @@ impl Decoder {
     }
 
     fn image(&mut self) -> Result<Image, String> {
-        let forms = self.u8()?;
+        let forms = self.byte()?;
         if !(1..=3).contains(&forms) {
             return Err(format!(
                 "a picture has the forms {forms}, expected 1, 2 or 3"
@@ -197,7 +143,7 @@ impl Decoder {
         if forms & 2 == 0 {
             return Ok(Image::from_file(file.unwrap_or_default()));
         }
-        let (height, width) = (self.u32()? as usize, self.u32()? as usize);
+        let (height, width) = (self.number()? as usize, self.number()? as usize);
         let pixels = self.elements(DType::U8, vec![height, width, 3])?;
         let image = Image::from_pixels(pixels)
             .ok_or_else(|| format!("a picture has {height} x {width} pixels"))?;
@@ -216,16 +162,16 @@ impl Decoder {
     }
 
     fn blob(&mut self) -> Result<Bytes, String> {
-        match self.u8()? {
+        match self.byte()? {
             kinds::INLINE => {
-                let length = self.u32()? as usize;
+                let length = self.number()? as usize;
                 self.need(length)?;
                 Ok(self.body.split_to(length))
             }
             kinds::MEMORY => {
                 self.need(2)?;
                 let index = usize::from(self.body.get_u16());
-                let (offset, length) = (self.u64()?, self.u64()?);
+                let (offset, length) = (self.long()?, self.long()?);
                 let memory = self
                     .memories
                     .get(index)
@@ -245,38 +191,41 @@ impl Decoder {
         }
     }
 
-    fn text(&mut self) -> Result<String, String> {
-        let length = self.u32()? as usize;
+    pub fn text(&mut self) -> Result<String, String> {
+        let length = self.number()? as usize;
         self.need(length)?;
         utf8(&self.body.split_to(length)).map(str::to_owned)
     }
 
-    fn count(&mut self, most: usize, what: &str) -> Result<usize, String> {
-        let count = self.u32()? as usize;
+    /// How many of what follow; no more than `most`.
+    pub fn count(&mut self, most: usize, what: &str) -> Result<usize, String> {
+        let count = self.number()? as usize;
         if count > most {
+            let whole = self.what;
             return Err(format!(
-                "an answer has {count} {what}, and {most} are the most"
+                "{whole} has {count} {what}, and {most} are the most"
             ));
         }
         Ok(count)
     }
 
-    fn u8(&mut self) -> Result<u8, String> {
+    pub fn byte(&mut self) -> Result<u8, String> {
         self.need(1)?;
         Ok(self.body.get_u8())
     }
 
-    fn u32(&mut self) -> Result<u32, String> {
+    /// A number of 32 bits.
+    pub fn number(&mut self) -> Result<u32, String> {
         self.need(4)?;
         Ok(self.body.get_u32())
     }
 
-    fn i32(&mut self) -> Result<i32, String> {
+    pub fn signed(&mut self) -> Result<i32, String> {
         self.need(4)?;
         Ok(self.body.get_i32())
     }
 
-    fn u64(&mut self) -> Result<u64, String> {
+    pub fn long(&mut self) -> Result<u64, String> {
         self.need(8)?;
         Ok(self.body.get_u64())
     }
@@ -284,8 +233,9 @@ impl Decoder {
     fn need(&self, count: usize) -> Result<(), String> {
         if self.body.len() < count {
             let left = self.body.len();
+            let what = self.what;
             return Err(format!(
-                "an answer ends {left} bytes on, where {count} are needed"
+                "{what} ends {left} bytes on, where {count} are needed"
             ));
         }
         Ok(())

@@ -1,12 +1,14 @@
-//! One process of an interpreter: started bound and limited, watched, ended with all that it has started.
+//! One process: started in a group of its own, watched, ended with all that it has started.
 //!
 //! It is in a group of its own, which is killed with it; what has left the group is found by a variable in its environment.
-//! It is started through `python/launch.py`, so it dies with the thread that started it: whoever owns a [`Process`] keeps
-//! it on that thread.
+//! What it runs binds itself before anything of an archive does (`python/launch.py`, or [`bind`](crate::bind) in our own
+//! program), so it dies with the thread that started it: whoever owns a [`Process`] keeps it on that thread.
 
+mod group;
 mod mark;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -14,43 +16,48 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{fmt, process};
 
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tracing::{debug, warn};
 
-use crate::bounds::Bounds;
 use crate::connection::is_dead;
+pub use group::{Group, Groups};
 use mark::Mark;
 
 /// How long a process may take to end once it is killed.
 const DYING: Duration = Duration::from_secs(5);
 
 /// What to start.
-pub(crate) struct Start<'s> {
-    pub(crate) interpreter: &'s Path,
-    pub(crate) launcher: &'s Path,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) folder: &'s Path,
+pub struct Start<'s> {
+    pub program: &'s Path,
+    /// What lists of processes call it, if not by its path.
+    pub shown: Option<&'s str>,
+    pub arguments: Vec<OsString>,
+    pub folder: &'s Path,
     /// All of it; nothing is inherited.
-    pub(crate) environment: Vec<(OsString, OsString)>,
-    pub(crate) bounds: &'s Bounds,
+    pub environment: Vec<(OsString, OsString)>,
+    /// Its standard input.
+    pub input: Stdio,
+    /// The control group that it is going to enter by itself, if there is one.
+    pub group: Option<Group>,
 }
 
 /// A process that runs, or has not been buried yet. Dropping it kills it, all that it has started, and takes its exit status.
-pub(crate) struct Process {
+pub struct Process {
     child: Child,
     killer: Killer,
     mark: Mark,
+    /// Goes after the process.
+    group: Option<Group>,
     /// How it ended, once that is known.
     death: Option<Death>,
 }
 
 /// Kills a process from any thread.
 #[derive(Clone)]
-pub(crate) struct Killer {
+pub struct Killer {
     /// Readable when it is dead.
-    pub(crate) descriptor: Arc<OwnedFd>,
+    pub descriptor: Arc<OwnedFd>,
     group: Pid,
     /// Whether its number may be another's by now.
     buried: Arc<Mutex<bool>>,
@@ -58,25 +65,24 @@ pub(crate) struct Killer {
 
 /// How a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Death(ExitStatus);
+pub struct Death(ExitStatus);
 
 impl Start<'_> {
-    /// Starts it and returns it with its standard output and error. Standard input is empty.
-    pub(crate) fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
+    /// Starts it and returns it with its standard output and error.
+    pub fn run(self) -> io::Result<(Process, OwnedFd, OwnedFd)> {
         let mut mark = Mark::new();
-        let mut command = Command::new(self.interpreter);
+        let mut command = Command::new(self.program);
+        if let Some(shown) = self.shown {
+            command.arg0(shown);
+        }
         command
-            .args(["-I", "-S"])
-            .arg(self.launcher)
-            .arg(process::id().to_string())
-            .arg(self.bounds.for_launcher())
             .args(&self.arguments)
             .current_dir(self.folder)
             .env_clear()
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env(mark::VARIABLE, mark.value())
             .process_group(0)
-            .stdin(Stdio::null())
+            .stdin(self.input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         debug!("{command:?}");
@@ -101,6 +107,7 @@ impl Start<'_> {
                 buried: Arc::default(),
             },
             mark,
+            group: self.group,
             death: None,
         };
         let lost = || io::Error::other("a pipe of the process is missing");
@@ -111,13 +118,23 @@ impl Start<'_> {
 }
 
 impl Process {
-    pub(crate) fn killer(&self) -> &Killer {
+    /// Its number, which is the system's until it is buried.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn killer(&self) -> &Killer {
         &self.killer
+    }
+
+    /// Whether it, or something that it had started, was ended because its group took more memory than it may.
+    pub fn was_exhausted(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::was_exhausted)
     }
 
     /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because
     /// the system keeps it.
-    pub(crate) fn end(&mut self, grace: Duration) -> Option<Death> {
+    pub fn end(&mut self, grace: Duration) -> Option<Death> {
         if self.death.is_some() {
             return self.death;
         }
@@ -152,7 +169,7 @@ impl Drop for Process {
 
 impl Killer {
     /// Kills the process and its group. Does not wait for it.
-    pub(crate) fn kill(&self) {
+    pub fn kill(&self) {
         let buried = self.buried.lock().unwrap_or_else(PoisonError::into_inner);
         if !*buried {
             // Fails where nothing of the group is left.
@@ -163,17 +180,17 @@ impl Killer {
 
 impl Death {
     /// Whether it ended by itself, and well.
-    pub(crate) fn is_success(self) -> bool {
+    pub fn is_success(self) -> bool {
         self.0.success()
     }
 
     /// Whether it looks as if the system took it for its memory: killed, and not by us.
-    pub(crate) fn is_kill(self) -> bool {
+    pub fn is_kill(self) -> bool {
         self.0.signal() == Some(Signal::KILL.as_raw()) || self.0.code() == Some(128 + 9)
     }
 
     /// Whether it has used up its processor time.
-    pub(crate) fn is_out_of_time(self) -> bool {
+    pub fn is_out_of_time(self) -> bool {
         self.0.signal() == Some(Signal::XCPU.as_raw())
     }
 }

@@ -1,67 +1,68 @@
-//! From a batch to the body of a frame, and the memory that goes with it.
-
-use std::os::fd::OwnedFd;
+//! Writes the body of a frame, and puts what is large into the memory that goes with it.
 
 use bytes::Bytes;
 use servable::{Image, Tensor, Value};
 
-use super::memory::Arena;
-use super::{TYPES, kinds, limits};
+use super::memory::{Arena, Piece};
+use super::{Encoded, TYPES, kinds, limits};
 use crate::connection::Broken;
-use crate::message::Request;
 
-/// The body of a batch and its memory, if it needs one. What does not fit is the request's fault, and said before anything
-/// is sent.
-pub(super) fn batch(requests: &[Request<'_>]) -> Result<(Vec<u8>, Option<OwnedFd>), Broken> {
-    let mut encoder = Encoder::default();
-    encoder.requests(requests).map_err(Broken::Unsendable)?;
-    encoder.finish()
-}
-
-#[derive(Default)]
-struct Encoder {
+/// Writes one body, piece by piece. Whoever calls it writes what [`Decoder`](super::Decoder) is asked for, in that order.
+pub struct Encoder {
+    /// What is written, in messages: `a batch`.
+    what: &'static str,
     body: Vec<u8>,
     arena: Arena,
     inline: usize,
     values: usize,
 }
 
-type Fits = Result<(), String>;
+/// The error is one line, and the fault of whoever brought what does not fit: nothing has been sent.
+pub type Fits = Result<(), String>;
 
 impl Encoder {
-    fn finish(mut self) -> Result<(Vec<u8>, Option<OwnedFd>), Broken> {
+    pub fn new(what: &'static str) -> Self {
+        Encoder {
+            what,
+            body: Vec::new(),
+            arena: Arena::default(),
+            inline: 0,
+            values: 0,
+        }
+    }
+
+    /// All that was written, its memory sealed.
+    ///
+    /// # Errors
+    ///
+    /// Where it is too large for a frame, and where there is no memory.
+    pub fn finish(mut self) -> Result<Encoded, Broken> {
         let size = self.arena.size();
         if size > 0 {
             self.body.splice(0..0, size.to_be_bytes());
         }
         if self.body.len() > limits::BODY {
-            let message = format!("a batch takes {} bytes beside its memory", self.body.len());
+            let (what, bytes) = (self.what, self.body.len());
+            let message = format!("{what} takes {bytes} bytes beside its memory");
             return Err(Broken::Unsendable(message));
         }
         let memory = (size > 0).then(|| self.arena.seal()).transpose()?;
-        Ok((self.body, memory))
+        Ok(Encoded {
+            body: self.body,
+            memory,
+        })
     }
 
-    fn requests(&mut self, requests: &[Request<'_>]) -> Fits {
-        self.count(requests.len(), limits::REQUESTS, "requests")?;
-        for request in requests {
-            self.text(&request.id)?;
-            self.count(request.headers.len(), limits::PARTS, "headers")?;
-            for (name, value) in &request.headers {
-                self.text(name)?;
-                self.text(value)?;
-            }
-            self.count(request.parts.len(), limits::PARTS, "parts")?;
-            for part in request.parts {
-                self.text(&part.name)?;
-                self.text(&part.content_type)?;
-                self.value(&part.value, 0)?;
-            }
-        }
-        Ok(())
+    /// A value, with all that is in it.
+    ///
+    /// # Errors
+    ///
+    /// Where it is more than the limits allow.
+    pub fn value(&mut self, value: &Value) -> Fits {
+        self.nested(value, 0)
     }
 
-    fn value(&mut self, value: &Value, depth: usize) -> Fits {
+    fn nested(&mut self, value: &Value, depth: usize) -> Fits {
         if depth > limits::DEPTH {
             let most = limits::DEPTH;
             return Err(format!("lists and maps are nested more than {most} deep"));
@@ -85,14 +86,14 @@ impl Encoder {
                 self.count(items.len(), limits::VALUES, "members of a list")?;
                 items
                     .iter()
-                    .try_for_each(|item| self.value(item, depth + 1))
+                    .try_for_each(|item| self.nested(item, depth + 1))
             }
             Value::Map(items) => {
                 self.begin(kinds::MAP)?;
                 self.count(items.len(), limits::VALUES, "members of an object")?;
                 items.iter().try_for_each(|(name, item)| {
                     self.text(name)?;
-                    self.value(item, depth + 1)
+                    self.nested(item, depth + 1)
                 })
             }
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
@@ -107,13 +108,13 @@ impl Encoder {
         self.body
             .push(u8::from(file.is_some()) | u8::from(pixels.is_some()) << 1);
         if let Some(file) = file {
-            self.blob(file);
+            self.blob(Piece::Bytes(file));
         }
         if let Some(pixels) = pixels {
             for &side in &pixels.shape()[..2] {
                 self.number(side, "a side of a picture")?;
             }
-            self.blob(pixels.shared_bytes());
+            self.blob(Piece::Tensor(pixels));
         }
         Ok(())
     }
@@ -132,60 +133,84 @@ impl Encoder {
         for &side in tensor.shape() {
             self.body.extend_from_slice(&(side as u64).to_be_bytes());
         }
-        self.blob(tensor.shared_bytes());
+        self.blob(Piece::Tensor(tensor.clone()));
         Ok(())
     }
 
     fn leaf(&mut self, kind: u8, bytes: Bytes) -> Fits {
         self.begin(kind)?;
-        self.blob(bytes);
+        self.blob(Piece::Bytes(bytes));
         Ok(())
     }
 
     fn begin(&mut self, kind: u8) -> Fits {
         self.values += 1;
         if self.values > limits::VALUES {
-            return Err(format!("a batch has more than {} values", limits::VALUES));
+            let (what, most) = (self.what, limits::VALUES);
+            return Err(format!("{what} has more than {most} values"));
         }
         self.body.push(kind);
         Ok(())
     }
 
-    fn blob(&mut self, bytes: Bytes) {
-        let fits =
-            bytes.len() <= limits::INLINE && self.inline + bytes.len() <= limits::INLINE_TOTAL;
-        if fits || bytes.is_empty() {
-            self.inline += bytes.len();
+    fn blob(&mut self, piece: Piece) {
+        let bytes = piece.len();
+        let fits = bytes <= limits::INLINE && self.inline + bytes <= limits::INLINE_TOTAL;
+        if fits || bytes == 0 {
+            self.inline += bytes;
             self.body.push(kinds::INLINE);
-            self.body
-                .extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-            self.body.extend_from_slice(&bytes);
-            return;
+            self.body.extend_from_slice(&(bytes as u32).to_be_bytes());
+            return piece.append_to(&mut self.body);
         }
-        let length = bytes.len() as u64;
-        let offset = self.arena.add(bytes);
+        let offset = self.arena.add(piece);
         self.body.push(kinds::MEMORY);
         self.body.extend_from_slice(&0u16.to_be_bytes());
         self.body.extend_from_slice(&offset.to_be_bytes());
-        self.body.extend_from_slice(&length.to_be_bytes());
+        self.body.extend_from_slice(&(bytes as u64).to_be_bytes());
     }
 
-    fn text(&mut self, text: &str) -> Fits {
+    /// # Errors
+    ///
+    /// For a text of more than 4 GiB.
+    pub fn text(&mut self, text: &str) -> Fits {
         self.number(text.len(), "the length of a text")?;
         self.body.extend_from_slice(text.as_bytes());
         Ok(())
     }
 
-    fn count(&mut self, count: usize, most: usize, what: &str) -> Fits {
+    /// How many of what follow.
+    ///
+    /// # Errors
+    ///
+    /// Where they are more than `most`.
+    pub fn count(&mut self, count: usize, most: usize, what: &str) -> Fits {
         if count > most {
+            let whole = self.what;
             return Err(format!(
-                "a batch has {count} {what}, and {most} are the most"
+                "{whole} has {count} {what}, and {most} are the most"
             ));
         }
         self.number(count, what)
     }
 
-    fn number(&mut self, number: usize, what: &str) -> Fits {
+    pub fn byte(&mut self, byte: u8) {
+        self.body.push(byte);
+    }
+
+    pub fn signed(&mut self, number: i32) {
+        self.body.extend_from_slice(&number.to_be_bytes());
+    }
+
+    pub fn long(&mut self, number: u64) {
+        self.body.extend_from_slice(&number.to_be_bytes());
+    }
+
+    /// A number of 32 bits.
+    ///
+    /// # Errors
+    ///
+    /// For a larger one.
+    pub fn number(&mut self, number: usize, what: &str) -> Fits {
         let number =
             u32::try_from(number).map_err(|_| format!("{number} is too much for {what}"))?;
         self.body.extend_from_slice(&number.to_be_bytes());

@@ -36,26 +36,28 @@ const CHUNK: usize = 64 << 10;
 const LAST_WORDS: usize = 1 << 20;
 
 /// Whose output it is.
-pub(crate) struct Speaker {
-    pub(crate) model: String,
+pub struct Speaker {
+    pub model: String,
     /// As in the log: `W-9000-<model>_<version>`.
-    pub(crate) worker: String,
-    pub(crate) sink: Arc<dyn MetricSink>,
+    pub worker: String,
+    pub sink: Arc<dyn MetricSink>,
+    /// How many processes it is, each of which says when it listens.
+    pub processes: u32,
 }
 
 /// The thread that reads. Dropping it ends the thread, which says what has come so far.
-pub(crate) struct Output {
+pub struct Output {
     thread: Option<JoinHandle<()>>,
     /// Closed to end the thread.
     stop: Option<PipeWriter>,
     tail: Arc<Mutex<Tail>>,
     /// Readable once the worker can be connected to.
-    pub(crate) started: PipeReader,
+    pub started: PipeReader,
 }
 
 impl Output {
     /// Reads both streams of a process until they end, or this is dropped.
-    pub(crate) fn read(stdout: OwnedFd, stderr: OwnedFd, speaker: Speaker) -> io::Result<Self> {
+    pub fn read(stdout: OwnedFd, stderr: OwnedFd, speaker: Speaker) -> io::Result<Self> {
         let (stopped, stop) = io::pipe()?;
         let (started, starts) = io::pipe()?;
         let tail = Arc::new(Mutex::new(Tail::default()));
@@ -69,6 +71,7 @@ impl Output {
             });
         }
         let reader = Reader {
+            starting: speaker.processes,
             speaker,
             tail: Arc::clone(&tail),
             starts: Some(starts),
@@ -86,7 +89,7 @@ impl Output {
     }
 
     /// Ends the thread, and returns the last line that says something, errors first.
-    pub(crate) fn end(&mut self) -> Option<String> {
+    pub fn end(&mut self) -> Option<String> {
         self.stop = None;
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -121,7 +124,9 @@ struct Stream {
 struct Reader {
     speaker: Speaker,
     tail: Arc<Mutex<Tail>>,
-    /// Dropped once the worker has said that it is there.
+    /// How many processes have not said that they are there.
+    starting: u32,
+    /// Dropped once all have.
     starts: Option<PipeWriter>,
 }
 
@@ -179,6 +184,7 @@ impl Reader {
             model,
             worker,
             sink,
+            processes: _,
         } = &self.speaker;
         if kind == Kind::Err {
             lock(&self.tail).note(line, true);
@@ -188,11 +194,14 @@ impl Reader {
         if let Some(metric) = metric_line::parse(line) {
             return sink.take(model, worker, metric);
         }
-        if line.ends_with(STARTED)
-            && let Some(mut starts) = self.starts.take()
-        {
-            // Fails where nobody waits for it.
-            let _ = starts.write_all(b"!");
+        if line.ends_with(STARTED) && self.starting > 0 {
+            self.starting -= 1;
+            if self.starting == 0
+                && let Some(mut starts) = self.starts.take()
+            {
+                // Fails where nobody waits for it.
+                let _ = starts.write_all(b"!");
+            }
             return debug!(target: "model_log", thread, "{line}");
         }
         if !ANNOUNCEMENTS.iter().any(|own| line.starts_with(own)) {

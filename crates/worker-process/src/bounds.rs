@@ -8,7 +8,8 @@ use serde_yaml::Value;
 /// daemon starts another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Bounds {
-    /// Bytes of address space. More than the worker can ever use of memory, and where it uses an accelerator much more.
+    /// Bytes of memory, of the worker and all that it starts together, where it is in a group that bounds them; else of address
+    /// space, which is more than the worker can ever use of memory, and with an accelerator much more.
     pub memory: Option<u64>,
     /// Seconds of processor time in the worker's whole life.
     pub cpu: Option<u64>,
@@ -58,10 +59,10 @@ impl Bounds {
         Ok(bounds)
     }
 
-    /// As the launcher takes them.
-    pub(crate) fn for_launcher(&self) -> String {
+    /// As the launcher takes them; without memory, where a group bounds that.
+    pub fn for_launcher(&self, in_group: bool) -> String {
         let bounds = [
-            ("as", self.memory),
+            ("as", self.memory.filter(|_| !in_group)),
             ("cpu", self.cpu),
             ("nofile", self.files),
         ];
@@ -194,7 +195,8 @@ mod tests {
             files: Some(64),
             ..Bounds::default()
         };
-        assert_eq!(bounds.for_launcher(), "as=100,nofile=64");
-        assert_eq!(Bounds::default().for_launcher(), "");
+        assert_eq!(bounds.for_launcher(false), "as=100,nofile=64");
+        assert_eq!(bounds.for_launcher(true), "nofile=64");
+        assert_eq!(Bounds::default().for_launcher(false), "");
     }
 }

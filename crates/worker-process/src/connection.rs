@@ -18,11 +18,11 @@ use rustix::net::{
 use thiserror::Error;
 
 /// The most descriptors that come with one message.
-pub(crate) const MOST_DESCRIPTORS: usize = 64;
+pub const MOST_DESCRIPTORS: usize = 64;
 
 /// Why nothing more can be said to a worker.
 #[derive(Debug, Error)]
-pub(crate) enum Broken {
+pub enum Broken {
     #[error("the process has ended")]
     Died,
     #[error("it closed its connection")]
@@ -40,7 +40,7 @@ pub(crate) enum Broken {
 }
 
 /// From where a decoder reads.
-pub(crate) trait Source {
+pub trait Source {
     /// Fills all of it.
     fn fill(&mut self, out: &mut [u8]) -> Result<(), Broken>;
 }
@@ -54,7 +54,7 @@ impl Source for &[u8] {
     }
 }
 
-pub(crate) struct Connection {
+pub struct Connection {
     socket: UnixStream,
     /// Readable when the worker is dead.
     process: Arc<OwnedFd>,
@@ -64,7 +64,7 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Takes over a socket and the descriptor of the process at its other end.
-    pub(crate) fn new(socket: UnixStream, process: Arc<OwnedFd>) -> io::Result<Self> {
+    pub fn new(socket: UnixStream, process: Arc<OwnedFd>) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         Ok(Connection {
             socket,
@@ -75,12 +75,12 @@ impl Connection {
     }
 
     /// All that follows has to be done within so much time; without one, until somebody ends the process.
-    pub(crate) fn within(&mut self, time: Option<Duration>) {
+    pub fn within(&mut self, time: Option<Duration>) {
         self.began = Instant::now();
         self.deadline = time.and_then(|time| self.began.checked_add(time));
     }
 
-    pub(crate) fn write(&mut self, mut bytes: &[u8]) -> Result<(), Broken> {
+    pub fn write(&mut self, mut bytes: &[u8]) -> Result<(), Broken> {
         while !bytes.is_empty() {
             match (&self.socket).write(bytes) {
                 Ok(0) => return Err(Broken::Closed),
@@ -92,7 +92,7 @@ impl Connection {
     }
 
     /// Sends bytes, and descriptors with the first of them.
-    pub(crate) fn write_with(
+    pub fn write_with(
         &mut self,
         bytes: &[u8],
         descriptors: &[BorrowedFd<'_>],
@@ -117,7 +117,7 @@ impl Connection {
     }
 
     /// Fills `out`, and takes over what descriptors come with it. More than [`MOST_DESCRIPTORS`] break the protocol.
-    pub(crate) fn read_with(
+    pub fn read_with(
         &mut self,
         out: &mut [u8],
         descriptors: &mut Vec<OwnedFd>,
@@ -159,7 +159,7 @@ impl Connection {
     }
 
     /// What is there, of at least one byte.
-    pub(crate) fn read_some(&mut self, out: &mut [u8]) -> Result<usize, Broken> {
+    pub fn read_some(&mut self, out: &mut [u8]) -> Result<usize, Broken> {
         loop {
             match (&self.socket).read(out) {
                 Ok(0) => return Err(Broken::Closed),
@@ -213,10 +213,7 @@ impl Source for Connection {
 }
 
 /// Waits until something happens to one of them. Returns whether it did before the deadline.
-pub(crate) fn wait_until(
-    watched: &mut [PollFd<'_>],
-    deadline: Option<Instant>,
-) -> io::Result<bool> {
+pub fn wait_until(watched: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<bool> {
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map(|left| Timespec {
@@ -234,7 +231,7 @@ pub(crate) fn wait_until(
 }
 
 /// Whether a process is dead, by its descriptor.
-pub(crate) fn is_dead(process: impl AsFd, within: Duration) -> bool {
+pub fn is_dead(process: impl AsFd, within: Duration) -> bool {
     let mut watched = [PollFd::new(&process, PollFlags::IN)];
     wait_until(&mut watched, Instant::now().checked_add(within)).unwrap_or(false)
 }

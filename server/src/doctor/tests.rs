@@ -317,10 +317,11 @@ fn what_a_workflow_calls_decides_about_it() {
     let manifest = br#"{"createdOn": "x", "archiverVersion": "x", "workflow": {"workflowName": "e", "specFile": "flow.yaml"}}"#;
     made.write("workflows/e/WAR-INF/MANIFEST.json", manifest);
     made.write("workflows/f/flow.yaml", b"models: {}\ndag: {a: [b]}\n");
-    made.write(
-        "workflows/f/handler.py",
-        b"def a(d, c): ...\ndef b(d, c): ...\n",
-    );
+    let handler = b"def a(d, c): ...\ndef b(d, c): ...\n";
+    made.write("workflows/f/h.py", handler);
+    let manifest = br#"{"createdOn": "x", "archiverVersion": "x",
+        "workflow": {"workflowName": "f", "specFile": "flow.yaml", "handler": "h.py"}}"#;
+    made.write("workflows/f/WAR-INF/MANIFEST.json", manifest);
     let expected = [
         "python python.mar",
         "native native.mar",
@@ -335,7 +336,7 @@ fn what_a_workflow_calls_decides_about_it() {
     let (_, document) = made.doctor(". --python ./python3");
     assert_eq!(
         document["workflows"][2]["says"],
-        json!("handler.py (the functions a, b in Python)")
+        json!("h.py (the functions a, b in Python)")
     );
     assert_eq!(
         document["workflows"][4]["notes"],
@@ -351,4 +352,36 @@ fn an_installation_that_is_not_there_is_named() {
         format!("{error:#}").starts_with("gone: No such file"),
         "{error:#}"
     );
+}
+
+#[test]
+fn a_model_that_would_run_in_a_process_of_its_own_is_said_to() {
+    let check = |server: &str, archive: &str, expected: &str| {
+        let made = Made(tempfile::tempdir().expect("a folder"));
+        made.write(
+            "config.properties",
+            format!("model_store=models\n{server}\n").as_bytes(),
+        );
+        let model = json!({"modelName": "m", "handler": "base_handler", "serializedFile": "m.pt",
+            "configFile": "model-config.yaml"});
+        let config = format!("minWorkers: 1\n{archive}\n");
+        let files = [
+            ("m.pt", &*script()),
+            ("model-config.yaml", config.as_bytes()),
+        ];
+        made.write("models/m.mar", &mar(model, &files));
+        let (_, document) = made.doctor(".");
+        assert_eq!(
+            document["models"][0]["says"], expected,
+            "{server} {archive}"
+        );
+    };
+    let here = "base_handler, a TorchScript module";
+    let apart = "base_handler, a TorchScript module, in a process of its own";
+    check("", "", here);
+    check("", "isolation: process", apart);
+    check("isolation=process", "", apart);
+    check("isolation=process", "isolation: none", apart);
+    let wrong = "model configuration \"model-config.yaml\": key isolation: expected none or process, found 1";
+    check("", "isolation: 1", wrong);
 }

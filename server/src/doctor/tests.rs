@@ -317,10 +317,11 @@ fn what_a_workflow_calls_decides_about_it() {
     let manifest = br#"{"createdOn": "x", "archiverVersion": "x", "workflow": {"workflowName": "e", "specFile": "flow.yaml"}}"#;
     made.write("workflows/e/WAR-INF/MANIFEST.json", manifest);
     made.write("workflows/f/flow.yaml", b"models: {}\ndag: {a: [b]}\n");
-    made.write(
-        "workflows/f/handler.py",
-        b"def a(d, c): ...\ndef b(d, c): ...\n",
-    );
+    let handler = b"def a(d, c): ...\ndef b(d, c): ...\n";
+    made.write("workflows/f/h.py", handler);
+    let manifest = br#"{"createdOn": "x", "archiverVersion": "x",
+        "workflow": {"workflowName": "f", "specFile": "flow.yaml", "handler": "h.py"}}"#;
+    made.write("workflows/f/WAR-INF/MANIFEST.json", manifest);
     let expected = [
         "python python.mar",
         "native native.mar",
@@ -335,7 +336,7 @@ fn what_a_workflow_calls_decides_about_it() {
     let (_, document) = made.doctor(". --python ./python3");
     assert_eq!(
         document["workflows"][2]["says"],
-        json!("handler.py (the functions a, b in Python)")
+        json!("h.py (the functions a, b in Python)")
     );
     assert_eq!(
         document["workflows"][4]["notes"],

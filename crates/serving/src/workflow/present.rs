@@ -60,14 +60,14 @@ fn documents(leaves: Value) -> Result<Value, Error> {
         return Ok(leaves);
     };
     let document = |(name, value): &(String, Value)| {
-        let value = match value {
-            Value::Bytes(bytes) => dag::from_json(bytes).ok_or_else(|| {
-                let why = format!("the answer of `{name}` is no JSON, and there are several");
-                Error::Misfit(why)
-            })?,
-            other => other.clone(),
+        let Value::Bytes(bytes) = value else {
+            return Ok((name.clone(), value.clone()));
         };
-        Ok((name.clone(), value))
+        let document = dag::from_json(bytes).ok_or_else(|| {
+            let why = format!("the answer of `{name}` is no JSON, and there are several");
+            Error::Misfit(why)
+        })?;
+        Ok((name.clone(), document))
     };
     let documents = leaves.iter().map(document);
     Ok(Value::map(documents.collect::<Result<Vec<_>, Error>>()?))

@@ -13,6 +13,7 @@ use crate::client::Request;
 use crate::fixtures::{Model, own};
 use crate::harness::{Bench, Daemon};
 use crate::python_handlers::has_python;
+use crate::war;
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -167,6 +168,25 @@ def after(data, context):
     let answer = daemon.post("/wfpredict/w", b"x");
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.text(), "bytearray [3.0, 5.0]");
+}
+
+#[test]
+fn an_archive_of_torchserves_archiver_runs_and_goes_without_a_trace() {
+    if !has_python() {
+        return;
+    }
+    let bench = Bench::new().config("model_store=store");
+    war::pack(&bench, "echo", "models: {}\ndag:\n  f:\n");
+    let daemon = bench.start_plain(&["--ncs"]);
+    let registered = daemon.manage("POST", "/workflows?url=echo.war");
+    assert_eq!(registered.status, 200, "{}", registered.text());
+    let document = json!({ "a": [1, null] });
+    let request = Request::post("/wfpredict/echo", document.to_string());
+    let answer = daemon.send(&request.content_type("application/json"));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json(), json!({ "body": document }));
+    assert_eq!(daemon.manage("DELETE", "/workflows/echo").status, 200);
+    assert_eq!(daemon.get("/wfpredict/echo").status, 404);
 }
 
 #[test]

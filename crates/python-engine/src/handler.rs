@@ -34,6 +34,12 @@ pub(crate) fn find(handler: &str, dir: &Path, worker: &Program) -> Result<Handle
             "expected a function's name after the colon",
         ));
     }
+    if function.contains(',') && !worker.runs_several() {
+        return Err(invalid(
+            handler,
+            "TorchServe's worker (python_worker=torchserve) runs one function, and these are several",
+        ));
+    }
     let relative = Path::new(file);
     let stays = relative.components().all(|part| {
         matches!(
@@ -118,6 +124,12 @@ mod tests {
         check("h.py:entry", Ok(None));
         check("h:entry", Ok(None));
         check("h.py:one,another", Ok(None));
+        let theirs = Program::within(&folder.path().join("theirs/ts"));
+        let refused = find("h.py:one,another", &dir, &theirs).expect_err("two functions");
+        assert_eq!(
+            refused.to_string(),
+            "handler h.py:one,another: TorchServe's worker (python_worker=torchserve) runs one function, and these are several"
+        );
         check("code/deep.py:entry", Ok(Some("code")));
         check("image_classifier", Ok(None));
         check("", Err("the archive names no handler"));

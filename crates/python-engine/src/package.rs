@@ -80,6 +80,12 @@ impl Program {
         }
     }
 
+    /// Whether it runs several functions of one file, as ours does and TorchServe's does not.
+    pub(crate) fn runs_several(&self) -> bool {
+        let beside = self.file.parent().and_then(Path::parent);
+        beside.is_some_and(|root| root.join("torchrelay_worker/several.py").is_file())
+    }
+
     /// Whether its package has a handler of that name.
     pub(crate) fn has_handler(&self, name: &str) -> bool {
         let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');

@@ -1,6 +1,6 @@
 //! What handlers answer, by either protocol.
 
-use servable::{DType, Device, Image, Input, Loader, Part, Reason, Task, Tensor, Value};
+use servable::{DType, Device, Image, Input, Loader, Part, Reason, Servable, Task, Tensor, Value};
 
 use crate::harness::{Model, ask, ask_with, body, predict, python_or_return, text};
 
@@ -276,6 +276,41 @@ def handle(data, context):
     );
     input.task = Task::Explain;
     assert_eq!(ask_with(servable.as_mut(), input).as_deref(), Ok("True"));
+}
+
+#[test]
+fn requests_for_different_functions_share_no_batch() {
+    let handler = "
+def one(data, context):
+    return data and ['one of %d' % len(data) for _ in data]
+
+def two(data, context):
+    return data and ['two of %d' % len(data) for _ in data]
+";
+    let mut model = Model::new(python_or_return!(), handler);
+    model.files.handler = "h.py:one,two".into();
+    let loader = model.loader().expect("a loader");
+    let asks = |function: &str| Input {
+        function: Some(function.into()),
+        ..text("x")
+    };
+    let of = |function: &str| loader.bucket(&asks(function));
+    assert_eq!(of("one"), of("one"));
+    assert_ne!(of("one"), of("two"));
+    let mut servable = loader.load(Device::Cpu).expect("loaded");
+    let check = |inputs: &[Input], expected: &[&str], servable: &mut dyn Servable| {
+        let results = predict(servable, inputs).expect("a batch");
+        let bodies = results
+            .iter()
+            .map(|result| body(result.as_ref().expect("an answer")));
+        assert_eq!(bodies.collect::<Vec<_>>(), expected);
+    };
+    check(&[asks("two")], &["two of 1"], servable.as_mut());
+    check(
+        &[asks("one"), asks("one")],
+        &["one of 2", "one of 2"],
+        servable.as_mut(),
+    );
 }
 
 #[test]

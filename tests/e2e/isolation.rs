@@ -160,7 +160,9 @@ fn answers_and_failures_are_those_of_the_daemon_to_the_last_byte() {
     // None of the failures was a death.
     assert_eq!(children(there.process.id()).len(), 7);
     // What they say is in the daemon's log, under their workers' names.
-    there.log().wait_for("_1.0-stdout MODEL_LOG - serves optimised");
+    there
+        .log()
+        .wait_for("_1.0-stdout MODEL_LOG - serves optimised");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use archive::{ArchiveFormat, PackOptions, Plan, Runtime};
 use clap::ValueEnum;
+use handlers::{Candidate, runner};
 
 use crate::{graph, packing};
 
@@ -117,16 +118,23 @@ impl Args {
 
 /// Why the daemon would refuse the weights. Of other handlers than its own it is not known what they load.
 fn weights_warning(options: &PackOptions) -> Option<String> {
-    if !handlers::NAMES.contains(&options.handler.as_str()) {
+    let handler = options.handler.as_str();
+    if !handlers::NAMES.contains(&handler) {
         return None;
     }
-    let Some(weights) = options.serialized_file.as_deref() else {
-        let handler = &options.handler;
+    let (weights, model_file) = (&options.serialized_file, &options.model_file);
+    if weights.is_none() && model_file.is_none() {
         return Some(format!(
             "there is no --serialized-file, so {handler} has no network to load"
         ));
-    };
-    // Below no folder, so that it is named as on the command line.
-    let refused = handlers::weights::check(Path::new(""), Some(weights)).err()?;
+    }
+    let decided = runner(&Candidate {
+        // Below no folder, so that they are named as on the command line.
+        dir: Path::new(""),
+        handler,
+        weights: weights.as_deref(),
+        model_file: model_file.as_deref(),
+    });
+    let refused = decided.err()?;
     Some(format!("the daemon would not load this: {refused}"))
 }

@@ -9,6 +9,7 @@ import unittest
 import warnings
 
 from torchrelay_worker import Image, Tensor
+from torchrelay_worker.headers import Headers
 from ts.context import Context, RequestProcessor
 from ts.handler_utils.utils import import_class
 from ts.protocol import otf_message_handler as frames
@@ -139,3 +140,16 @@ class Helpers(unittest.TestCase):
             self.assertRaises(ValueError, Tensor, dtype, shape, data)
         self.assertRaises(TypeError, Tensor("bfloat16", (1,), b"12").view)
         self.assertRaises(ValueError, Image)
+
+
+class RequestHeaders(unittest.TestCase):
+    def test_names_are_found_in_any_case(self):
+        headers = Headers({"x-mine": "1", "Both": "2", "both": "3"})
+        expectations = {"x-mine": "1", "X-Mine": "1", "Both": "2", "both": "3", "BOTH": "2", "other": None}
+        for name, expected in expectations.items():
+            self.assertEqual(headers.get(name), expected, name)
+            self.assertEqual(name in headers, expected is not None, name)
+        self.assertEqual(headers["X-MINE"], "1")
+        self.assertRaises(KeyError, lambda: headers["other"])
+        self.assertEqual(list(headers), ["x-mine", "Both", "both"])
+        self.assertEqual((headers.get("other", "-"), headers.get(3)), ("-", None))

@@ -130,7 +130,7 @@ ROWS = [
     one(
         "headers and ids",
         """
-        return [repr((context.get_request_header(0, 'A'), context.get_request_header(0, 'a'), context.request_ids,
+        return [repr((context.get_request_header(0, 'A'), context.get_request_header(0, 'b'), context.request_ids,
                       context.get_request_id(), context.get_request_id(7), context.get_sequence_id(0)))]
         """,
         b"('v', None, {0: 'r1'}, 'r1', None, 's7')",

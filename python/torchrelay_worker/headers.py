@@ -1,7 +1,7 @@
 """Headers of a request as handlers ask for them: `Content-Type` and `content-type` are the same.
 
-HTTP's names have no case, and the daemon passes them on in lower case; TorchServe's handlers were written for the spelling of
-their clients.
+HTTP's names have no case, and the daemon passes them on in lower case; TorchServe's handlers were written for the
+spelling of their clients.
 """
 
 from typing import Any

@@ -159,7 +159,8 @@ fn answers_and_failures_are_those_of_the_daemon_to_the_last_byte() {
     }
     // None of the failures was a death.
     assert_eq!(children(there.process.id()).len(), 7);
-    there.log().wait_for("loaded in");
+    // What they say is in the daemon's log, under their workers' names.
+    there.log().wait_for("_1.0-stdout MODEL_LOG - serves optimised");
 }
 
 #[test]

@@ -14,6 +14,14 @@ use crate::harness::{Daemon, Process};
 /// Names an interpreter in place of that of `target/torchserve`.
 const VARIABLE: &str = "TORCHRELAY_TORCHSERVE";
 
+/// What the configurations of all have.
+const COMMON: &str = "\
+default_workers_per_model=1
+number_of_gpu=0
+metrics_mode=prometheus
+model_metrics_auto_detect=true
+";
+
 /// Longer than a start of TorchServe with all its workers takes, however busy the machine.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -36,6 +44,7 @@ pub(crate) struct Serving {
     pub(crate) who: Who,
     pub(crate) inference: SocketAddr,
     pub(crate) management: SocketAddr,
+    metrics: SocketAddr,
     _running: Running,
 }
 
@@ -68,8 +77,7 @@ pub(crate) fn settings(who: Who, interpreter: &Path) -> String {
     };
     let interpreter = interpreter.display();
     format!(
-        "python_executable={interpreter}\npython_worker={worker}\nenable_model_api=true\nnumber_of_gpu=0\n\
-         default_workers_per_model=1\n"
+        "python_executable={interpreter}\npython_worker={worker}\nenable_model_api=true\n{COMMON}"
     )
 }
 
@@ -79,6 +87,7 @@ impl Serving {
             who,
             inference: daemon.address,
             management: daemon.address_of("management_address"),
+            metrics: daemon.address_of("metrics_address"),
             _running: Running::Daemon(daemon),
         }
     }
@@ -95,6 +104,7 @@ impl Serving {
             who: Who::TheirServer,
             inference: server.addresses[0],
             management: server.addresses[1],
+            metrics: server.addresses[2],
             _running: Running::Server(server),
         })
     }
@@ -105,6 +115,12 @@ impl Serving {
 
     pub(crate) fn manage(&self, method: &str, path: &str) -> Answer {
         Connection::open(self.management).request(&Request::new(method, path))
+    }
+
+    /// The lines of all metrics.
+    pub(crate) fn metrics(&self) -> Vec<String> {
+        let answer = Connection::open(self.metrics).request(&Request::new("GET", "/metrics"));
+        answer.text().lines().map(str::to_owned).collect()
     }
 
     /// Waits until a worker of each model has loaded it.
@@ -147,8 +163,7 @@ impl Server {
             config += &format!("{key}_address=http://{address}\n");
         }
         config += &format!(
-            "grpc_inference_port={}\ngrpc_management_port={}\ndefault_workers_per_model=1\nnumber_of_gpu=0\n\
-             enable_envvars_config=false\n",
+            "grpc_inference_port={}\ngrpc_management_port={}\n{COMMON}",
             ports[3], ports[4]
         );
         fs::write(own.join("config.properties"), config).expect("a file");

@@ -337,3 +337,58 @@ fn get_reason(from: &mut Decoder) -> Result<Reason, String> {
         other => return Err(format!("{other} is no reason")),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(body: Vec<u8>) -> Frame {
+        Frame {
+            kind: 0,
+            flags: 0,
+            number: 0,
+            body: body.into(),
+            descriptors: Vec::new(),
+        }
+    }
+
+    proptest! {
+        /// A child may say anything.
+        #[test]
+        fn hostile_frames_are_a_message_or_an_error(body in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read_answer(frame(body.clone()));
+            let _ = read_part(frame(body.clone()));
+            let _ = read_number(frame(body));
+        }
+
+        #[test]
+        fn an_answer_is_read_back_as_it_was(
+            number in any::<i32>(),
+            message in ".{0,9}",
+            detail in prop::option::of(".{0,9}"),
+            flags in any::<[bool; 2]>(),
+            times in prop::option::of(any::<[u64; 2]>()),
+            upright in prop::collection::vec(0..9usize, 0..4),
+        ) {
+            let reason = Reason::Chosen(number);
+            let error = JobError { reason, message: message.clone() };
+            let failed = BatchError { reason, message: message.clone(), detail, dead: flags[0] };
+            let around = times.map(|[before, after]| Around {
+                before: Duration::from_nanos(before),
+                after: Duration::from_nanos(after),
+            });
+            for outcome in [
+                Outcome::Results(vec![Err(error), Ok(Output::new(Value::Int(number.into())))]),
+                Outcome::Failed(failed),
+                Outcome::Panicked(message.clone()),
+            ] {
+                let answered = Answered { outcome, around, alive: flags[1], upright: upright.clone() };
+                let body = write_answer(&answered).expect("it fits").body;
+                let found = read_answer(frame(body)).expect("as it was");
+                prop_assert_eq!(format!("{found:?}"), format!("{answered:?}"));
+            }
+        }
+    }
+}

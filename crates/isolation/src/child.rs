@@ -1,6 +1,7 @@
 //! In the child: has an engine load one servable, and answers batches until the daemon hangs up.
 
 use std::any::Any;
+use std::ffi::CStr;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use rustix::process::{PidfdFlags, getppid, pidfd_open};
 use rustix::stdio::stdin;
+use rustix::thread::set_name;
 use servable::{BatchError, Device, LoadError, Loader, Reason, Servable};
 use thiserror::Error;
 use tracing::warn;
@@ -17,6 +19,9 @@ use worker_process::{Broken, Connection, Unbound, bind};
 use crate::batch::{self, Answered, Outcome};
 use crate::message::{self, ANSWER, LOAD, LOADED, Load, Loaded, PREDICT};
 use crate::parts::{Line, Sink};
+
+/// What lists of processes call this thread, and so the process.
+const SHOWN: &CStr = c"torchrelay";
 
 /// Why a child ends before the daemon has hung up.
 #[derive(Debug, Error)]
@@ -47,6 +52,8 @@ pub fn serve(
     let mut connection = connect().map_err(ChildError::NoDaemon)?;
     let load: Load = message::receive(&mut connection, LOAD)?;
     bind(load.daemon, &load.bounds())?;
+    // Lists of processes would show the file's name; `exe`, say. No more than a courtesy.
+    let _ = set_name(SHOWN);
     let loaded = make(&load.description, load.device()).and_then(|loader| {
         let servable = loader.load(load.device())?;
         Ok((loader, servable))
@@ -107,14 +114,13 @@ fn answer(line: &Line, servable: &mut dyn Servable, frame: Frame) -> Result<(), 
         }
         Err(why) => failed(format!("the batch cannot be read: {why}")),
     };
-    let encoded = batch::write_answer(&answered).or_else(|broken| match broken {
-        Broken::Unsendable(why) => {
-            warn!("an answer cannot be sent: {why}");
-            answered = failed(format!("the model's answer cannot be sent: {why}"));
-            batch::write_answer(&answered)
-        }
-        other => Err(other),
-    })?;
+    let mut encoded = batch::write_answer(&answered);
+    if let Err(Broken::Unsendable(why)) = encoded {
+        warn!("an answer cannot be sent: {why}");
+        answered = failed(format!("the model's answer cannot be sent: {why}"));
+        encoded = batch::write_answer(&answered);
+    }
+    let encoded = encoded?;
     wire::send(&mut line.lock(), ANSWER, 0, number, &encoded)?;
     match answered.outcome {
         Outcome::Panicked(why) => Err(ChildError::Panicked(why)),

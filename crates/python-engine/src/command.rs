@@ -11,7 +11,6 @@ use crate::engine::{Shared, Sockets};
 use crate::loader::Model;
 use crate::parallel::{TORCHRUN, find_torchrun};
 use crate::protocol::agreement;
-use crate::settings::WorkerProgram;
 
 /// What runs, after the launcher.
 #[derive(Debug, Default)]
@@ -128,8 +127,7 @@ pub(crate) fn environment(
     ];
     // The ranks of a model hear the same messages, and only the first protocol is one for all of them.
     let is_spread = model.processes() > 1;
-    let is_own = shared.settings.worker == WorkerProgram::Own;
-    if is_own && shared.settings.protocol >= 2 && !is_spread {
+    if model.worker.is_own && shared.settings.protocol >= 2 && !is_spread {
         told.push((agreement::OFFER.0, agreement::OFFER.1.into()));
     }
     if let Some(environment) = &model.virtual_environment {

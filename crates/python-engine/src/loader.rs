@@ -72,11 +72,13 @@ impl PythonLoader {
                 files.dir.display()
             ))
         })?;
+        // Of several functions in one process only our own worker knows.
+        let is_several = files.handler.contains(',');
         // Before anything is installed: what is wrong with a handler is said at once.
         let worker = match shared.settings.worker {
-            WorkerProgram::Own => shared.package.worker.clone(),
-            WorkerProgram::TorchServe => installed::find(&shared)
+            WorkerProgram::TorchServe if !is_several => installed::find(&shared)
                 .map_err(|error| LoadError::Invalid(format!("model {}: {error}", files.name)))?,
+            WorkerProgram::TorchServe | WorkerProgram::Own => shared.package.worker.clone(),
         };
         let found = handler::find(&files.handler, &dir, &worker)?;
         let installed = venv::provide(&shared, &files)?;

@@ -38,6 +38,8 @@ pub(crate) struct Package {
 pub(crate) struct Program {
     /// The file that is started.
     pub(crate) file: PathBuf,
+    /// Whether it is the one that the daemon carries, which speaks more than TorchServe's.
+    pub(crate) is_own: bool,
     /// Where the default handlers are.
     handlers: PathBuf,
 }
@@ -59,17 +61,21 @@ impl Package {
         fs::write(&metrics, METRICS)?;
         Ok(Package {
             launcher: root.join("launch.py"),
-            worker: Program::within(&root.join("ts")),
+            worker: Program {
+                is_own: true,
+                ..Program::within(&root.join("ts"))
+            },
             metrics,
         })
     }
 }
 
 impl Program {
-    /// The worker of the package `ts` in that folder.
+    /// TorchServe's worker, of the package `ts` in that folder.
     pub(crate) fn within(ts: &Path) -> Self {
         Program {
             file: ts.join(WORKER),
+            is_own: false,
             handlers: ts.join(HANDLERS),
         }
     }

@@ -19,7 +19,6 @@ use crate::loader::Model;
 use crate::message::Load;
 use crate::protocol::Protocol;
 use crate::ranks::OtherRanks;
-use crate::settings::WorkerProgram;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
@@ -162,7 +161,7 @@ pub(crate) fn start(
         protocol,
         others,
         supervised,
-        spelt: shared.settings.worker == WorkerProgram::TorchServe,
+        spelt: !model.worker.is_own,
     })
 }
 

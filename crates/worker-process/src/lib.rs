@@ -5,8 +5,9 @@
 //!
 //! A [`Supervised`] process (`supervised.rs`) is a [`Process`] (`process.rs`: a group of its own, ended with all that it has
 //! started), its [`Output`] (to the log, and lines of metrics to a [`MetricSink`]) and what is said of its death. [`Bounds`]
-//! are how much it may take, a [`Group`] of the system's holds it to its memory, and [`bind`] is how a program of ours binds itself to them. A [`Connection`] notices at once
-//! when the process at its other end dies; [`wire`] is how values travel over it.
+//! are how much it may take, a [`Group`] of the system's holds it to its memory, and [`bind`] is how a program of ours binds
+//! itself to them. A [`Connection`] notices at once when the process at its other end dies; [`wire`] is how values travel
+//! over it.
 
 mod bind;
 mod bounds;

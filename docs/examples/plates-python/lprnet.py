@@ -1,4 +1,5 @@
-"""Plates to their texts: `{"data": n x 3 x 24 x 94}` to `{"data": [n texts]}`. A text that cannot be a plate's is empty.
+"""Plates to their texts: `{"data": n x 3 x 24 x 94}` to `{"data": [n texts]}`. A text that is
+no plate's is empty.
 
 The network divides by means over its batch, so the plates of one request are one batch, and those of two never are.
 """
@@ -20,7 +21,10 @@ class Lprnet(BaseHandler):
 
     def inference(self, requests):
         with torch.inference_mode():
-            return [(plates, self.model(torch.tensor(plates, device=self.device)).cpu()) if plates else ((), ()) for plates in requests]
+            return [(plates, self.scores(plates)) if plates else ((), ()) for plates in requests]
+
+    def scores(self, plates):
+        return self.model(torch.tensor(plates, device=self.device)).cpu()
 
     def postprocess(self, read):
         return [{"data": [text(*one) for one in zip(plates, scores)]} for plates, scores in read]

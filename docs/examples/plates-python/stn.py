@@ -1,4 +1,5 @@
-"""Plates to plates that lie straight: `{"data": n x 3 x 24 x 94}` both ways. The plates of one request are one batch."""
+"""Plates to plates that lie straight: `{"data": n x 3 x 24 x 94}` both ways. The plates of one
+request are one batch."""
 
 import json
 

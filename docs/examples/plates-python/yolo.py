@@ -1,6 +1,7 @@
 """The detector: a picture to its number plates, cut out and ready to be read, and where they are.
 
-    {"data": n x 3 x 24 x 94 numbers, "coordinates": [{"xmin": ..., "ymin": ..., "xmax": ..., "ymax": ..., "confidence": ...}]}
+    {"data": n x 3 x 24 x 94 numbers,
+     "coordinates": [{"xmin": ..., "ymin": ..., "xmax": ..., "ymax": ..., "confidence": ...}]}
 """
 
 import io

@@ -353,3 +353,35 @@ fn an_installation_that_is_not_there_is_named() {
         "{error:#}"
     );
 }
+
+#[test]
+fn a_model_that_would_run_in_a_process_of_its_own_is_said_to() {
+    let check = |server: &str, archive: &str, expected: &str| {
+        let made = Made(tempfile::tempdir().expect("a folder"));
+        made.write(
+            "config.properties",
+            format!("model_store=models\n{server}\n").as_bytes(),
+        );
+        let model = json!({"modelName": "m", "handler": "base_handler", "serializedFile": "m.pt",
+            "configFile": "model-config.yaml"});
+        let config = format!("minWorkers: 1\n{archive}\n");
+        let files = [
+            ("m.pt", &*script()),
+            ("model-config.yaml", config.as_bytes()),
+        ];
+        made.write("models/m.mar", &mar(model, &files));
+        let (_, document) = made.doctor(".");
+        assert_eq!(
+            document["models"][0]["says"], expected,
+            "{server} {archive}"
+        );
+    };
+    let here = "base_handler, a TorchScript module";
+    let apart = "base_handler, a TorchScript module, in a process of its own";
+    check("", "", here);
+    check("", "isolation: process", apart);
+    check("isolation=process", "", apart);
+    check("isolation=process", "isolation: none", apart);
+    let wrong = "model configuration \"model-config.yaml\": key isolation: expected none or process, found 1";
+    check("", "isolation: 1", wrong);
+}

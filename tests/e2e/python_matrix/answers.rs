@@ -101,12 +101,32 @@ fn check_serving(serving: &Serving, models: &[&str]) {
     }
     mistakes.extend(batch_mistakes(serving));
     mistakes.extend(spoilt_batch_mistakes(serving));
+    wait_for_metrics(serving);
     let described = serving.manage("GET", "/models/whole?customized=true");
     let says = described.json()[0]["customizedMetadata"].clone();
     if says != json!({"says": "Hello", "model": "whole"}) {
         mistakes.push(format!("{:?} describes as {says}", serving.who));
     }
     check_all(mistakes);
+}
+
+/// What `do_metrics` emits arrives with the dimensions of its model.
+fn wait_for_metrics(serving: &Serving) {
+    for (name, value) in [
+        ("Asked", "1.0"),
+        ("Thinking", "2.5"),
+        ("Size", "3.0"),
+        ("Share", "50.0"),
+    ] {
+        let begins = format!("{name}{{ModelName=\"answers\",Level=\"Model\",");
+        wait_until(|| {
+            let lines = serving.metrics();
+            let mut found = lines.iter().filter(|line| line.starts_with(&begins));
+            found
+                .next()
+                .is_some_and(|line| line.ends_with(&format!(" {value}")))
+        });
+    }
 }
 
 /// Asks the model `batch` all of them at the same time. Our server does not keep a lone request waiting for company, so there

@@ -35,14 +35,14 @@ const FAILURES: [Failure; 12] = [
         name: "no_function",
         code: "x = 1\n",
         status: 500,
-        ours: "ValueError: module no_function has 0 classes",
+        ours: "ValueError: module no_function has no function handle, and 0 classes",
         theirs: "ValueError: Expected only one class in custom service code or a function entry point",
     },
     Failure {
         name: "two_classes",
         code: "class A:\n  pass\nclass B:\n  pass\n",
         status: 500,
-        ours: "ValueError: module two_classes has 2 classes",
+        ours: "ValueError: module two_classes has no function handle, and 2 classes",
         theirs: "ValueError: Expected only one class in custom service code or a function entry point",
     },
     Failure {

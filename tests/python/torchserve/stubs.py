@@ -3,8 +3,8 @@
     python stubs.py
 
 run by the interpreter that has torch. torch's libraries name others of CUDA as needed, and the loader wants all of them
-before a line runs. Beside torch's own it finds what this makes: empty libraries of those names, one of which has every function
-that torch would call on a device. Whoever calls one is ended. It needs `readelf` and a C compiler.
+before a line runs. Beside torch's own it finds what this makes: empty libraries of those names, one of which has every
+function that torch would call on a device. Whoever calls one is ended. It needs `readelf` and a C compiler.
 """
 
 import os

@@ -240,4 +240,33 @@ fn two_workers_are_two_processes() {
         .each_mut()
         .map(|servable| number(servable.as_mut(), "pid"));
     assert!(pids[0] != pids[1] && !pids.contains(&std::process::id().into()));
+    let told = two.map(|servable| servable.process().map(i64::from));
+    assert_eq!(told, pids.map(Some));
+}
+
+#[test]
+fn who_has_a_picture_hears_that_it_was_turned() {
+    let images = [
+        Image::from_file("a"),
+        Image::from_file("b"),
+        Image::from_file("c"),
+    ];
+    let part = |(name, image): (&str, &Image)| Part {
+        name: name.into(),
+        content_type: String::new(),
+        value: image.clone().into(),
+    };
+    let input = Input {
+        parts: ["data", "turn", "x"]
+            .into_iter()
+            .zip(&images)
+            .map(part)
+            .collect(),
+        ..Input::default()
+    };
+    ask(loaded().as_mut(), &[input]).expect("answered");
+    assert_eq!(
+        images.map(|image| image.was_upright()),
+        [false, true, false]
+    );
 }

@@ -81,10 +81,11 @@ pub(crate) fn value(servable: &mut dyn Servable, input: Input) -> Value {
 }
 
 pub(crate) fn number(servable: &mut dyn Servable, cue: &str) -> i64 {
-    match value(servable, text(cue)) {
-        Value::Int(number) => number,
-        other => panic!("{cue}: {other:?}"),
-    }
+    let found = value(servable, text(cue));
+    let Value::Int(number) = found else {
+        panic!("{cue}: {found:?}");
+    };
+    number
 }
 
 /// Waits until a process is gone; a zombie is not gone.

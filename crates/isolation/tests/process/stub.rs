@@ -62,6 +62,11 @@ impl Servable for Cued {
         let answer = |value: Value| Ok(vec![Ok(Output::new(value))]);
         let Value::Text(text) = text else {
             // Values come back as they are, whatever part they are in.
+            for part in inputs.iter().flat_map(|input| &input.parts) {
+                if let (Value::Image(image), "turn") = (&part.value, &*part.name) {
+                    image.note_upright();
+                }
+            }
             let values = inputs
                 .iter()
                 .map(|input| Ok(Output::new(input.parts[0].value.clone())));
@@ -81,12 +86,9 @@ impl Servable for Cued {
                 std::hint::black_box(0);
             },
             "start another" => {
+                #[expect(clippy::zombie_processes, reason = "it is to outlive this one")]
                 let sleeper = Command::new("sleep").arg("3600").spawn().expect("started");
                 answer(Value::Int(sleeper.id().into()))
-            }
-            "say" => {
-                eprintln!("a word of warning");
-                answer(Value::Null)
             }
             "pid" => answer(Value::Int(std::process::id().into())),
             "threads" => answer(Value::Int(threads.get() as i64)),

@@ -232,7 +232,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::print_stderr, reason = "a skipped test has to say so")]
     fn what_is_in_a_group_ends_with_it() {
         let groups = match Groups::find() {
             Ok(groups) => groups,

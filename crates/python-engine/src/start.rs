@@ -1,6 +1,7 @@
 //! From a model to a worker that has loaded it: start the process, wait until it listens, connect, load.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -22,6 +23,12 @@ use crate::ranks::OtherRanks;
 
 /// How long a worker may take until it listens.
 const STARTING: Duration = Duration::from_secs(120);
+
+/// How long what a worker before this one has left of its debugger may hold the port.
+const LEAVING: Duration = Duration::from_secs(10);
+
+/// Between two looks at it.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What an interpreter says that is to run a debugger it does not have.
 const NO_DEBUGGER: &str = "No module named debugpy";
@@ -48,8 +55,7 @@ pub(crate) fn start(
     let invalid = |why: String| LoadError::Invalid(format!("model {}: {why}", model.name));
     let debugger = shared.debugger_for(&model.name);
     if let Some(port) = debugger {
-        // Asked for beforehand, because the debugger says it at length.
-        TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
+        free(port, abort).map_err(|error| {
             invalid(format!(
                 "port {port}, on which its debugger is to listen, cannot be had: {error}"
             ))
@@ -175,6 +181,24 @@ fn failed(supervised: Supervised, model: &Model, broken: &Broken) -> LoadError {
     LoadError::Invalid(format!(
         "model {name}: {interpreter} has no debugpy ({interpreter} -m pip install debugpy)"
     ))
+}
+
+/// Waits until the port can be had. It is asked for before the debugger does, which would say at length that it cannot.
+fn free(port: u16, abort: &Abort) -> std::io::Result<()> {
+    let end = Instant::now() + LEAVING;
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(_) => return Ok(()),
+            Err(error)
+                if error.kind() != ErrorKind::AddrInUse
+                    || abort.is_fired()
+                    || Instant::now() >= end =>
+            {
+                return Err(error);
+            }
+            Err(_) => thread::sleep(LOOK),
+        }
+    }
 }
 
 /// Waits until all processes listen, and connects to the first.

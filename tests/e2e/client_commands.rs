@@ -418,6 +418,8 @@ fn each_api_gets_its_key() {
     let advice = "the key of --token is not the management key of this server, or has expired";
     let expected = format!("{refused}\n{advice}");
     person.check_fails(&format!("list --token {inference}"), 1, &expected);
+    // What a key begins with is chance.
+    person.check_fails("list --token -3", 1, &expected);
     // A key that is no longer the one that opens.
     let renewed = "The server has written a new inference key to its key file.";
     person.check("renew-key inference", &[renewed]);

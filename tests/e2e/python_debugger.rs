@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cue::poll;
-use crate::harness::{Bench, Daemon};
+use crate::harness::{Bench, Daemon, free_port};
 use crate::python_handlers::has_python;
 
 /// Longer than the model allows.
@@ -66,11 +66,6 @@ fn with_debugpy() -> Option<PathBuf> {
             .output();
         asked.is_ok_and(|output| output.status.success())
     })
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("bound").port()
 }
 
 fn dev(bench: Bench, port: u16) -> Daemon {

@@ -2,14 +2,14 @@
 //! and its server in Java over the same model store. Where either is missing, the test that asks says so.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{Answer, Connection, Request};
-use crate::harness::{Daemon, Process};
+use crate::harness::{Daemon, Process, free_port};
 
 /// Names an interpreter in place of that of `target/torchserve`.
 const VARIABLE: &str = "TORCHRELAY_TORCHSERVE";
@@ -155,7 +155,7 @@ impl Server {
         let own = folder.join("theirs");
         let temp = own.join("tmp");
         fs::create_dir_all(&temp).expect("a folder");
-        let ports = free_ports::<5>();
+        let ports = [(); 5].map(|()| free_port());
         let addresses =
             [ports[0], ports[1], ports[2]].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         let mut config = String::new();
@@ -208,12 +208,6 @@ fn has_java() -> bool {
     let version = said.split('"').nth(1).unwrap_or_default();
     let major = version.split('.').next().unwrap_or_default();
     major.parse().is_ok_and(|major: u32| major >= JAVA)
-}
-
-/// Ports that nobody listened on a moment ago.
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("bound").port())
 }
 
 /// Where the interpreter's packages are.

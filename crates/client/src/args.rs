@@ -269,7 +269,13 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// The key to send, in place of a key file's
-    #[arg(long, value_name = "KEY", conflicts_with = "key_file")]
+    // Keys may begin with a hyphen.
+    #[arg(
+        long,
+        value_name = "KEY",
+        conflicts_with = "key_file",
+        allow_hyphen_values = true
+    )]
     pub token: Option<Secret>,
     /// Certificates in PEM form to trust in https, in place of the system's
     #[arg(long, value_name = "FILE", conflicts_with = "insecure")]

@@ -36,7 +36,8 @@ pub struct Compare {
         long,
         value_name = "KEY",
         requires = "compare",
-        conflicts_with = "key_file"
+        conflicts_with = "key_file",
+        allow_hyphen_values = true
     )]
     pub token: Option<Secret>,
     /// TorchServe's key file; key_file.json beside PATH if it is there and the server on this machine
@@ -47,7 +48,8 @@ pub struct Compare {
         long,
         value_name = "KEY",
         requires = "compare",
-        conflicts_with = "their_key_file"
+        conflicts_with = "their_key_file",
+        allow_hyphen_values = true
     )]
     pub their_token: Option<Secret>,
     /// Certificates in PEM form to trust in https, in place of the system's

@@ -128,7 +128,7 @@ class Loading(unittest.TestCase):
     @unittest.skipIf(GENUINE, "an answer that only our daemon asks for")
     def test_a_function_that_is_not_there_is_named(self):
         both = "def one(data, context):\n    return data\n"
-        for handler, function in [("h.py:one,two", "two"), ("h.py:two", "two, and 0 classes for an entry point")]:
+        for handler, function in [("h.py:one,two", "two"), ("h.py:two", "two, and no class")]:
             environment = {"TORCHRELAY_PROTOCOL": "2"}
             with self.subTest(handler), Daemon({"h.py": both}, environment=environment) as daemon:
                 daemon.connect()

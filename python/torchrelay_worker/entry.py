@@ -71,6 +71,12 @@ def _class(module: ModuleType, wanted: str) -> Entry:
     classes = [
         member for member in vars(module).values() if inspect.isclass(member) and member.__module__ == module.__name__
     ]
+    if not classes:
+        functions = sorted(name for name, member in vars(module).items() if inspect.isfunction(member))
+        raise ValueError(
+            "module %s has no function %s, and no class; its functions are: %s"
+            % (module.__name__, wanted, ", ".join(functions) or "none")
+        )
     if len(classes) != 1:
         raise ValueError(
             "module %s has no function %s, and %d classes for an entry point, expected one: %s"

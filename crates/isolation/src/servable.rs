@@ -53,9 +53,15 @@ impl IsolatedServable {
     }
 
     fn converse(&mut self, inputs: &[Input], threads: NonZeroUsize) -> Result<Answered, Broken> {
-        let Some(Worker { connection, .. }) = &mut self.worker else {
+        let Some(Worker {
+            connection,
+            supervised,
+            ..
+        }) = &mut self.worker
+        else {
             return Err(Broken::Died);
         };
+        supervised.output().forget();
         let encoded = batch::write_batch(inputs, threads)?;
         self.number = self.number.wrapping_add(1);
         connection.within(self.bounds.time);
@@ -112,7 +118,7 @@ impl Servable for IsolatedServable {
         }
         let name = thread::current().name().unwrap_or_default().to_owned();
         let error = self.bury(&Broken::Died);
-        let detail = error.detail.unwrap_or_default();
+        let detail = error.detail.unwrap_or_default().replace('\n', "; ");
         warn!(
             worker = name,
             "the worker died while it had nothing to do: {detail}"

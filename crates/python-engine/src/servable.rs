@@ -56,6 +56,7 @@ impl PythonServable {
         let Some(worker) = &mut self.worker else {
             return Err(Broken::Died);
         };
+        worker.supervised.output().forget();
         let mut requests = requests(inputs);
         if worker.spelt {
             requests.iter_mut().for_each(Request::spell_headers);

@@ -10,6 +10,9 @@ use tempfile::TempDir;
 
 use crate::error::Error;
 
+/// Functions in Python of a folder without a manifest. They belong to its one spec.
+const HANDLER_FILE: &str = "handler.py";
+
 /// The text of a spec, and what it is called in messages.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -75,7 +78,9 @@ pub(crate) fn one(path: &Path) -> Result<Source, Error> {
 
 /// Every workflow at a path: a file, a workflow's folder, or a folder of specs, archives and workflows' folders.
 pub(crate) fn all(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    if !path.is_dir() || path.join(WORKFLOW_MANIFEST).is_file() {
+    let is_workflow = path.join(WORKFLOW_MANIFEST).is_file()
+        || path.join(HANDLER_FILE).is_file() && has_one_spec(path);
+    if !path.is_dir() || is_workflow {
         return Ok(vec![path.to_owned()]);
     }
     let mut found = Vec::new();
@@ -158,6 +163,10 @@ mod tests {
         let plain = one(&folder.path().join("plain")).expect("opened");
         assert!(plain.file.ends_with("plain/flow.yaml"), "{}", plain.file);
         assert_eq!(plain.text, "dag: {}");
+        let functions = folder.path().join("plain/handler.py");
+        fs::write(functions, "def f(data, context): pass").expect("written");
+        let folder = folder.path().join("plain");
+        assert_eq!(all(&folder).expect("found"), [folder]);
     }
 
     #[test]

@@ -38,6 +38,9 @@ impl Bounds {
     /// Reads the `limits` section of model-config.yaml: `memory` in bytes or with a unit (`2GiB`), `cpu_seconds`,
     /// `open_files`, `request_seconds`. The error names the key.
     pub fn from_yaml(section: &Value) -> Result<Self, String> {
+        if section.is_null() {
+            return Ok(Bounds::default());
+        }
         let Value::Mapping(members) = section else {
             return Err("limits: expected a mapping of keys".into());
         };
@@ -76,7 +79,8 @@ impl Bounds {
 fn bytes(value: &Value) -> Result<u64, String> {
     let wrong = || {
         format!(
-            "limits.memory: expected bytes of at least {LEAST_MEMORY} or a text like 2GiB, found {}",
+            "limits.memory: expected a whole number of bytes or a text like 2GiB, {} MiB at least, found {}",
+            LEAST_MEMORY >> 20,
             shown(value)
         )
     };
@@ -158,7 +162,7 @@ mod tests {
         check("{}", Ok(Bounds::default()));
         let memory = |found| {
             format!(
-                "limits.memory: expected bytes of at least 67108864 or a text like 2GiB, found {found}"
+                "limits.memory: expected a whole number of bytes or a text like 2GiB, 64 MiB at least, found {found}"
             )
         };
         check("{memory: 12}", Err(&memory("12")));

@@ -27,7 +27,7 @@ pub enum Broken {
     Died,
     #[error("it closed its connection")]
     Closed,
-    #[error("it did not answer within {} s", .0.as_secs_f64())]
+    #[error("it did not answer within {:.1} s", .0.as_secs_f64())]
     TooSlow(Duration),
     #[error("its connection: {0}")]
     Io(#[from] io::Error),

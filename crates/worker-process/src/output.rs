@@ -88,6 +88,12 @@ impl Output {
         })
     }
 
+    /// Forgets what was said so far: it is of no request that comes.
+    pub fn forget(&self) {
+        let mut tail = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        *tail = Tail::default();
+    }
+
     /// Ends the thread, and returns the last line that says something, errors first.
     pub fn end(&mut self) -> Option<String> {
         self.stop = None;

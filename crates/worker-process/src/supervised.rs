@@ -105,10 +105,10 @@ impl Supervised {
             Some(death) if was_first => death.to_string(),
             Some(_) | None => broken.to_string(),
         };
+        // Clients are told the first line: what the process prints may be of other requests.
         if let Some(last) = last {
-            detail = format!("{detail}; its last words: {last}");
+            detail = format!("{detail}\nits last words: {last}");
         }
-        // Clients are told the first line.
         detail = format!("{detail}\nprocess {}", self.process.id());
         let was_killed = was_first && !self.abort.is_fired() && death.is_some_and(Death::is_kill);
         let reason = if was_killed || is_exhausted {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use ::isolation::Bounds;
 use archive::{ArchiveError, Isolation, Limits, Unpacked};
 use handlers::weights::Format;
 use handlers::{Candidate, Cause, ModelContext, Runner, runner};
@@ -110,7 +111,15 @@ impl<'a> Models<'a> {
             weights: weights.as_deref(),
             model_file: model_file.as_deref(),
         };
-        Ok(match runner(&candidate) {
+        let decided = runner(&candidate);
+        let in_process = matches!(decided, Ok(Runner::Python(_))) || self.is_isolated(opened);
+        let limits = opened.config().and_then(|config| config.get("limits"));
+        let limits = limits.filter(|_| in_process).map(Bounds::from_yaml);
+        if let Some(Err(why)) = limits {
+            let error = LoadError::Invalid(format!("model-config.yaml: {why}"));
+            return Ok(refused(&error, handler));
+        }
+        Ok(match decided {
             Ok(Runner::Native) => self.native(opened, handler),
             Ok(Runner::Python(cause)) => {
                 let requirements = manifest.requirements_file.as_deref();

@@ -271,6 +271,22 @@ fn a_python_handler_without_an_interpreter_is_missing_one() {
 }
 
 #[test]
+fn limits_that_cannot_be_held_to_are_missing_something() {
+    let made = Made(tempfile::tempdir().expect("a folder"));
+    let model = json!({"modelName": "m", "handler": "h.py", "configFile": "model-config.yaml"});
+    let limits = b"limits: {memroy: 2GiB}";
+    let files: [(&str, &[u8]); 2] = [("h.py", b""), ("model-config.yaml", limits)];
+    made.write("models/m.mar", &mar(model, &files));
+    check(&made, ".", &["missing m.mar"]);
+    let (_, document) = made.doctor(".");
+    let says = document["models"][0]["says"].as_str().unwrap_or_default();
+    assert!(
+        says.contains("model-config.yaml: limits: unknown key memroy"),
+        "{says}"
+    );
+}
+
+#[test]
 fn stores_are_found_where_the_command_line_had_them() {
     let made = Made(tempfile::tempdir().expect("a folder"));
     let native = json!({"modelName": "m", "serializedFile": "m.pt"});

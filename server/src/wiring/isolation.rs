@@ -55,6 +55,7 @@ impl Engine for Isolating {
             return Ok(engine);
         }
         let invalid = |why: String| LoadError::Invalid(format!("model {name}: {why}"));
+        let in_config = |why: String| invalid(format!("model-config.yaml: {why}"));
         let bounds = limits.map(Bounds::from_yaml).transpose();
         let native = self.settings.describe(name, files, handler)?;
         let isolation = Isolation {
@@ -64,7 +65,7 @@ impl Engine for Isolating {
             // Our own: paths may be relative to it.
             folder: ".".into(),
             description: native.to_text().map_err(invalid)?,
-            bounds: bounds.map_err(LoadError::Invalid)?.unwrap_or_default(),
+            bounds: bounds.map_err(in_config)?.unwrap_or_default(),
         };
         Ok(Arc::new(IsolatedLoader::new(engine, isolation)))
     }

@@ -128,6 +128,7 @@ impl Engines {
         let invalid = |why: String| LoadError::Invalid(why);
         let config = files.config();
         let limits = config.and_then(|config| config.get("limits"));
+        let in_config = |why: String| invalid(format!("model {name}: model-config.yaml: {why}"));
         let bounds = limits.map(Bounds::from_yaml).transpose();
         let requirements = files.manifest().model.requirements_file.as_deref();
         let requirements = requirements.map(|file| files.file(file)).transpose();
@@ -141,7 +142,7 @@ impl Engines {
             limit_max_image_pixels: self.config.limit_max_image_pixels,
             requirements: requirements.map_err(|error| invalid(error.to_string()))?,
             use_venv: config.and_then(|config| config.use_venv).unwrap_or(false),
-            bounds: bounds.map_err(invalid)?.unwrap_or_default(),
+            bounds: bounds.map_err(in_config)?.unwrap_or_default(),
             parallel: config.and_then(|config| parallel(config, self.native.gpus())),
             asynchronous: config.and_then(|config| config.async_communication) == Some(true),
         })?;

@@ -35,7 +35,7 @@ const FAILURES: [Failure; 12] = [
         name: "no_function",
         code: "x = 1\n",
         status: 500,
-        ours: "ValueError: module no_function has no function handle, and 0 classes",
+        ours: "ValueError: module no_function has no function handle, and no class",
         theirs: "ValueError: Expected only one class in custom service code or a function entry point",
     },
     Failure {

@@ -35,7 +35,7 @@ fn a_death_costs_its_request_and_says_how() {
         "overflow",
         none,
         Reason::Failed,
-        "SIGABRT; its last words: fatal runtime error: stack overflow",
+        "SIGABRT\nits last words: fatal runtime error: stack overflow",
     );
 }
 

@@ -88,7 +88,7 @@ fn its_last_words_are_told() {
     check_dead(
         &error,
         Reason::Failed,
-        "exit code 5; its last words: KeyError: such a pity",
+        "exit code 5\nits last words: KeyError: such a pity",
     );
 }
 
@@ -101,7 +101,7 @@ fn a_crash_is_told_with_its_place() {
     check_dead(
         &error,
         Reason::Failed,
-        "signal 11, SIGSEGV; its last words: Fatal Python error: Segmentation fault, File \"<string>\", line 1",
+        "signal 11, SIGSEGV\nits last words: Fatal Python error: Segmentation fault, File \"<string>\", line 1",
     );
     let detail = error.detail.unwrap_or_default();
     // For the log; clients are told the first line.

@@ -39,7 +39,7 @@ fn failures_name_the_handler_and_the_error() {
         ),
         (
             "x = 1",
-            "model m: handler h.py: ValueError: module h has no function handle, and 0 classes",
+            "model m: handler h.py: ValueError: module h has no function handle, and no class",
         ),
         (
             "import os; os._exit(3)",

@@ -70,6 +70,9 @@ pub async fn serve(
     let metrics = metrics_config::metrics(config, system_metrics::host_name());
     let unpacked = OwnFolder::create(&std::env::temp_dir(), Purpose::Models)
         .context("the folder for unpacked archives")?;
+    if worker_process::end_orphans() {
+        info!("ended what workers of a daemon that was killed had left running");
+    }
     let serving = Arc::new(wiring::serving(
         config,
         engine,

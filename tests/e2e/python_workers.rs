@@ -12,9 +12,12 @@ use crate::harness::{Bench, Daemon};
 use crate::python_handlers::has_python;
 
 const HANDLER: &str = "
-import os
+import os, subprocess
 
 def handle(data, context):
+    if data and bytes(data[0]['body']) == b'start':
+        # In a session of its own, so that it does not end with its parent's group.
+        return [str(subprocess.Popen(['sleep', '3600'], start_new_session=True).pid)]
     if data and b'die' in [bytes(row['body']) for row in data]:
         os.abort()
     return data and ['alive'] * len(data)
@@ -54,7 +57,7 @@ fn a_death_is_one_line_of_the_log() {
         "mortal_1.0",
         "signal 6, SIGABRT",
         "its last words: Fatal Python error: Aborted, File ",
-        "mine.py\", line 6 in handle",
+        "mine.py\", line 9 in handle",
         &format!("process {process}"),
         "another takes its place",
     ] {
@@ -74,6 +77,13 @@ fn folders(tmp: &Path) -> Vec<String> {
     parents.flat_map(|name| names(&tmp.join(name))).collect()
 }
 
+/// Whether there is a process of that number, zombies excepted.
+fn runs(process: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = stat.rsplit(')').next().unwrap_or_default().trim_start();
+    !state.is_empty() && !state.starts_with(['Z', 'X'])
+}
+
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     entries
@@ -86,12 +96,17 @@ fn what_a_killed_daemon_leaves_is_removed_by_the_next() {
     if !has_python() {
         return;
     }
-    let bench = start(bench()).end(Signal::KILL);
+    let daemon = start(bench());
+    let started = daemon.post("/predictions/mortal", b"start");
+    let started = started.text().to_owned();
+    let bench = daemon.end(Signal::KILL);
+    assert!(runs(&started), "nothing is left to end");
     let tmp = bench.path("tmp");
     assert_eq!(folders(&tmp).len(), 1);
     // It runs no handler itself.
     fs::remove_dir_all(bench.path("store/mortal")).expect("removed");
     let daemon = start(bench);
     assert_eq!(folders(&tmp), Vec::<String>::new());
+    assert!(!runs(&started), "{started}");
     daemon.check_serves();
 }

@@ -23,5 +23,5 @@ pub use bounds::Bounds;
 pub use connection::{Broken, Connection, MOST_DESCRIPTORS, Source, is_dead, wait_until};
 pub use metric_line::{Metric, MetricKind, MetricSink, NoSink};
 pub use output::{Output, Speaker};
-pub use process::{Death, Group, Groups, Killer, Process, Start};
+pub use process::{Death, Group, Groups, Killer, Process, Start, end_orphans};
 pub use supervised::{Supervised, died};

@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use crate::connection::is_dead;
 pub use group::{Group, Groups};
 use mark::Mark;
+pub use mark::end_orphans;
 
 /// How long a process may take to end once it is killed.
 const DYING: Duration = Duration::from_secs(5);

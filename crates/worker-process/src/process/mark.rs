@@ -1,8 +1,10 @@
-//! A variable in the environment of a process and of all that it starts, by which they are found wherever they have gone.
+//! A variable in the environment of a process and of all that it starts, by which they are found wherever they have gone, and
+//! whichever daemon it was that started them.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::process;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -42,7 +44,7 @@ impl Mark {
         let nanos = now.unwrap_or_default().as_nanos();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         Mark {
-            value: format!("{}-{count}-{nanos}", process::id()),
+            value: format!("{}-{count}-{nanos}", Daemon::own()),
             since: 0,
         }
     }
@@ -58,62 +60,136 @@ impl Mark {
 
     /// Kills every process that has it, and returns when none is found. Zombies are left to their parents.
     pub(super) fn end_all(&self) {
-        for round in 0..ROUNDS {
-            if round > 1 {
-                thread::sleep(PAUSE);
+        end_all(&|value| value == self.value, self.since);
+    }
+}
+
+/// Kills what workers of daemons that are gone have started and what outlived them, as a process in a session of its own does
+/// when its daemon is killed. Returns whether there was any.
+pub fn end_orphans() -> bool {
+    let is_orphan = |value: &str| {
+        let daemon = value.split('-').next().and_then(Daemon::read);
+        daemon.is_some_and(|daemon| daemon.is_gone())
+    };
+    // What is between two programs may be anybody's.
+    end_all(&is_orphan, u64::MAX)
+}
+
+/// Kills every process whose mark is `wanted`, and returns when none is found: whether there was any. `since` is when the first
+/// may have started.
+fn end_all(wanted: &dyn Fn(&str) -> bool, since: u64) -> bool {
+    for round in 0..ROUNDS {
+        if round > 1 {
+            thread::sleep(PAUSE);
+        }
+        if !end_some(wanted, since) {
+            return round > 0;
+        }
+    }
+    true
+}
+
+/// Returns whether there may be more.
+fn end_some(wanted: &dyn Fn(&str) -> bool, since: u64) -> bool {
+    let Ok(processes) = fs::read_dir("/proc") else {
+        return false;
+    };
+    let numbers = processes
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(Pid::from_raw);
+    let mut more = false;
+    for pid in numbers {
+        // First a descriptor, so that what is read and what is killed are the same process.
+        let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else {
+            continue;
+        };
+        match find(pid, wanted, since) {
+            Found::Other => {}
+            _ if is_dead(descriptor.as_fd(), Duration::ZERO) => {}
+            Found::Unknown => more = true,
+            Found::Marked => {
+                more = true;
+                // Fails where it has just ended.
+                let _ = pidfd_send_signal(descriptor, Signal::KILL);
             }
-            if !self.end_some() {
-                return;
-            }
+        }
+    }
+    more
+}
+
+fn find(pid: Pid, wanted: &dyn Fn(&str) -> bool, since: u64) -> Found {
+    // Those of others cannot be read, and are none of ours.
+    let Ok(environment) = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())) else {
+        return Found::Other;
+    };
+    if environment.is_empty() {
+        let stat = Stat::of(pid.as_raw_nonzero());
+        let may_be = stat.is_some_and(|stat| !stat.is_kernel && stat.started >= since);
+        return if may_be { Found::Unknown } else { Found::Other };
+    }
+    let value = |variable| {
+        let (name, value) = std::str::from_utf8(variable).ok()?.split_once('=')?;
+        (name == VARIABLE).then_some(value)
+    };
+    let variables = environment.split(|&byte| byte == 0);
+    if variables.filter_map(value).any(wanted) {
+        Found::Marked
+    } else {
+        Found::Other
+    }
+}
+
+/// Which daemon a mark is of: a process, by its number and when it was started, among those that have numbers in common.
+#[derive(Debug, PartialEq, Eq)]
+struct Daemon {
+    /// The namespace of process numbers; elsewhere the same numbers are others'.
+    namespace: u64,
+    process: u32,
+    started: u64,
+}
+
+impl Daemon {
+    fn own() -> Self {
+        Daemon {
+            namespace: namespace(),
+            process: process::id(),
+            started: Stat::of("self").map_or(0, |stat| stat.started),
         }
     }
 
-    /// Returns whether there may be more.
-    fn end_some(&self) -> bool {
-        let Ok(processes) = fs::read_dir("/proc") else {
-            return false;
+    /// What [`Display`] has written.
+    fn read(text: &str) -> Option<Self> {
+        let mut fields = text.split('.');
+        let daemon = Daemon {
+            namespace: fields.next()?.parse().ok()?,
+            process: fields.next()?.parse().ok()?,
+            started: fields.next()?.parse().ok()?,
         };
-        let numbers = processes
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
-            .filter_map(Pid::from_raw);
-        let mut more = false;
-        for pid in numbers {
-            // First a descriptor, so that what is read and what is killed are the same process.
-            let Ok(descriptor) = pidfd_open(pid, PidfdFlags::empty()) else {
-                continue;
-            };
-            match self.find(pid) {
-                Found::Other => {}
-                _ if is_dead(descriptor.as_fd(), Duration::ZERO) => {}
-                Found::Unknown => more = true,
-                Found::Marked => {
-                    more = true;
-                    // Fails where it has just ended.
-                    let _ = pidfd_send_signal(descriptor, Signal::KILL);
-                }
-            }
-        }
-        more
+        fields.next().is_none().then_some(daemon)
     }
 
-    fn find(&self, pid: Pid) -> Found {
-        // Those of others cannot be read, and are none of ours.
-        let Ok(environment) = fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())) else {
-            return Found::Other;
-        };
-        if environment.is_empty() {
-            let stat = Stat::of(pid.as_raw_nonzero());
-            let may_be = stat.is_some_and(|stat| !stat.is_kernel && stat.started >= self.since);
-            return if may_be { Found::Unknown } else { Found::Other };
-        }
-        let wanted = format!("{VARIABLE}={}", self.value);
-        let mut variables = environment.split(|&byte| byte == 0);
-        if variables.any(|variable| variable == wanted.as_bytes()) {
-            Found::Marked
-        } else {
-            Found::Other
-        }
+    /// Of another namespace nothing is known.
+    fn is_gone(&self) -> bool {
+        let is_here = self.namespace == namespace() && self.namespace != 0;
+        let now = Stat::of(self.process).map(|stat| stat.started);
+        is_here && now != Some(self.started)
     }
+}
+
+impl Display for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Daemon {
+            namespace,
+            process,
+            started,
+        } = self;
+        write!(f, "{namespace}.{process}.{started}")
+    }
+}
+
+/// The number of this process's namespace of process numbers; 0 where the system does not say.
+fn namespace() -> u64 {
+    fs::metadata("/proc/self/ns/pid").map_or(0, |found| found.ino())
 }
 
 /// What the system says of a process.
@@ -160,8 +236,42 @@ mod tests {
         mark.end_all();
         assert!(mine.wait().expect("it has ended").code().is_none());
         assert!(anothers.try_wait().expect("asked").is_none());
+        // Its daemon, which is this process, lives.
+        end_orphans();
+        assert!(anothers.try_wait().expect("asked").is_none());
         other.end_all();
         assert!(anothers.wait().expect("it has ended").code().is_none());
+    }
+
+    #[test]
+    fn what_a_daemon_that_is_gone_has_left_ends() {
+        let check = |daemon: Daemon, expected: bool| {
+            let mut command = Command::new("sleep");
+            command.arg("3600").stdin(Stdio::null());
+            command.env(VARIABLE, format!("{daemon}-0-0"));
+            let mut left = command.spawn().expect("started");
+            end_orphans();
+            // One that was not killed before is killed now.
+            let before = left.try_wait().expect("asked").is_some();
+            assert_eq!(before, expected, "{daemon}");
+            left.kill().expect("killed");
+            left.wait().expect("ended");
+        };
+        check(Daemon::own(), false);
+        let started = Daemon::own().started + 1;
+        let own = Daemon::own;
+        check(Daemon { started, ..own() }, true);
+        let namespace = own().namespace + 1;
+        check(
+            Daemon {
+                namespace,
+                started,
+                ..own()
+            },
+            false,
+        );
+        assert_eq!(Daemon::read(&own().to_string()), Some(own()));
+        assert_eq!(Daemon::read("1.2"), None);
     }
 
     #[test]

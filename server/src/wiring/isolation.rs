@@ -79,7 +79,7 @@ impl Engine for Isolating {
     }
 }
 
-/// What the command [`COMMAND`] does: serves one model on this thread, the only one, until the daemon hangs up.
+/// What the command `worker` does: serves one model on this thread, the only one, until the daemon hangs up.
 ///
 /// # Errors
 ///

@@ -52,6 +52,8 @@ pub struct Process {
     group: Option<Group>,
     /// How it ended, once that is known.
     death: Option<Death>,
+    /// Whether it had ended when it was ended.
+    alone: bool,
 }
 
 /// Kills a process from any thread.
@@ -110,6 +112,7 @@ impl Start<'_> {
             mark,
             group: self.group,
             death: None,
+            alone: false,
         };
         let lost = || io::Error::other("a pipe of the process is missing");
         let stdout = stdout.ok_or_else(lost)?.into();
@@ -133,13 +136,18 @@ impl Process {
         self.group.as_ref().is_some_and(Group::was_exhausted)
     }
 
+    /// Whether it ended by itself, rather than by [`end`](Process::end); some other may have killed it.
+    pub fn ended_alone(&self) -> bool {
+        self.alone
+    }
+
     /// Gives it so long to end by itself, then ends it and all that it has started. `None` where it cannot be ended, because
     /// the system keeps it.
     pub fn end(&mut self, grace: Duration) -> Option<Death> {
         if self.death.is_some() {
             return self.death;
         }
-        is_dead(&self.killer.descriptor, grace);
+        self.alone = is_dead(&self.killer.descriptor, grace);
         // The group before its leader is buried: until then its number is nobody else's.
         self.killer.kill();
         self.mark.end_all();

@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_millis(500);
 
 /// How long a worker that has closed its connection may take to end by itself, so that its exit code is its own, and what it
 /// has to say is said.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+const LAST_WORDS: Duration = Duration::from_secs(10);
 
 /// One process of a model. Dropping it kills the process; [`end`](Supervised::end) is kinder.
 pub struct Supervised {
@@ -62,8 +62,9 @@ impl Supervised {
     /// Ends one that could not load; says why.
     #[must_use]
     pub fn failed_to_load(mut self, model: &str, broken: &Broken) -> LoadError {
-        let has_ended = matches!(broken, Broken::Died | Broken::Closed);
-        let death = self.process.end(grace(has_ended));
+        let was_first = matches!(broken, Broken::Died | Broken::Closed);
+        let death = self.process.end(grace(was_first));
+        let has_ended = was_first && self.process.ended_alone();
         let last = self.output.end();
         if self.abort.is_fired() {
             return LoadError::Invalid(format!("model {model}: loading was given up"));
@@ -87,6 +88,7 @@ impl Supervised {
     pub fn bury(mut self, broken: &Broken, bounds: &Bounds) -> BatchError {
         let was_first = matches!(broken, Broken::Died | Broken::Closed);
         let death = self.process.end(grace(was_first));
+        let was_first = was_first && self.process.ended_alone();
         self.abort.disarm();
         let last = self.output.end();
         let is_exhausted = self.process.was_exhausted();

@@ -295,6 +295,12 @@ fn megabytes(bytes: u64) -> u64 {
     bytes / 1_000_000
 }
 
+/// A ratio in a cell: its median, and how far it goes.
+fn told(ratio: Ratio) -> String {
+    let [median, least, most] = [ratio.median, ratio.least, ratio.most].map(figure);
+    format!("**{median}** ({least} to {most})")
+}
+
 /// Three digits that count, and thousands apart.
 pub(crate) fn figure(value: f64) -> String {
     if !value.is_finite() {

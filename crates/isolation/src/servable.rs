@@ -2,13 +2,11 @@
 
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
-use std::thread;
 use std::time::Duration;
 
 use servable::{Around, BatchError, Input, JobError, Output, Reason, Servable};
-use tracing::warn;
 use worker_process::wire::{self, Frame};
-use worker_process::{Bounds, Broken, died};
+use worker_process::{Bounds, Broken, died, died_idle};
 
 use crate::batch::{self, Answered, Outcome};
 use crate::message::{ANSWER, ASK, PART, PREDICT, WANTED, expect};
@@ -116,13 +114,7 @@ impl Servable for IsolatedServable {
         if !worker.supervised.is_dead() {
             return self.alive;
         }
-        let name = thread::current().name().unwrap_or_default().to_owned();
-        let error = self.bury(&Broken::Died);
-        let detail = error.detail.unwrap_or_default().replace('\n', "; ");
-        warn!(
-            worker = name,
-            "the worker died while it had nothing to do: {detail}"
-        );
+        died_idle(&self.bury(&Broken::Died));
         false
     }
 

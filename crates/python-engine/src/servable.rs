@@ -1,13 +1,11 @@
 //! One worker as the waist sees it: batches to messages, answers to results.
 
 use std::num::NonZeroUsize;
-use std::thread;
 use std::time::Duration;
 
 use servable::{BatchError, Input, JobError, Output, Reason, Servable};
 
-use tracing::warn;
-use worker_process::{Bounds, Broken, died};
+use worker_process::{Bounds, Broken, died, died_idle};
 
 use crate::message::{Request, requests, takes_values};
 use crate::outcome::Outcome;
@@ -97,13 +95,7 @@ impl Servable for PythonServable {
         if !worker.supervised.is_dead() {
             return true;
         }
-        let name = thread::current().name().unwrap_or_default().to_owned();
-        let error = self.bury(&Broken::Died);
-        let detail = error.detail.unwrap_or_default().replace('\n', "; ");
-        warn!(
-            worker = name,
-            "the worker died while it had nothing to do: {detail}; another takes its place"
-        );
+        died_idle(&self.bury(&Broken::Died));
         false
     }
 

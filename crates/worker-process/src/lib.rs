@@ -24,4 +24,4 @@ pub use connection::{Broken, Connection, MOST_DESCRIPTORS, Source, is_dead, wait
 pub use metric_line::{Metric, MetricKind, MetricSink, NoSink};
 pub use output::{Output, Speaker};
 pub use process::{Death, Group, Groups, Killer, Process, Start, end_orphans};
-pub use supervised::{Supervised, died};
+pub use supervised::{Supervised, died, died_idle};

@@ -1,9 +1,11 @@
 //! A process with all that watches over it: what it prints, who may end it, and what is said of its death.
 
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 use servable::{Abort, BatchError, LoadError, Reason};
+use tracing::warn;
 
 use crate::bounds::Bounds;
 use crate::connection::{Broken, is_dead};
@@ -127,6 +129,18 @@ impl Supervised {
         self.process.end(GRACE);
         self.abort.disarm();
     }
+}
+
+/// Writes down the death of a worker of which nothing was asked, on that worker's thread.
+pub fn died_idle(error: &BatchError) {
+    let thread = thread::current();
+    let worker = thread.name().unwrap_or_default();
+    let detail = error.detail.as_deref().unwrap_or(&error.message);
+    let detail = detail.replace('\n', "; ");
+    warn!(
+        worker,
+        "the worker died while it had nothing to do: {detail}; another takes its place"
+    );
 }
 
 /// What is said of a worker that had died before, and was buried.

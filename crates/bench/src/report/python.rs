@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::figure;
+use super::{figure, told};
 use crate::stats::Ratio;
 
 /// What one run of `bench compare --python` found.
@@ -111,9 +111,4 @@ impl Protocols {
         }
         text
     }
-}
-
-fn told(ratio: Ratio) -> String {
-    let [median, least, most] = [ratio.median, ratio.least, ratio.most].map(figure);
-    format!("**{median}** ({least} to {most})")
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{figure, met};
+use super::{figure, met, told};
 use crate::stats::Ratio;
 
 /// What one run of `bench compare --grpc` found.
@@ -99,11 +99,6 @@ impl WireRow {
             100.0 * self.client_share,
         )
     }
-}
-
-fn told(ratio: Ratio) -> String {
-    let [median, least, most] = [ratio.median, ratio.least, ratio.most].map(figure);
-    format!("**{median}** ({least} to {most})")
 }
 
 impl Large {
